@@ -1,0 +1,42 @@
+# make demo   the main job on an embedded dataset      make test   the tests
+# make lint   formatters, linters, types                make lock   the pins, from pyproject.toml
+
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+CORES ?= all
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+demo: $(INSTALLED)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/quickstart.yaml
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint --configfile config/quickstart.yaml
+
+install: $(INSTALLED)
+
+# Torch stays out of the hashed lock: pip takes a CPU build where it finds one and PyPI's
+# CUDA build, with the libraries it needs, elsewhere.
+$(INSTALLED): envs/lock.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=/path/to/python3.12")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r envs/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+	@touch $@
+
+# One lock serves Python 3.11 to 3.13: the pins of the oldest have wheels for all three.
+lock:
+	uv pip compile --quiet --generate-hashes --no-annotate --no-header --upgrade \
+	  --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
+	  --extra dev --extra cluster --excludes envs/lock-excludes.txt --no-emit-package torch \
+	  pyproject.toml --output-file envs/lock.txt
+
+.PHONY: demo test lint install lock

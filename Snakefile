@@ -1,0 +1,49 @@
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/dataset.smk"
+include: "workflow/rules/teacher.smk"
+include: "workflow/rules/student.smk"
+include: "workflow/rules/baseline.smk"
+include: "workflow/rules/rollout.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/index.html",
+
+
+rule transitions:
+    input:
+        expand("results/{dataset}/transitions.parquet", dataset=DATASETS),
+
+
+rule csv:
+    input:
+        expand("results/{dataset}/transitions.csv", dataset=DATASETS),
+
+
+rule teachers:
+    input:
+        every_teacher("metrics.csv"),
+
+
+rule policies:
+    input:
+        every_policy(),
+
+
+localrules:
+    all,
+    transitions,
+    csv,
+    teachers,
+    policies,

@@ -1,0 +1,1 @@
+"""How good a policy supervised learning and AutoML make from offline data alone, and how cheaply."""

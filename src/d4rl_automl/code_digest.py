@@ -1,0 +1,95 @@
+"""A digest of the code behind a rule, so that editing code reruns the rules that use it and no others.
+
+Snakemake compares a script by its time stamp and never sees an imported module. A rule that
+carries `code=digest("its_script")` among its params is stale exactly when the script, a module
+of this package that it imports (at any depth), or a named resource has changed in content.
+Comments, docstrings and formatting do not count.
+"""
+
+import ast
+import functools
+import hashlib
+from pathlib import Path
+
+from d4rl_automl.files import RESOURCES, sha256
+
+PACKAGE = Path(__file__).parent
+SCRIPTS = PACKAGE.parents[1] / "scripts"
+
+
+def digest(script: str, *modules: str, resources: tuple[str, ...] = ()) -> str:
+    """Hex digest (16 characters) of `scripts/{script}.py` and all of this package that it imports.
+
+    `modules` adds modules that the script finds by name at run time ("methods.student");
+    `resources` adds files or folders below `resources/`, by content.
+    """
+    files = {SCRIPTS / f"{script}.py"}
+    for path in (SCRIPTS / f"{script}.py", *(_module_file(f"{PACKAGE.name}.{name}") for name in modules)):
+        if path is None:
+            raise FileNotFoundError(f"no module among {modules} in {PACKAGE}")
+        files |= _reached(path)
+    lines = [f"{path.relative_to(PACKAGE.parents[1])} {_meaning(path)}" for path in sorted(files)]
+    lines += [f"{name} {sha256(RESOURCES / name)}" for name in resources]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def modules_used(script: str) -> list[str]:
+    """Names of this package's modules that `scripts/{script}.py` imports, at any depth."""
+    reached = _reached(SCRIPTS / f"{script}.py")
+    return sorted(
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in reached if PACKAGE in path.parents
+    )
+
+
+def _reached(start: Path) -> set[Path]:
+    found: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting.extend(_imports(path))
+    return found
+
+
+@functools.cache
+def _imports(path: Path) -> frozenset[Path]:
+    names: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    files = (_module_file(name) for name in names if name.split(".")[0] == PACKAGE.name)
+    return frozenset(file for file in files if file is not None)
+
+
+def _module_file(name: str) -> Path | None:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def _meaning(path: Path) -> str:
+    """Digest of the source without comments, docstrings and layout."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

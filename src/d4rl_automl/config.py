@@ -1,0 +1,164 @@
+"""The configuration: validated against its JSON schema, defaults filled in, names resolved."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from d4rl_automl import catalogue
+from d4rl_automl.errors import InputError
+
+SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON schema of the configuration."""
+    return yaml.safe_load(SCHEMA.read_text())
+
+
+def validated(config: dict[str, Any]) -> dict[str, Any]:
+    """A copy of `config` with defaults filled in and `datasets` as full entries.
+
+    Raises InputError naming the path of the wrong key, what was found and what is allowed:
+    for a wrong key, type or value; a name used twice; an unknown dataset; a method whose
+    teacher does not exist.
+    """
+    config = json.loads(json.dumps(config))
+    _fill(config, schema())
+    errors = sorted(jsonschema.Draft202012Validator(schema()).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise InputError("config: " + "; ".join(dict.fromkeys(map(_told, errors))))
+    entries = []
+    for index, dataset in enumerate(config["datasets"]):
+        try:
+            entries.append(catalogue.entry(dataset))
+        except InputError as error:
+            raise InputError(f"config: datasets[{index}]: {error}") from None
+    config["datasets"] = entries
+    for key in ("datasets", "teachers", "methods"):
+        _refuse_twice(key, [entry["name"] for entry in config[key]])
+    _refuse_unknown(config)
+    return config
+
+
+def selected(entries: Iterable[dict[str, Any]], dataset: str) -> list[dict[str, Any]]:
+    """The teachers or methods that are made for `dataset`."""
+    return [entry for entry in entries if dataset in entry.get("datasets", [dataset])]
+
+
+def methods_for(config: dict[str, Any], dataset: str) -> list[dict[str, Any]]:
+    """The methods of a validated `config` that are made for `dataset`: their own `datasets` and their teacher's allow it."""
+    teachers = {teacher["name"] for teacher in selected(config["teachers"], dataset)}
+    return [m for m in selected(config["methods"], dataset) if m.get("teacher") is None or m["teacher"] in teachers]
+
+
+def _refuse_twice(key: str, names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"config: {key}: the name {twice[0]!r} is used {Counter(names)[twice[0]]} times; names are unique")
+
+
+def _refuse_unknown(config: dict[str, Any]) -> None:
+    datasets = [entry["name"] for entry in config["datasets"]]
+    teachers = [entry["name"] for entry in config["teachers"]]
+    for key in ("teachers", "methods"):
+        for index, entry in enumerate(config[key]):
+            unknown = [name for name in entry.get("datasets", []) if name not in datasets]
+            if unknown:
+                where = f"config: {key}[{index}].datasets"
+                raise InputError(f"{where}: found {unknown[0]!r}; datasets of this config: {', '.join(datasets)}")
+            teacher = entry.get("teacher")
+            if teacher is not None and teacher not in teachers:
+                allowed = ", ".join(teachers) or "none is defined"
+                raise InputError(f"config: {key}[{index}].teacher: found {teacher!r}; teachers of this config: {allowed}")
+    share = config["split"]["validation"] + config["split"]["test"]
+    if share >= 1:
+        raise InputError(f"config: split: validation + test is {share:g}; it must leave episodes to train on (below 1)")
+
+
+def _fill(value: Any, node: Any) -> None:
+    """Fill in the defaults of every object below `value` that `node` describes."""
+    for part in _parts(value, node):
+        for key, child in part.get("properties", {}).items():
+            if not isinstance(child, dict):
+                continue
+            if isinstance(value, dict):
+                default = child.get("default", _resolved(child).get("default"))
+                if default is not None:
+                    value.setdefault(key, json.loads(json.dumps(default)))
+                if key in value:
+                    _fill(value[key], child)
+        if isinstance(value, list) and isinstance(part.get("items"), dict):
+            for item in value:
+                _fill(item, part["items"])
+
+
+def _parts(value: Any, node: Any) -> Iterator[dict[str, Any]]:
+    """`node` itself and the branches of it that apply to `value`."""
+    node = _resolved(node)
+    yield node
+    for branch in node.get("allOf", []):
+        if "if" in branch and _matches(value, branch["if"]):
+            yield from _parts(value, branch["then"])
+    for branch in node.get("oneOf", []):
+        if isinstance(value, dict) and _matches(value, {"properties": {"provider": _provider(branch)}}):
+            yield from _parts(value, branch)
+
+
+def _provider(branch: dict[str, Any]) -> dict[str, Any]:
+    return _resolved(branch).get("properties", {}).get("provider", {})
+
+
+def _matches(value: Any, node: dict[str, Any]) -> bool:
+    return jsonschema.Draft202012Validator(node).is_valid(value)
+
+
+def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+    name = node.get("$ref", "").removeprefix("#/$defs/")
+    return schema()["$defs"][name] if name else node
+
+
+def _told(error: jsonschema.ValidationError) -> str:
+    """One schema error in a sentence: path, found, allowed."""
+    if error.context and isinstance(error.instance, dict):
+        return _told(_nearest(error))
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path).lstrip(".")
+    found, allowed = error.instance, error.validator_value
+    where = path or "(top level)"
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        wrong = [key for key in found if key not in known]
+        return f"{where}: found the key {wrong[0]!r}; allowed are {', '.join(known)}"
+    if error.validator == "required":
+        missing = [key for key in allowed if key not in found]
+        return f"{where}: the key {missing[0]!r} is missing"
+    told = {
+        "enum": lambda: "one of " + ", ".join(map(str, allowed)),
+        "type": lambda: " or ".join(allowed) if isinstance(allowed, list) else str(allowed),
+        "pattern": lambda: f"a name like {allowed}",
+        "minimum": lambda: f"at least {allowed}",
+        "exclusiveMinimum": lambda: f"more than {allowed}",
+        "exclusiveMaximum": lambda: f"less than {allowed}",
+        "minItems": lambda: f"at least {allowed} entry",
+        "uniqueItems": lambda: "entries that differ",
+        "oneOf": lambda: "a name from the catalogue or a mapping with a provider",
+    }.get(str(error.validator), lambda: error.message)()
+    return f"{where}: found {json.dumps(found)}; allowed: {told}"
+
+
+def _nearest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+    """Of a dataset mapping's failed alternatives, the one of the provider that it names."""
+    provider = error.instance.get("provider")
+    for index, branch in enumerate(error.validator_value):
+        if _provider(branch).get("const") == provider:
+            return next(e for e in error.context or [] if e.schema_path[0] == index)
+    known = [const for branch in error.validator_value if (const := _provider(branch).get("const"))]
+    return jsonschema.ValidationError(
+        "", validator="enum", validator_value=known, instance=provider, path=[*error.absolute_path, "provider"]
+    )

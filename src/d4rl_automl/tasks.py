@@ -1,0 +1,40 @@
+"""The robots, and the reference returns that define their normalised score."""
+
+from dataclasses import dataclass
+
+from d4rl_automl.errors import InputError
+
+
+@dataclass(frozen=True)
+class Task:
+    """One robot of D4RL's gym suite."""
+
+    name: str
+    environment: str
+    """Gymnasium's class name: `make(f"{environment}-v4")`."""
+    observation_size: int
+    action_size: int
+    reference_min: float
+    """Return of a random policy; D4RL's REF_MIN_SCORE (d4rl/infos.py, Farama-Foundation/D4RL@89141a6)."""
+    reference_max: float
+    """Return of an expert; D4RL's REF_MAX_SCORE (same file)."""
+    episode_steps: int = 1000
+    """Gymnasium's time limit, and what a commanded return is divided by."""
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("halfcheetah", "HalfCheetah", 17, 6, -280.178953, 12135.0),
+        Task("hopper", "Hopper", 11, 3, -20.272305, 3234.3),
+        Task("walker2d", "Walker2d", 17, 6, 1.629008, 4592.3),
+    )
+}
+
+
+def get(name: str) -> Task:
+    """The task called `name`; raises InputError for an unknown one."""
+    try:
+        return TASKS[name]
+    except KeyError:
+        raise InputError(f"task {name!r} is unknown; the tasks are {', '.join(TASKS)}") from None

@@ -1,0 +1,142 @@
+# provider        -> results/{dataset}/raw.hdf5 and raw.json
+# raw.hdf5        -> transitions.parquet, episodes.parquet
+# transitions     -> transitions.csv (on demand)
+
+RAW = "results/{dataset}/raw.hdf5"
+PROVENANCE = "results/{dataset}/raw.json"
+TRANSITIONS = "results/{dataset}/transitions.parquet"
+EPISODES = "results/{dataset}/episodes.parquet"
+
+
+rule download:
+    """Fetch a D4RL file, resuming, and check it before it gets its name."""
+    output:
+        raw=ensure(RAW, sha256=lambda wildcards: DATASETS[wildcards.dataset]["sha256"]),
+        provenance=PROVENANCE,
+    wildcard_constraints:
+        dataset=provided_by("d4rl"),
+    params:
+        entry=dataset_entry,
+        code=digest("download"),
+    log:
+        "logs/{dataset}/download.log",
+    benchmark:
+        "results/benchmarks/{dataset}/download.tsv"
+    retries: 3
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=240,
+        download=1,
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    shell:
+        "{PYTHON} {SCRIPTS}/download.py --dataset {params.entry:q}"
+        " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+rule collect:
+    """Collect an embedded dataset with the shipped behaviour policies, in D4RL's own physics."""
+    output:
+        raw=RAW,
+        provenance=PROVENANCE,
+    wildcard_constraints:
+        dataset=provided_by("embedded"),
+    params:
+        entry=dataset_entry,
+        code=digest("collect", resources=("behaviour", "mujoco210_inertia.json")),
+    log:
+        "logs/{dataset}/collect.log",
+    benchmark:
+        "results/benchmarks/{dataset}/collect.tsv"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    shell:
+        "{PYTHON} {SCRIPTS}/collect.py --dataset {params.entry:q} --threads {threads}"
+        " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+rule link:
+    """Take in a file of the user's: validated, linked, its checksum kept."""
+    input:
+        lambda wildcards: DATASETS[wildcards.dataset]["path"],
+    output:
+        raw=RAW,
+        provenance=PROVENANCE,
+    wildcard_constraints:
+        dataset=provided_by("file"),
+    params:
+        entry=dataset_entry,
+        code=digest("link"),
+    log:
+        "logs/{dataset}/link.log",
+    benchmark:
+        "results/benchmarks/{dataset}/link.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    shell:
+        "{PYTHON} {SCRIPTS}/link.py --dataset {params.entry:q}"
+        " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+rule make_transitions:
+    """Flatten episodes to transitions with reward-to-go, split by whole episodes."""
+    input:
+        raw=RAW,
+        provenance=PROVENANCE,
+    output:
+        transitions=TRANSITIONS,
+        episodes=EPISODES,
+    params:
+        entry=dataset_entry,
+        split=json.dumps(config["split"]),
+        code=digest("make_transitions"),
+    log:
+        "logs/{dataset}/make_transitions.log",
+    benchmark:
+        "results/benchmarks/{dataset}/make_transitions.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    shell:
+        "{PYTHON} {SCRIPTS}/make_transitions.py --raw {input.raw:q} --provenance {input.provenance:q}"
+        " --dataset {params.entry:q} --split {params.split:q}"
+        " --output {output.transitions:q} --episodes {output.episodes:q} > {log:q} 2>&1"
+
+
+rule write_csv:
+    """The finished episodes in the plain format ob0, …, ac0, …, rtg."""
+    input:
+        TRANSITIONS,
+    output:
+        "results/{dataset}/transitions.csv",
+    params:
+        code=digest("write_csv"),
+    log:
+        "logs/{dataset}/write_csv.log",
+    benchmark:
+        "results/benchmarks/{dataset}/write_csv.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    shell:
+        "{PYTHON} {SCRIPTS}/write_csv.py --transitions {input:q} --output {output:q} > {log:q} 2>&1"
+
+
+localrules:
+    download,
+    link,

@@ -1,0 +1,87 @@
+# policy              -> rollouts/{method}-s{seed}.{simulator}.{purpose}.parquet
+# selection rollouts  -> targets/{method}.{simulator}.json
+# report rollouts     -> results/scores.csv, results/summary.csv
+
+ROLLOUT = "results/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.parquet"
+TARGET = "results/{dataset}/targets/{method}.{simulator}.json"
+
+
+rule rollout:
+    """Play a policy: all targets and episodes step together in one batch."""
+    input:
+        policy=POLICY,
+        files=policy_files,
+    output:
+        ROLLOUT,
+    params:
+        entry=dataset_entry,
+        fractions=FRACTIONS,
+        episodes=episodes,
+        seed=config["rollout"]["seed"],
+        code=digest("rollout", resources=("mujoco210_inertia.json",)),
+    log:
+        "logs/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.tsv"
+    threads: config["rollout"]["processes"]
+    resources:
+        mem_mb=lambda wildcards, threads: 2000 * threads,
+        runtime=120,
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    shell:
+        "{PYTHON} {SCRIPTS}/rollout.py --policy {input.policy:q} --dataset {params.entry:q}"
+        " --simulator {wildcards.simulator} --purpose {wildcards.purpose} --fractions {params.fractions:q}"
+        " --episodes {params.episodes} --seed {params.seed} --threads {threads} --output {output:q} > {log:q} 2>&1"
+
+
+rule choose_target:
+    """The target to report, chosen on the selection episodes alone."""
+    input:
+        expand(ROLLOUT, seed=SEEDS, purpose="selection", allow_missing=True),
+    output:
+        TARGET,
+    params:
+        code=digest("choose_target"),
+    log:
+        "logs/{dataset}/targets/{method}.{simulator}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/targets/{method}.{simulator}.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    shell:
+        "{PYTHON} {SCRIPTS}/choose_target.py --rollouts {input:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule score:
+    """Returns of the report episodes as normalised scores, with intervals over seeds and datasets."""
+    input:
+        rollouts=played(ROLLOUT, purpose=["report"], seed=SEEDS),
+        targets=played(TARGET),
+    output:
+        scores="results/scores.csv",
+        summary="results/summary.csv",
+    params:
+        code=digest("score"),
+    log:
+        "logs/score.log",
+    benchmark:
+        "results/benchmarks/score.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    shell:
+        "{PYTHON} {SCRIPTS}/score.py --rollouts {input.rollouts:q} --targets {input.targets:q}"
+        " --output {output.scores:q} --summary {output.summary:q} > {log:q} 2>&1"
+
+
+localrules:
+    choose_target,
+    score,
