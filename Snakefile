@@ -38,7 +38,7 @@ rule teachers:
 
 rule policies:
     input:
-        every_policy(),
+        [policy for dataset in DATASETS for policy in policies_of(dataset)["policies"]],
 
 
 localrules:

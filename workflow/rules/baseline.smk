@@ -9,22 +9,24 @@ rule fit_mlp:
         policy=POLICY,
         onnx=POLICY_ONNX,
         curve=POLICY_CURVE,
-    wildcard_constraints:
-        method=of_kind("mlp"),
-    params:
-        settings=method_entry,
-        device=DEVICE,
-        code=digest("fit_policy", "methods.mlp"),
     log:
         "logs/{dataset}/policies/{method}-s{seed}.log",
     benchmark:
         "results/benchmarks/{dataset}/policies/{method}-s{seed}.tsv"
+    wildcard_constraints:
+        method=of_kind("mlp"),
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
         gpu=GPU,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        settings=method_entry,
+        device=DEVICE,
+        code=digest("fit_policy", "methods.mlp"),
     shell:
-        FIT_POLICY + " > {log:q} 2>&1"
+        "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
+        " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
+        " > {log:q} 2>&1"

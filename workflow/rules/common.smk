@@ -2,6 +2,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from shlex import quote
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
@@ -9,6 +10,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from d4rl_automl.code_digest import digest
 from d4rl_automl.config import methods_for, selected, validated
 from d4rl_automl.errors import InputError
+from d4rl_automl.files import sha256
 from d4rl_automl.tasks import TASKS
 from snakemake.exceptions import WorkflowError
 
@@ -32,20 +34,17 @@ GPU = 0 if DEVICE == "cpu" else 1
 # without a limit as unlimited, and a profile's limit is dropped as soon as --resources is given.
 workflow.global_resources.setdefault("gpu", 1)
 
-# Scripts run with the interpreter that runs Snakemake, except in an environment of --sdm.
-SCRIPTS = ROOT / "scripts"
-PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
+# `script name …` in a shell command runs scripts/name.py, with the interpreter that runs Snakemake
+# or, with --sdm, the environment's own.
+PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
+command = f"""{PYTHON} {quote(str(ROOT / 'scripts'))}/"$1".py "${{@:2}}" """
+declarations = f"export PYTHONPATH={quote(str(ROOT / 'src'))}; script() {{ {command}; }}; "
+shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake formats its prefix
 
-shell.prefix(f"export PYTHONPATH={str(ROOT / 'src')!r}; ")
-
-# The handle of every policy, the files beside it, and the command that makes them.
+# The handle of every policy, and the files beside it.
 POLICY = "results/{dataset}/policies/{method}-s{seed}.json"
 POLICY_ONNX = "results/{dataset}/policies/{method}-s{seed}.onnx"
 POLICY_CURVE = "results/{dataset}/policies/{method}-s{seed}.curve.csv"
-FIT_POLICY = (
-    "{PYTHON} {SCRIPTS}/fit_policy.py --settings {params.settings:q} --transitions {input.transitions:q}"
-    " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
-)
 
 
 def any_of(names):
@@ -99,75 +98,82 @@ def dimensions(wildcards):
 
 
 def per_dimension(pattern):
-    """An input function: `pattern` for every action dimension, its teacher filled in."""
+    """An input function: `pattern` for every action dimension, the teacher's or the method's."""
     return lambda wildcards: [
-        pattern.format(
-            dataset=wildcards.dataset, teacher=teacher_of(wildcards), seed=wildcards.seed, dimension=dimension
-        )
+        pattern.format(**{**dict(wildcards.items()), "teacher": teacher_of(wildcards), "dimension": dimension})
         for dimension in dimensions(wildcards)
     ]
 
 
-def made_of(method):
-    """The file or directories that a method's handle points at, as an input function's pattern."""
-    kind = METHODS[method]["kind"]
-    if kind == "teacher":
-        return TEACHER + "/deployed/ac{dimension}"
-    if kind == "autogluon_student":
-        return DISTILLED
-    return POLICY_ONNX
+def files_of(dataset, method, seed):
+    """What a policy's handle points at: one ONNX file, or a directory per action dimension."""
+    patterns = {
+        "teacher": "results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}",
+        "autogluon_student": DISTILLED,
+    }
+    pattern = patterns.get(METHODS[method]["kind"], POLICY_ONNX)
+    teacher = METHODS[method].get("teacher")
+    every = range(TASKS[DATASETS[dataset]["task"]].action_size)
+    files = (pattern.format(dataset=dataset, method=method, teacher=teacher, seed=seed, dimension=i) for i in every)
+    return list(dict.fromkeys(files))
 
 
 def policy_files(wildcards):
-    """What the policy's handle points at: one ONNX file, or a directory per action dimension."""
-    return [
-        made_of(wildcards.method).format(
-            dataset=wildcards.dataset,
-            method=wildcards.method,
-            teacher=METHODS[wildcards.method].get("teacher"),
-            seed=wildcards.seed,
-            dimension=dimension,
-        )
-        for dimension in dimensions(wildcards)
-    ]
+    return files_of(wildcards.dataset, wildcards.method, wildcards.seed)
 
 
-def played(pattern, dataset=None, **wildcards):
-    """`pattern` for every method of every dataset (or of one) in every simulator."""
+def episodes(wildcards):
+    """Episodes per target of a rollout: the method's own number, or the config's."""
+    key = f"{wildcards.purpose}_episodes"
+    return METHODS[wildcards.method].get(key, config["rollout"][key])
+
+
+def policies_of(dataset):
+    """The handle of every policy of a dataset, and what the handles point at."""
+    made = [(method["name"], seed) for method in methods_for(config, dataset) for seed in SEEDS]
+    handles = [POLICY.format(dataset=dataset, method=method, seed=seed) for method, seed in made]
+    return {"policies": handles, "files": [file for method, seed in made for file in files_of(dataset, method, seed)]}
+
+
+def played(pattern, datasets=tuple(DATASETS), simulators=SIMULATORS, **wildcards):
+    """`pattern` for every method of every dataset in every simulator."""
     return [
         file
-        for name in ([dataset] if dataset else DATASETS)
-        for method in methods_for(config, name)
-        for file in expand(pattern, dataset=name, method=method["name"], simulator=SIMULATORS, **wildcards)
+        for dataset in datasets
+        for method in methods_for(config, dataset)
+        for file in expand(pattern, dataset=dataset, method=method["name"], simulator=simulators, **wildcards)
     ]
 
 
 def every_teacher(file):
     """`file` of every teacher of every dataset and seed."""
     return [
-        f"{TEACHER}/{file}".format(dataset=dataset, teacher=teacher["name"], seed=seed)
+        f"results/{dataset}/teachers/{teacher['name']}-s{seed}/{file}"
         for dataset in DATASETS
         for teacher in selected(TEACHERS.values(), dataset)
         for seed in SEEDS
     ]
 
 
-def every_policy():
-    """The handle of every policy of every dataset and seed."""
-    return [
-        POLICY.format(dataset=dataset, method=method["name"], seed=seed)
-        for dataset in DATASETS
-        for method in methods_for(config, dataset)
-        for seed in SEEDS
-    ]
-
-
 def reported(pattern, **wildcards):
     """An input function: `pattern` for every method played on the wildcards' dataset in their simulator."""
-    return lambda these: [
-        file
-        for method in methods_for(config, these.dataset)
-        for file in expand(
-            pattern, dataset=these.dataset, simulator=these.simulator, method=method["name"], **wildcards
-        )
+    return lambda these: played(pattern, [these.dataset], [these.simulator], **wildcards)
+
+
+def every_figure(wildcards):
+    """Every figure of every dataset, as PNG."""
+    return [
+        *expand("results/{dataset}/figures/reward_to_go.png", dataset=DATASETS),
+        *(
+            f"results/{dataset}/figures/actions-{teacher['name']}-s{seed}.png"
+            for dataset in DATASETS
+            for teacher in selected(TEACHERS.values(), dataset)
+            for seed in SEEDS
+        ),
+        *expand(
+            "results/{dataset}/figures/{kind}.{simulator}.png",
+            dataset=DATASETS,
+            kind=["returns", "calibration"],
+            simulator=SIMULATORS,
+        ),
     ]

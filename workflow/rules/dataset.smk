@@ -13,25 +13,25 @@ rule download:
     output:
         raw=ensure(RAW, sha256=lambda wildcards: DATASETS[wildcards.dataset]["sha256"]),
         provenance=PROVENANCE,
-    wildcard_constraints:
-        dataset=provided_by("d4rl"),
-    params:
-        entry=dataset_entry,
-        code=digest("download"),
     log:
         "logs/{dataset}/download.log",
     benchmark:
         "results/benchmarks/{dataset}/download.tsv"
+    wildcard_constraints:
+        dataset=provided_by("d4rl"),
     retries: 3
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=240,
         download=1,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        entry=dataset_entry,
+        code=digest("download"),
     shell:
-        "{PYTHON} {SCRIPTS}/download.py --dataset {params.entry:q}"
+        "script download --dataset {params.entry:q}"
         " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
@@ -40,23 +40,23 @@ rule collect:
     output:
         raw=RAW,
         provenance=PROVENANCE,
-    wildcard_constraints:
-        dataset=provided_by("embedded"),
-    params:
-        entry=dataset_entry,
-        code=digest("collect", resources=("behaviour", "mujoco210_inertia.json")),
     log:
         "logs/{dataset}/collect.log",
     benchmark:
         "results/benchmarks/{dataset}/collect.tsv"
+    wildcard_constraints:
+        dataset=provided_by("embedded"),
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 2
     resources:
         mem_mb=3000,
         runtime=60,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        entry=dataset_entry,
+        code=digest("collect", resources=("behaviour", "mujoco210_inertia.json")),
     shell:
-        "{PYTHON} {SCRIPTS}/collect.py --dataset {params.entry:q} --threads {threads}"
+        "script collect --dataset {params.entry:q} --threads {threads}"
         " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
@@ -67,23 +67,23 @@ rule link:
     output:
         raw=RAW,
         provenance=PROVENANCE,
-    wildcard_constraints:
-        dataset=provided_by("file"),
-    params:
-        entry=dataset_entry,
-        code=digest("link"),
     log:
         "logs/{dataset}/link.log",
     benchmark:
         "results/benchmarks/{dataset}/link.tsv"
+    wildcard_constraints:
+        dataset=provided_by("file"),
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        entry=dataset_entry,
+        code=digest("link"),
     shell:
-        "{PYTHON} {SCRIPTS}/link.py --dataset {params.entry:q}"
+        "script link --dataset {params.entry:q}"
         " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
@@ -95,22 +95,22 @@ rule make_transitions:
     output:
         transitions=TRANSITIONS,
         episodes=EPISODES,
-    params:
-        entry=dataset_entry,
-        split=json.dumps(config["split"]),
-        code=digest("make_transitions"),
     log:
         "logs/{dataset}/make_transitions.log",
     benchmark:
         "results/benchmarks/{dataset}/make_transitions.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        entry=dataset_entry,
+        split=json.dumps(config["split"]),
+        code=digest("make_transitions"),
     shell:
-        "{PYTHON} {SCRIPTS}/make_transitions.py --raw {input.raw:q} --provenance {input.provenance:q}"
+        "script make_transitions --raw {input.raw:q} --provenance {input.provenance:q}"
         " --dataset {params.entry:q} --split {params.split:q}"
         " --output {output.transitions:q} --episodes {output.episodes:q} > {log:q} 2>&1"
 
@@ -121,20 +121,20 @@ rule write_csv:
         TRANSITIONS,
     output:
         "results/{dataset}/transitions.csv",
-    params:
-        code=digest("write_csv"),
     log:
         "logs/{dataset}/write_csv.log",
     benchmark:
         "results/benchmarks/{dataset}/write_csv.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        code=digest("write_csv"),
     shell:
-        "{PYTHON} {SCRIPTS}/write_csv.py --transitions {input:q} --output {output:q} > {log:q} 2>&1"
+        "script write_csv --transitions {input:q} --output {output:q} > {log:q} 2>&1"
 
 
 localrules:

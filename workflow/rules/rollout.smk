@@ -13,24 +13,24 @@ rule rollout:
         files=policy_files,
     output:
         ROLLOUT,
+    log:
+        "logs/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    threads: config["rollout"]["processes"]
+    resources:
+        mem_mb=lambda wildcards, threads: 2000 * threads,
+        runtime=120,
     params:
         entry=dataset_entry,
         fractions=FRACTIONS,
         episodes=episodes,
         seed=config["rollout"]["seed"],
         code=digest("rollout", resources=("mujoco210_inertia.json",)),
-    log:
-        "logs/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.log",
-    benchmark:
-        "results/benchmarks/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.tsv"
-    threads: config["rollout"]["processes"]
-    resources:
-        mem_mb=lambda wildcards, threads: 2000 * threads,
-        runtime=120,
-    conda:
-        "../../envs/d4rl-automl.yaml"
     shell:
-        "{PYTHON} {SCRIPTS}/rollout.py --policy {input.policy:q} --dataset {params.entry:q}"
+        "script rollout --policy {input.policy:q} --dataset {params.entry:q}"
         " --simulator {wildcards.simulator} --purpose {wildcards.purpose} --fractions {params.fractions:q}"
         " --episodes {params.episodes} --seed {params.seed} --threads {threads} --output {output:q} > {log:q} 2>&1"
 
@@ -41,20 +41,20 @@ rule choose_target:
         expand(ROLLOUT, seed=SEEDS, purpose="selection", allow_missing=True),
     output:
         TARGET,
-    params:
-        code=digest("choose_target"),
     log:
         "logs/{dataset}/targets/{method}.{simulator}.log",
     benchmark:
         "results/benchmarks/{dataset}/targets/{method}.{simulator}.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=5,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        code=digest("choose_target"),
     shell:
-        "{PYTHON} {SCRIPTS}/choose_target.py --rollouts {input:q} --output {output:q} > {log:q} 2>&1"
+        "script choose_target --rollouts {input:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule score:
@@ -65,21 +65,22 @@ rule score:
     output:
         scores="results/scores.csv",
         summary="results/summary.csv",
-    params:
-        code=digest("score"),
     log:
         "logs/score.log",
     benchmark:
         "results/benchmarks/score.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        providers=json.dumps({name: entry["provider"] for name, entry in DATASETS.items()}),
+        code=digest("score"),
     shell:
-        "{PYTHON} {SCRIPTS}/score.py --rollouts {input.rollouts:q} --targets {input.targets:q}"
-        " --output {output.scores:q} --summary {output.summary:q} > {log:q} 2>&1"
+        "script score --rollouts {input.rollouts:q} --targets {input.targets:q}"
+        " --providers {params.providers:q} --output {output.scores:q} --summary {output.summary:q} > {log:q} 2>&1"
 
 
 localrules:

@@ -10,26 +10,26 @@ rule label_teacher:
     """Ask the teacher for its actions on recorded states, perturbed states and commanded outcomes."""
     input:
         transitions=TRANSITIONS,
-        deployed=per_dimension(TEACHER + "/deployed/ac{dimension}"),
+        deployed=per_dimension("results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}"),
     output:
         "results/{dataset}/labels/{teacher}-s{seed}.parquet",
+    log:
+        "logs/{dataset}/labels/{teacher}-s{seed}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/labels/{teacher}-s{seed}.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         teacher=teacher_entry,
         settings=json.dumps(config["labels"]),
         fractions=FRACTIONS,
         code=digest("label_teacher"),
-    log:
-        "logs/{dataset}/labels/{teacher}-s{seed}.log",
-    benchmark:
-        "results/benchmarks/{dataset}/labels/{teacher}-s{seed}.tsv"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=120,
-    conda:
-        "../../envs/d4rl-automl.yaml"
     shell:
-        "{PYTHON} {SCRIPTS}/label_teacher.py --transitions {input.transitions:q} --deployed {input.deployed:q}"
+        "script label_teacher --transitions {input.transitions:q} --deployed {input.deployed:q}"
         " --teacher-settings {params.teacher:q} --fractions {params.fractions:q} --settings {params.settings:q}"
         " --seed {wildcards.seed} --threads {threads} --output {output:q} > {log:q} 2>&1"
 
@@ -43,25 +43,27 @@ rule fit_student:
         policy=POLICY,
         onnx=POLICY_ONNX,
         curve=POLICY_CURVE,
-    wildcard_constraints:
-        method=of_kind("student"),
-    params:
-        settings=method_entry,
-        device=DEVICE,
-        code=digest("fit_policy", "methods.student"),
     log:
         "logs/{dataset}/policies/{method}-s{seed}.log",
     benchmark:
         "results/benchmarks/{dataset}/policies/{method}-s{seed}.tsv"
+    wildcard_constraints:
+        method=of_kind("student"),
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
         gpu=GPU,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        settings=method_entry,
+        device=DEVICE,
+        code=digest("fit_policy", "methods.student"),
     shell:
-        FIT_POLICY + " --labels {input.labels:q} > {log:q} 2>&1"
+        "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
+        " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
+        " --labels {input.labels:q} > {log:q} 2>&1"
 
 
 rule distill_teacher:
@@ -71,24 +73,24 @@ rule distill_teacher:
         predictor=lambda wildcards: f"results/{{dataset}}/teachers/{teacher_of(wildcards)}-s{{seed}}/ac{{dimension}}",
     output:
         directory(DISTILLED),
-    params:
-        settings=method_entry,
-        teacher=teacher_entry,
-        device=DEVICE,
-        code=digest("distill_teacher"),
     log:
         "logs/{dataset}/distilled/{method}-s{seed}/ac{dimension}.log",
     benchmark:
         "results/benchmarks/{dataset}/distilled/{method}-s{seed}/ac{dimension}.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=lambda wildcards: 30 + int(METHODS[wildcards.method]["time_limit"] * 2 // 60),
         gpu=GPU,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        settings=method_entry,
+        teacher=teacher_entry,
+        device=DEVICE,
+        code=digest("distill_teacher"),
     shell:
-        "{PYTHON} {SCRIPTS}/distill_teacher.py --transitions {input.transitions:q} --predictor {input.predictor:q}"
+        "script distill_teacher --transitions {input.transitions:q} --predictor {input.predictor:q}"
         " --dimension {wildcards.dimension} --settings {params.settings:q} --teacher-settings {params.teacher:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output:q} > {log:q} 2>&1"
 
@@ -100,47 +102,48 @@ rule fit_autogluon_student:
         deployed=per_dimension(DISTILLED),
     output:
         policy=POLICY,
+    log:
+        "logs/{dataset}/policies/{method}-s{seed}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/policies/{method}-s{seed}.tsv"
     wildcard_constraints:
         method=of_kind("autogluon_student"),
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         settings=method_entry,
         teacher=teacher_entry,
         device=DEVICE,
         code=digest("fit_policy", "methods.autogluon_student"),
-    log:
-        "logs/{dataset}/policies/{method}-s{seed}.log",
-    benchmark:
-        "results/benchmarks/{dataset}/policies/{method}-s{seed}.tsv"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../../envs/d4rl-automl.yaml"
     shell:
-        FIT_POLICY + " --teacher {params.teacher:q} --deployed {input.deployed:q} > {log:q} 2>&1"
+        "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
+        " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
+        " --teacher {params.teacher:q} --deployed {input.deployed:q} > {log:q} 2>&1"
 
 
 rule compare_students:
     """Teacher, students and the control side by side: loss, size, speed."""
     input:
+        unpack(lambda wildcards: policies_of(wildcards.dataset)),
         transitions=TRANSITIONS,
-        policies=student_policies,
-        files=student_files,
     output:
         "results/{dataset}/students.csv",
-    params:
-        code=digest("compare_students"),
     log:
         "logs/{dataset}/compare_students.log",
     benchmark:
         "results/benchmarks/{dataset}/compare_students.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        code=digest("compare_students"),
     shell:
-        "{PYTHON} {SCRIPTS}/compare_students.py --transitions {input.transitions:q} --policies {input.policies:q}"
+        "script compare_students --transitions {input.transitions:q} --policies {input.policies:q}"
         " --threads {threads} --output {output:q} > {log:q} 2>&1"

@@ -1,35 +1,33 @@
 # transitions.parquet -> teachers/{teacher}-s{seed}/ac{dimension}/ (trained), deployed/ac{dimension}/ (for acting)
 # every dimension     -> metrics.csv, predictions.parquet, and the policy that plays the teacher
 
-TEACHER = "results/{dataset}/teachers/{teacher}-s{seed}"
-
 
 rule train_teacher:
     """Let AutoGluon fit one action dimension. The trained directory never changes afterwards."""
     input:
         transitions=TRANSITIONS,
     output:
-        predictor=directory(TEACHER + "/ac{dimension}"),
-        deployed=directory(TEACHER + "/deployed/ac{dimension}"),
-        metrics=TEACHER + "/ac{dimension}.csv",
-        leaderboard=TEACHER + "/ac{dimension}.leaderboard.csv",
-    params:
-        settings=teacher_entry,
-        device=DEVICE,
-        code=digest("train_teacher"),
+        predictor=directory("results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}"),
+        deployed=directory("results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}"),
+        metrics="results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.csv",
+        leaderboard="results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.leaderboard.csv",
     log:
         "logs/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.log",
     benchmark:
         "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=lambda wildcards: 30 + int(TEACHERS[wildcards.teacher]["time_limit"] * 2 // 60),
         gpu=GPU,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        settings=teacher_entry,
+        device=DEVICE,
+        code=digest("train_teacher"),
     shell:
-        "{PYTHON} {SCRIPTS}/train_teacher.py --transitions {input.transitions:q} --dimension {wildcards.dimension}"
+        "script train_teacher --transitions {input.transitions:q} --dimension {wildcards.dimension}"
         " --settings {params.settings:q} --seed {wildcards.seed} --device {params.device} --threads {threads}"
         " --predictor {output.predictor:q} --deployed {output.deployed:q}"
         " --metrics {output.metrics:q} --leaderboard {output.leaderboard:q} > {log:q} 2>&1"
@@ -39,26 +37,26 @@ rule evaluate_teacher:
     """Loss per action dimension on held-out episodes, as trained and as acting."""
     input:
         transitions=TRANSITIONS,
-        deployed=per_dimension(TEACHER + "/deployed/ac{dimension}"),
-        metrics=per_dimension(TEACHER + "/ac{dimension}.csv"),
+        deployed=per_dimension("results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}"),
+        metrics=per_dimension("results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.csv"),
     output:
-        metrics=TEACHER + "/metrics.csv",
-        predictions=TEACHER + "/predictions.parquet",
-    params:
-        settings=teacher_entry,
-        code=digest("evaluate_teacher"),
+        metrics="results/{dataset}/teachers/{teacher}-s{seed}/metrics.csv",
+        predictions="results/{dataset}/teachers/{teacher}-s{seed}/predictions.parquet",
     log:
         "logs/{dataset}/teachers/{teacher}-s{seed}/evaluate.log",
     benchmark:
         "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/evaluate.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        "../../envs/d4rl-automl.yaml"
+    params:
+        settings=teacher_entry,
+        code=digest("evaluate_teacher"),
     shell:
-        "{PYTHON} {SCRIPTS}/evaluate_teacher.py --transitions {input.transitions:q} --deployed {input.deployed:q}"
+        "script evaluate_teacher --transitions {input.transitions:q} --deployed {input.deployed:q}"
         " --metrics-in {input.metrics:q} --settings {params.settings:q} --seed {wildcards.seed} --threads {threads}"
         " --metrics {output.metrics:q} --predictions {output.predictions:q} > {log:q} 2>&1"
 
@@ -67,25 +65,27 @@ rule fit_teacher:
     """The policy that plays the teacher itself."""
     input:
         transitions=TRANSITIONS,
-        deployed=per_dimension(TEACHER + "/deployed/ac{dimension}"),
+        deployed=per_dimension("results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}"),
     output:
         policy=POLICY,
+    log:
+        "logs/{dataset}/policies/{method}-s{seed}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/policies/{method}-s{seed}.tsv"
     wildcard_constraints:
         method=of_kind("teacher"),
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         settings=method_entry,
         teacher=teacher_entry,
         device=DEVICE,
         code=digest("fit_policy", "methods.teacher"),
-    log:
-        "logs/{dataset}/policies/{method}-s{seed}.log",
-    benchmark:
-        "results/benchmarks/{dataset}/policies/{method}-s{seed}.tsv"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../../envs/d4rl-automl.yaml"
     shell:
-        FIT_POLICY + " --teacher {params.teacher:q} --deployed {input.deployed:q} > {log:q} 2>&1"
+        "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
+        " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
+        " --teacher {params.teacher:q} --deployed {input.deployed:q} > {log:q} 2>&1"

@@ -1,0 +1,25 @@
+"""Distil one action dimension of a teacher into a single model with AutoGluon, in a copy of the trained directory."""
+
+import argparse
+import json
+
+from d4rl_automl import distillation
+from d4rl_automl.script import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--transitions", required=True)
+    parser.add_argument("--predictor", required=True, help="the trained directory")
+    parser.add_argument("--dimension", required=True, type=int)
+    parser.add_argument("--settings", required=True, type=json.loads, help="the method's entry of the config, JSON")
+    parser.add_argument("--teacher-settings", required=True, type=json.loads, help="the teacher's entry, JSON")
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--threads", required=True, type=int)
+    parser.add_argument("--output", required=True, help="output: the distilled directory, for acting")
+    distillation.distill_dimension(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    run(main)

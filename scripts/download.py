@@ -1,0 +1,20 @@
+"""Fetch a D4RL file, resuming, and check its size and SHA-256 before it gets its name."""
+
+import argparse
+import json
+
+from d4rl_automl.download import download
+from d4rl_automl.script import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, type=json.loads, help="the dataset's catalogue entry, as JSON")
+    parser.add_argument("--output", required=True, help="HDF5 file")
+    parser.add_argument("--provenance", required=True, help="JSON file: SHA-256 and origin")
+    arguments = parser.parse_args()
+    download(arguments.dataset, arguments.output, arguments.provenance)
+
+
+if __name__ == "__main__":
+    run(main)

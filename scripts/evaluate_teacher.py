@@ -1,0 +1,24 @@
+"""Merge the losses of a teacher's action dimensions, and measure the teacher as it acts, on held-out episodes."""
+
+import argparse
+import json
+
+from d4rl_automl import teacher_evaluation
+from d4rl_automl.script import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--transitions", required=True)
+    parser.add_argument("--deployed", required=True, nargs="+", help="directories, in the order of the dimensions")
+    parser.add_argument("--metrics-in", required=True, nargs="+", help="CSV files, in the order of the dimensions")
+    parser.add_argument("--settings", required=True, type=json.loads, help="the teacher's entry of the config, JSON")
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--threads", required=True, type=int)
+    parser.add_argument("--metrics", required=True, help="output: CSV")
+    parser.add_argument("--predictions", required=True, help="output: Parquet")
+    teacher_evaluation.evaluate(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,30 @@
+"""Write the report: one offline HTML page with the scores, tables and figures of a run."""
+
+import argparse
+import json
+
+from d4rl_automl import report
+from d4rl_automl.script import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scores", required=True, help="scores of every training seed (CSV)")
+    parser.add_argument("--summary", required=True, help="summary over seeds and datasets (CSV)")
+    parser.add_argument("--students", nargs="*", default=[], help="student comparisons, results/{dataset}/students.csv")
+    parser.add_argument("--figures", nargs="+", required=True, help="figures (PNG), their SVG and CSV beside them")
+    parser.add_argument("--config", type=json.loads, required=True, help="JSON: the validated configuration")
+    parser.add_argument("--output", required=True, help="the page (HTML)")
+    given = parser.parse_args()
+    report.write(
+        given.scores,
+        given.summary,
+        students=given.students,
+        figures=given.figures,
+        config=given.config,
+        output=given.output,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

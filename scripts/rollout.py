@@ -1,0 +1,38 @@
+"""Play one policy in the simulator, every commanded target and episode side by side, and write one row per episode."""
+
+import argparse
+import json
+
+from d4rl_automl.rollout import rollout_file
+from d4rl_automl.script import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--policy", required=True, help="the policy's .json handle (or an .onnx file)")
+    parser.add_argument("--dataset", required=True, type=json.loads, help="the dataset's config entry, as JSON")
+    parser.add_argument("--simulator", required=True, help="variant of the physics: d4rl or gymnasium")
+    parser.add_argument("--purpose", required=True, choices=["selection", "report"])
+    parser.add_argument(
+        "--fractions", required=True, type=json.loads, help="commanded fractions of the expert's return, as a JSON list"
+    )
+    parser.add_argument("--episodes", required=True, type=int, help="episodes per commanded target")
+    parser.add_argument("--seed", required=True, type=int, help="the rollouts' seed, not the training seed")
+    parser.add_argument("--threads", required=True, type=int, help="processes, of one thread each")
+    parser.add_argument("--output", required=True, help="Parquet file")
+    arguments = parser.parse_args()
+    rollout_file(
+        arguments.policy,
+        arguments.dataset,
+        simulator=arguments.simulator,
+        fractions=arguments.fractions,
+        episodes=arguments.episodes,
+        seed=arguments.seed,
+        purpose=arguments.purpose,
+        processes=arguments.threads,
+        output=arguments.output,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

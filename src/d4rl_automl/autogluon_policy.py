@@ -1,0 +1,69 @@
+"""AutoGluon predictors, one per action dimension, as a policy."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import threadpoolctl
+import torch
+from autogluon.tabular import TabularPredictor
+from numpy.typing import NDArray
+
+from d4rl_automl import action_transform, files
+from d4rl_automl.errors import InputError
+from d4rl_automl.features import features
+from d4rl_automl.policy import Policy
+
+
+class Predictors:
+    """Deployed predictors in memory, in the order of the action dimensions.
+
+    Loading executes what their pickles say: only directories that this run made may come here.
+    """
+
+    def __init__(self, directories: Sequence[str | Path], chain: bool, threads: int) -> None:
+        """`chain`: whether each predictor reads the earlier action dimensions. `threads`: of this process."""
+        logging.getLogger("autogluon").setLevel(logging.ERROR)
+        self._chain = chain
+        self._predictors = [TabularPredictor.load(str(directory), verbosity=0) for directory in directories]
+        for predictor in self._predictors:
+            predictor.persist(max_memory=None)
+        # Only now are the libraries that bring their own OpenMP loaded.
+        threadpoolctl.threadpool_limits(threads)
+        torch.set_num_threads(threads)
+
+    def act(self, observations: NDArray[np.float32], outcome: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, a) actions in [-1, 1] for `observations` (N, d) and `outcome` (N, 1), dimension after dimension."""
+        actions = np.zeros((len(observations), len(self._predictors)), np.float32)
+        table = features(observations, outcome, actions)
+        width = observations.shape[1] + 1
+        for i, predictor in enumerate(self._predictors):
+            predicted = predictor.predict(table.iloc[:, : width + i * self._chain], as_pandas=False)
+            actions[:, i] = action_transform.backward(predicted)
+            table.isetitem(width + i, actions[:, i])
+        return actions
+
+
+class AutoGluonPolicy(Policy):
+    """A teacher, or AutoGluon's own students, as a policy; its handle points at the deployed directories."""
+
+    def __init__(self, handle: str | Path, metadata: dict[str, Any], threads: int) -> None:
+        """Raises InputError where a directory is missing or is not the one that the handle was written for."""
+        directories = [Path(handle).parent / directory for directory in metadata["directories"]]
+        for directory, expected in zip(directories, metadata["directory_sha256"], strict=True):
+            if not directory.is_dir():
+                raise InputError(f"{handle}: directories: {directory} does not exist; make it with snakemake")
+            found = files.sha256(directory)
+            if found != expected:
+                raise InputError(
+                    f"{handle}: directory_sha256: {directory} has {found}, expected {expected}. It holds pickles, "
+                    "which are loaded only from the run that made them; delete it and the handle, and make both again"
+                )
+        super().__init__(metadata)
+        self._predictors = Predictors(directories, metadata["chain"], threads)
+
+    def _predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        assert outcome is not None, "a teacher is conditioned on an outcome"
+        return self._predictors.act(observations, outcome)

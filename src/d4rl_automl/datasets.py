@@ -1,0 +1,377 @@
+"""Raw datasets: HDF5 files in the layout of D4RL's gym v2 suite, read, checked and written.
+
+    observations       (N, d) float32        rewards    (N,) float32
+    actions            (N, a) float32        terminals  (N,) bool   Gymnasium's terminated: the robot fell
+    next_observations  (N, d) float32        timeouts   (N,) bool   Gymnasium's truncated: time limit
+    infos/*            (N, …)                metadata/* anything
+
+The authority on the layout is D4RL's own reader, d4rl/offline_env.py `get_dataset`
+(Farama-Foundation/D4RL@89141a6).
+"""
+
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from d4rl_automl import files, tasks
+from d4rl_automl.errors import InputError
+
+log = logging.getLogger(__name__)
+
+CHUNK = 131_072
+"""Rows read at a time."""
+
+REPAIRS = {
+    "float64_to_float32": "values stored as float64 are used as float32",
+    "flags_to_bool": "terminals or timeouts stored as numbers are used as bool",
+    "terminated_and_truncated": "rows with both flags set count as terminated",
+    "actions_clipped": "action entries beyond [-1, 1] are clipped",
+}
+"""What is mended on the way in; each is counted and logged."""
+
+_REQUIRED = ("observations", "actions", "rewards", "terminals", "timeouts")
+_MATRICES = ("observations", "actions", "next_observations")
+_LAYOUT = {
+    "observations": np.float32,
+    "actions": np.float32,
+    "rewards": np.float32,
+    "next_observations": np.float32,
+    "terminals": np.bool_,
+    "timeouts": np.bool_,
+    "infos/qpos": np.float32,
+    "infos/qvel": np.float32,
+    "infos/action_log_probs": np.float32,
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The arrays of a raw dataset, as recorded: D4RL's `get_dataset`."""
+
+    observations: NDArray[np.float32]  # (N, d)
+    actions: NDArray[np.float32]  # (N, a), not clipped
+    rewards: NDArray[np.float32]  # (N,)
+    terminals: NDArray[np.bool_]  # (N,)
+    timeouts: NDArray[np.bool_]  # (N,)
+    next_observations: NDArray[np.float32] | None  # (N, d)
+    infos: dict[str, NDArray[Any]]  # (N, …) by name, without the leading "infos/"
+    metadata: dict[str, Any]  # by name, without the leading "metadata/"
+
+
+class Reader:
+    """An open, checked raw dataset whose large arrays are read chunk by chunk.
+
+    `repairs` counts what had to be mended in the rows read so far, by the names in `REPAIRS`.
+    """
+
+    def __init__(self, path: Path, file: h5py.File, task: str | None) -> None:
+        self.path = path
+        self.repairs: Counter[str] = Counter()
+        self.file = file
+        self._arrays = self._checked_arrays(task)
+        self.rows = len(self._arrays["observations"])
+        self.rewards = self.values("rewards", slice(None))  # (N,) float32
+        self.terminals = self._flags("terminals")  # (N,) bool
+        self.timeouts = self._flags("timeouts")  # (N,) bool
+        self.repairs["terminated_and_truncated"] += int((self.terminals & self.timeouts).sum())
+        if not (self.terminals | self.timeouts).any():
+            raise InputError(
+                f"{path}: no episode is finished (terminals and timeouts are False in all {self.rows} rows); "
+                "mark each episode's last row in one of them"
+            )
+
+    @property
+    def terminated(self) -> NDArray[np.bool_]:
+        """(N,) Gymnasium's terminated."""
+        return self.terminals
+
+    @property
+    def truncated(self) -> NDArray[np.bool_]:
+        """(N,) Gymnasium's truncated, False where the row terminated as well."""
+        return self.timeouts & ~self.terminals
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def values(self, name: str, rows: slice) -> NDArray[np.float32]:
+        """Rows of a float array, float32, as recorded. Raises InputError for NaN and infinity."""
+        array = self._arrays[name]
+        with _hdf5_errors(self.path):
+            stored = array[rows]
+        if name == "rewards":
+            stored = stored.reshape(-1)
+        if stored.dtype == np.float64:
+            self.repairs["float64_to_float32"] += stored.size
+        with np.errstate(over="ignore"):  # an overflow becomes infinite, and is refused below
+            result: NDArray[np.float32] = stored.astype(np.float32, copy=False)
+        finite = np.isfinite(result)
+        if not finite.all():
+            first = np.argwhere(~finite)[0]
+            row = (rows.start or 0) + int(first[0])
+            where = ", ".join(map(str, [row, *first[1:]]))
+            raise InputError(
+                f"{self.path}: {name}[{where}] is {stored[tuple(first)]} as float32; every value must be finite: "
+                "drop that episode from the file, or mend what recorded it"
+            )
+        return result
+
+    def chunks(self, *names: str) -> Iterator[tuple[slice, dict[str, NDArray[np.float32]]]]:
+        """The rows in order, `CHUNK` at a time: the slice, and those arrays; actions clipped to [-1, 1]."""
+        for start in range(0, self.rows, CHUNK):
+            rows = slice(start, min(start + CHUNK, self.rows))
+            arrays = {name: self.values(name, rows) for name in names}
+            if "actions" in arrays:
+                self.repairs["actions_clipped"] += int((np.abs(arrays["actions"]) > 1).sum())
+                arrays["actions"] = np.clip(arrays["actions"], -1, 1)
+            yield rows, arrays
+
+    def log_repairs(self) -> None:
+        """One warning per kind of repair made so far."""
+        for name, count in self.repairs.items():
+            if count:
+                log.warning("%s: %s (%d)", self.path, REPAIRS[name], count)
+
+    def _checked_arrays(self, task: str | None) -> dict[str, h5py.Dataset]:
+        with _hdf5_errors(self.path):
+            arrays = {
+                name: self.file[name]
+                for name in (*_REQUIRED, "next_observations")
+                if isinstance(self.file.get(name), h5py.Dataset)
+            }
+        missing = [name for name in _REQUIRED if name not in arrays]
+        if missing == ["timeouts"]:
+            raise InputError(
+                f"{self.path}: no array `timeouts` (D4RL's v0 files lack it), so the episodes that ended by the "
+                "time limit cannot be told apart: use the v2 file, or add `timeouts` (N,) bool, True in the "
+                "last row of each such episode"
+            )
+        if missing:
+            raise InputError(
+                f"{self.path}: missing {', '.join(missing)}; D4RL's layout has the arrays {', '.join(_REQUIRED)} "
+                "at the top level"
+            )
+        lengths = {name: array.shape[0] if array.shape else 0 for name, array in arrays.items()}
+        if len(set(lengths.values())) > 1 or 0 in lengths.values():
+            found = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise InputError(f"{self.path}: the arrays must have one common, positive length; found {found}")
+        widths: dict[str, int | None] = {"observations": None, "actions": None}
+        if task is not None:
+            robot = tasks.get(task)
+            widths = {"observations": robot.observation_size, "actions": robot.action_size}
+        for name, array in arrays.items():
+            rows = lengths[name]
+            if name in _MATRICES:
+                width = widths["actions" if name == "actions" else "observations"]
+                fits = array.ndim == 2 and width in (None, array.shape[1])
+                shape = f"({rows}, {'any' if width is None else width})"
+            else:
+                # D4RL's own reader accepts a column as well.
+                fits = array.shape in ((rows,), (rows, 1))
+                shape = f"({rows},)"
+            if not fits:
+                of_task = f" for task {task!r}" if task and name in _MATRICES else ""
+                raise InputError(f"{self.path}: {name} has shape {array.shape}, expected {shape}{of_task}")
+            kinds = "biuf" if name in ("terminals", "timeouts") else "f"
+            if array.dtype.kind not in kinds:
+                raise InputError(
+                    f"{self.path}: {name} has dtype {array.dtype}, expected "
+                    f"{'bool' if len(kinds) > 1 else 'float32'}; store it as such"
+                )
+        observed, following = arrays["observations"], arrays.get("next_observations")
+        if following is not None and following.shape != observed.shape:
+            raise InputError(
+                f"{self.path}: next_observations {following.shape} and observations {observed.shape} differ in shape"
+            )
+        return arrays
+
+    def _flags(self, name: str) -> NDArray[np.bool_]:
+        with _hdf5_errors(self.path):
+            stored = self._arrays[name][()].reshape(-1)
+        flags: NDArray[np.bool_] = stored.astype(bool)
+        if stored.dtype != np.bool_:
+            if not np.array_equal(stored, flags):
+                row = int(np.flatnonzero(stored != flags)[0])
+                raise InputError(f"{self.path}: {name}[{row}] is {stored[row]}, but a flag is 0 or 1")
+            self.repairs["flags_to_bool"] += len(flags)
+        return flags
+
+
+@contextlib.contextmanager
+def reading(path: str | Path, task: str | None = None) -> Iterator[Reader]:
+    """Open a raw dataset for reading in chunks, its keys, shapes, dtypes, rewards and flags checked.
+
+    With a `task` its observation and action sizes are demanded. Raises InputError for a
+    file that is missing, damaged, or not in D4RL's layout.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the path of an HDF5 file in D4RL's layout")
+    with _hdf5_errors(path):
+        # A cache for the compressed chunks that two reads share.
+        file = h5py.File(path, "r", rdcc_nbytes=16 * 2**20)
+    with file:
+        yield Reader(path, file, task)
+
+
+def validate(path: str | Path, task: str) -> dict[str, int]:
+    """Read a raw dataset through, at most `CHUNK` rows at a time, and count what will be mended.
+
+    Returns the counts by the names in `REPAIRS`, zeros left out. Raises InputError for
+    a file that is damaged, lacks an array, has a wrong shape for `task`, a NaN or an
+    infinity, arrays of different lengths, or no finished episode.
+    """
+    with reading(path, task) as reader:
+        for _ in reader.chunks(*(name for name in _MATRICES if name in reader)):
+            pass
+        reader.log_repairs()
+        return {name: count for name, count in reader.repairs.items() if count}
+
+
+def load(path: str | Path) -> Dataset:
+    """The arrays of an HDF5 file in D4RL's layout, checked: D4RL's `get_dataset`.
+
+    Values are as recorded, but floats are float32 and flags bool. Raises InputError as
+    `validate` does; sizes are not compared with a task's.
+    """
+    with reading(path) as reader:
+        everything = slice(None)
+        with _hdf5_errors(reader.path):
+            infos, metadata = (_tree(reader.file, group) for group in ("infos", "metadata"))
+        following = reader.values("next_observations", everything) if "next_observations" in reader else None
+        dataset = Dataset(
+            observations=reader.values("observations", everything),
+            actions=reader.values("actions", everything),
+            rewards=reader.rewards,
+            terminals=reader.terminals,
+            timeouts=reader.timeouts,
+            next_observations=following,
+            infos=infos,
+            metadata=metadata,
+        )
+        reader.log_repairs()
+    return dataset
+
+
+def qlearning(dataset: Dataset) -> dict[str, NDArray[Any]]:
+    """D4RL's `qlearning_dataset` (d4rl/__init__.py, Farama-Foundation/D4RL@89141a6), default arguments.
+
+    Row i's next observation is row i+1's observation, so the last row is left out, and
+    so is every row with a timeout, whose follower belongs to another episode. Terminal
+    rows stay: their next observation is another episode's first and must not be used.
+
+    Returns observations (M, d), actions (M, a), next_observations (M, d), rewards (M,)
+    float32 and terminals (M,) bool, M <= N - 1.
+    """
+    kept = np.flatnonzero(~dataset.timeouts[:-1])
+    return {
+        "observations": dataset.observations[kept],
+        "actions": dataset.actions[kept],
+        "next_observations": dataset.observations[kept + 1],
+        "rewards": dataset.rewards[kept],
+        "terminals": dataset.terminals[kept],
+    }
+
+
+def write(path: str | Path, blocks: Iterable[Mapping[str, NDArray[Any]]], metadata: Mapping[str, Any]) -> None:
+    """Write a raw dataset in the layout of D4RL's gym v2 files, gzip-compressed, block after block.
+
+    Each block maps every array name of the layout (`observations` … `infos/qvel`,
+    `infos/action_log_probs`) to its next rows; `metadata` becomes scalars or arrays
+    under `metadata/`. The bytes depend on the content alone, not on how it was cut.
+    """
+    rows_per_chunk = 8192
+    with files.whole(path) as part, h5py.File(part, "w") as file:
+        for name, value in metadata.items():
+            file[f"metadata/{name}"] = value
+
+        def append(arrays: Mapping[str, NDArray[Any]]) -> None:
+            for name, dtype in _LAYOUT.items():
+                values = np.asarray(arrays[name])
+                if name not in file:
+                    shape = values.shape[1:]
+                    file.create_dataset(
+                        name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows_per_chunk, *shape),
+                        compression="gzip", shuffle=True,
+                    )  # fmt: skip
+                array = file[name]
+                start = len(array)
+                array.resize(start + len(values), axis=0)
+                array[start:] = values.astype(dtype, copy=False)
+
+        for arrays in _rechunk(blocks, rows_per_chunk):
+            append(arrays)
+
+
+def link(entry: Mapping[str, Any], output: str | Path, provenance: str | Path) -> None:
+    """Validate the user's own file and link to it; `provenance` becomes JSON with its SHA-256.
+
+    `entry` is a catalogue entry of provider `file`. Raises InputError as `validate` does.
+    """
+    source = Path(entry["path"]).expanduser().resolve()
+    repairs = validate(source, entry["task"])
+    with files.whole(output) as part:
+        part.symlink_to(source)
+    files.write_json(
+        provenance,
+        {
+            "dataset": entry["name"],
+            "provider": entry["provider"],
+            "task": entry["task"],
+            "sha256": files.sha256(source),
+            "size_bytes": source.stat().st_size,
+            "path": str(source),
+            "repairs": repairs,
+        },
+    )
+
+
+def _rechunk(blocks: Iterable[Mapping[str, NDArray[Any]]], rows: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """The same rows, cut anew into blocks of `rows` (the last one shorter), so that each HDF5 chunk is written once."""
+    pending: list[Mapping[str, NDArray[Any]]] = []
+    count = 0
+    for block in blocks:
+        pending.append(block)
+        count += len(block["rewards"])
+        if count >= rows:
+            joined = {name: np.concatenate([piece[name] for piece in pending]) for name in _LAYOUT}
+            whole = count - count % rows
+            for start in range(0, whole, rows):
+                yield {name: values[start : start + rows] for name, values in joined.items()}
+            pending = [{name: values[whole:] for name, values in joined.items()}]
+            count -= whole
+    if count:
+        yield {name: np.concatenate([piece[name] for piece in pending]) for name in _LAYOUT}
+
+
+def _tree(file: h5py.File, group: str) -> dict[str, Any]:
+    """Every array and scalar below a group, by its path within it."""
+    found: dict[str, Any] = {}
+
+    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset):
+            value = item[()]
+            found[name] = value.decode() if isinstance(value, bytes) else value
+
+    if isinstance(file.get(group), h5py.Group):
+        file[group].visititems(visit)
+    return found
+
+
+@contextlib.contextmanager
+def _hdf5_errors(path: Path) -> Iterator[None]:
+    """What h5py raises when a file is no HDF5, was cut or was damaged, told as an InputError."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError) as error:
+        raise InputError(
+            f"{path}: cannot be read as HDF5 ({error}); it is damaged, cut short or another format: "
+            "fetch or make it again"
+        ) from error

@@ -1,0 +1,81 @@
+"""AutoGluon's own distillation of a teacher, one action dimension at a time."""
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from autogluon.tabular import TabularPredictor
+
+from d4rl_automl import files, teacher
+from d4rl_automl.device import resolve
+from d4rl_automl.errors import InputError
+
+DISTILLED: dict[str, Any] = {
+    "NN_TORCH": {
+        "num_epochs": 15,
+        "batch_size": 2048,
+        "hidden_size": 256,
+        "num_layers": 3,
+        "learning_rate": 1e-3,
+        "dropout_prob": 0.0,
+    }
+}
+"""The student unless the method names another: one small network."""
+
+log = logging.getLogger(__name__)
+
+
+def distill_dimension(
+    *,
+    transitions: str | Path,
+    predictor: str | Path,
+    dimension: int,
+    settings: Mapping[str, Any],
+    teacher_settings: Mapping[str, Any],
+    seed: int,
+    device: str,
+    threads: int,
+    output: str | Path,
+) -> None:
+    """Distil one trained dimension into a single model with AutoGluon's `distill`.
+
+    Arguments
+        predictor: the trained directory; it is copied, because `distill` writes into it.
+        settings: a config entry of `methods`: name, time_limit (seconds), and optionally
+            hyperparameters (AutoGluon's, of NN_TORCH, GBM, CAT and RF; else `DISTILLED`).
+        teacher_settings: the config entry of the teacher, which says what it was trained on.
+        output: output, the directory for acting with the best student.
+
+    The student sees the teacher's training rows and AutoGluon's augmentation of them
+    (spunge), which the teacher labels. Raises InputError where the time limit fits no model.
+    """
+    hardware = resolve(device)
+    train, validation = teacher.training_data(transitions, dimension, teacher_settings, seed)
+    # `distill` has no argument for the resources.
+    resources = {"ag_args_fit": {"num_cpus": threads, "num_gpus": hardware.num_gpus}}
+    hyperparameters = teacher.with_seed(settings.get("hyperparameters", DISTILLED), seed, resources)
+    with tempfile.TemporaryDirectory() as directory, files.whole(output) as part:
+        copy = Path(directory) / "predictor"
+        shutil.copytree(predictor, copy)
+        student = TabularPredictor.load(str(copy), verbosity=2)
+        # The augmentation draws from NumPy's global generator.
+        np.random.seed(seed)  # noqa: NPY002
+        started = time.perf_counter()
+        names = student.distill(
+            train, tuning_data=validation, time_limit=settings["time_limit"], hyperparameters=hyperparameters
+        )
+        seconds = time.perf_counter() - started
+        if not names:
+            raise InputError(
+                f"method {settings['name']!r}: time_limit: found {settings['time_limit']} s, which is too short to "
+                f"distil any model from {len(train)} rows; raise time_limit or give hyperparameters that cap the model"
+            )
+        board = student.leaderboard().set_index("model")
+        log.info("\n%s", board.to_string())
+        training = {"fit_seconds": round(seconds, 3), "train_rows": len(train)}
+        teacher.deploy(student, part, board.loc[names, "score_val"].idxmax(), training)

@@ -1,0 +1,328 @@
+"""One joint network for all action dimensions: fitted with torch, acted with as an ONNX file.
+
+The network maps (observation, outcome) to an action: inputs normalised by the training rows'
+mean and standard deviation, hidden layers with ReLU, and a head that ends as the teachers' do,
+in clip(tanh(y) / 0.995, -1, 1) (`action_transform.backward`).
+"""
+
+import contextlib
+import itertools
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from d4rl_automl import action_transform, policy
+from d4rl_automl.errors import InputError
+from d4rl_automl.files import sha256, whole
+
+# Old enough for every ONNX reader of the last years; the graph needs nothing newer.
+OPSET, IR_VERSION = 17, 8
+
+DATASET_FACTS = ("dataset", "task", "sha256")
+"""What a policy's metadata repeat of the metadata of the transitions table."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Size and training of a network."""
+
+    width: int
+    layers: int
+    """Hidden layers."""
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    """Adam's at the first step; it falls to zero along a half cosine."""
+
+    @classmethod
+    def of(cls, method: Mapping[str, Any]) -> "Settings":
+        """The settings of a method's config entry; InputError names one that is missing."""
+        try:
+            return cls(
+                width=method["network"]["width"],
+                layers=method["network"]["layers"],
+                epochs=method["epochs"],
+                batch_size=method["batch_size"],
+                learning_rate=method["learning_rate"],
+            )
+        except KeyError as error:
+            raise InputError(
+                f"method {method.get('name')!r}: the setting {error} is missing; "
+                "a network needs network.width, network.layers, epochs, batch_size and learning_rate"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a network is fitted to."""
+
+    observations: NDArray[np.float32]  # (N, d)
+    outcomes: NDArray[np.float32] | None  # (N,), or None for an unconditional policy
+    actions: NDArray[np.float32]  # (N, a), within [-1, 1]
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def inputs(self) -> NDArray[np.float32]:
+        """(N, d) observations, or (N, d + 1) with the outcome as the last column."""
+        if self.outcomes is None:
+            return self.observations
+        return np.column_stack([self.observations, self.outcomes])
+
+
+class Network(torch.nn.Module):
+    """(N, k) inputs to (N, a) actions; k is the observation's size, plus one if `conditional`."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(
+        self,
+        mean: torch.Tensor,
+        deviation: torch.Tensor,
+        *,
+        action_size: int,
+        width: int,
+        layers: int,
+        conditional: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.conditional = conditional
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", 1 / deviation)
+        sizes = itertools.pairwise([len(mean)] + [width] * layers + [action_size])
+        # torch's default initialisation, but drawn from the given generator.
+        linear = [torch.nn.utils.skip_init(torch.nn.Linear, *size) for size in sizes]
+        self.hidden, self.head = torch.nn.ModuleList(linear[:-1]), linear[-1]
+        for layer in linear:
+            bound = layer.in_features**-0.5
+            torch.nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            torch.nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+    @property
+    def observation_size(self) -> int:
+        return len(self.mean) - self.conditional
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Unclipped actions: the loss keeps a gradient where an action lies beyond its bounds."""
+        x = (inputs - self.mean) * self.scale
+        for layer in self.hidden:
+            x = torch.relu(layer(x))
+        return torch.tanh(self.head(x)) / action_transform.SCALE
+
+    @torch.inference_mode()
+    def act(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(N, a) actions within [-1, 1], evaluated in blocks."""
+        return torch.cat([self(block).clamp(-1, 1) for block in inputs.split(16_384)])
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted network and how the fit went."""
+
+    network: Network
+    curve: pd.DataFrame
+    """One row per epoch: epoch, learning_rate, training_loss, validation_loss, seconds (since the start).
+
+    Losses are mean squared errors over rows and action dimensions, in action units.
+    """
+    summary: dict[str, Any]
+    """rows, validation_rows, epochs, best_epoch, validation_loss."""
+    seconds: float
+
+
+def fit(train: Samples, validation: Samples, settings: Settings, *, seed: int, device: str, threads: int) -> Fit:
+    """Fit a network by Adam on the squared error in action units; keep the epoch of least validation loss.
+
+    The same seed, device and number of threads give the same weights. `device` is torch's: "cpu" or "cuda".
+    InputError if there are no training or no validation rows, or if the loss is not finite.
+    """
+    for name, samples in (("training", train), ("validation", validation)):
+        if not len(samples):
+            raise InputError(f"there are no {name} rows to fit a network to; the split needs more episodes")
+    started = time.perf_counter()
+    with _reproducible(threads):
+        generator = torch.Generator().manual_seed(seed)
+        inputs, actions = (torch.from_numpy(x).to(device) for x in (train.inputs(), train.actions))
+        held_out, held_out_actions = (torch.from_numpy(x).to(device) for x in (validation.inputs(), validation.actions))
+        deviation = inputs.double().std(0, correction=0).float()
+        # A column that never changes carries nothing; dividing by one leaves it at zero.
+        deviation[deviation == 0] = 1
+        network = Network(
+            inputs.double().mean(0).float().cpu(),
+            deviation.cpu(),
+            action_size=actions.shape[1],
+            width=settings.width,
+            layers=settings.layers,
+            conditional=train.outcomes is not None,
+            generator=generator,
+        ).to(device)
+        optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, fused=True)
+        updates = settings.epochs * -(-len(train) // settings.batch_size)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
+        rows: list[dict[str, float]] = []
+        best: dict[str, torch.Tensor] = {}
+        for epoch in range(1, settings.epochs + 1):
+            learning_rate = float(schedule.get_last_lr()[0])
+            total = torch.zeros((), device=device)
+            for batch in torch.randperm(len(train), generator=generator).to(device).split(settings.batch_size):
+                loss = torch.nn.functional.mse_loss(network(inputs[batch]), actions[batch])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                total += loss.detach() * len(batch)
+            validation_loss = torch.nn.functional.mse_loss(network.act(held_out), held_out_actions).item()
+            training_loss = total.item() / len(train)
+            if not np.isfinite([training_loss, validation_loss]).all():
+                raise InputError(
+                    f"the loss is not finite after epoch {epoch} (training {training_loss}, validation "
+                    f"{validation_loss}); lower learning_rate, found {settings.learning_rate}"
+                )
+            if not rows or validation_loss < min(row["validation_loss"] for row in rows):
+                best_epoch = epoch
+                best = {name: value.clone() for name, value in network.state_dict().items()}
+            rows.append(
+                {
+                    "epoch": epoch,
+                    "learning_rate": learning_rate,
+                    "training_loss": training_loss,
+                    "validation_loss": validation_loss,
+                    "seconds": round(time.perf_counter() - started, 3),
+                }
+            )
+            log.info("epoch %d/%d: loss %.5f, validation %.5f", epoch, settings.epochs, training_loss, validation_loss)
+        network.load_state_dict(best)
+    curve = pd.DataFrame(rows)
+    summary = {
+        "rows": len(train),
+        "validation_rows": len(validation),
+        "epochs": settings.epochs,
+        "best_epoch": best_epoch,
+        "validation_loss": float(curve.validation_loss.min()),
+    }
+    return Fit(network.cpu().eval(), curve, summary, seconds=round(time.perf_counter() - started, 3))
+
+
+def export(network: Network, path: str | Path, metadata: Mapping[str, Any]) -> None:
+    """Write the network as ONNX: `observation` float32 (N, d), `outcome` float32 (N, 1) to `action` float32 (N, a).
+
+    `outcome` is absent if the network is unconditional. `metadata` goes into `metadata_props`: strings as
+    they are, anything else as JSON. The graph is small and fixed, so it is built node by node.
+    """
+    nodes, constants = [], []
+
+    def constant(name: str, value: torch.Tensor | float) -> str:
+        constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+        return name
+
+    def node(operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def linear(layer: Any, inputs: str, name: str) -> str:
+        weight = constant(f"{name}.weight", layer.weight.detach())
+        return node("Gemm", [inputs, weight, constant(f"{name}.bias", layer.bias.detach())], name, transB=1)
+
+    inputs = {"observation": network.observation_size}
+    if network.conditional:
+        inputs["outcome"] = 1
+        x = node("Concat", list(inputs), "inputs", axis=1)
+    else:
+        x = "observation"
+    x = node("Sub", [x, constant("mean", network.mean)], "centred")
+    x = node("Mul", [x, constant("scale", network.scale)], "normalised")
+    for i, layer in enumerate(network.hidden):
+        x = node("Relu", [linear(layer, x, f"hidden{i}")], f"hidden{i}.relu")
+    x = node("Tanh", [linear(network.head, x, "head")], "head.tanh")
+    x = node("Div", [x, constant("head_scale", action_transform.SCALE)], "unclipped")
+    node("Clip", [x, constant("low", -1), constant("high", 1)], "action")
+
+    graph = helper.make_graph(
+        nodes,
+        "policy",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size]) for name, size in inputs.items()],
+        [helper.make_tensor_value_info("action", TensorProto.FLOAT, ["N", network.head.out_features])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    model.producer_name = "d4rl_automl"
+    helper.set_model_props(
+        model, {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+    )
+    onnx.checker.check_model(model, full_check=True)
+    with whole(path) as part:
+        onnx.save(model, part)
+
+
+def write_policy(
+    fitted: Fit,
+    output: str | Path,
+    settings: Mapping[str, Any],
+    seed: int,
+    *,
+    dataset: Mapping[str, Any],
+    **times: float,
+) -> None:
+    """Write a fitted network as policy: the handle `output`, and beside it the ONNX file and the training curve.
+
+    Arguments
+        fitted: what `fit` returned.
+        output: {method}-s{seed}.json; its neighbours end in .onnx and .curve.csv.
+        settings: the method's entry in the config.
+        seed: the training seed.
+        dataset: has `DATASET_FACTS`, as the transitions table's metadata do.
+        times: what the policy cost besides its own fit, in seconds, by name.
+    """
+    output = Path(output)
+    network = fitted.network
+    metadata: dict[str, Any] = {
+        "method": settings["name"],
+        "kind": settings["kind"],
+        "seed": seed,
+        "dataset": dataset["dataset"],
+        "task": dataset["task"],
+        "dataset_sha256": dataset["sha256"],
+        "outcome_rule": "constant" if network.conditional else "none",
+        "observation_size": network.observation_size,
+        "action_size": network.head.out_features,
+        "format": "onnx",
+        "training": {"settings": dict(settings), **fitted.summary},
+    }
+    onnx_file = output.with_suffix(".onnx")
+    export(network, onnx_file, metadata)
+    with whole(output.with_suffix(".curve.csv")) as part:
+        fitted.curve.to_csv(part, index=False)
+    # Times stay out of the ONNX file, so that the same training gives the same bytes.
+    metadata["training"] |= {"fit_seconds": fitted.seconds, **times}
+    policy.write_handle(output, metadata | {"file": onnx_file.name, "sha256": sha256(onnx_file)})
+
+
+@contextlib.contextmanager
+def _reproducible(threads: int) -> Iterator[None]:
+    """Torch with `threads` threads and deterministic kernels; what was set before comes back."""
+    # cuBLAS is deterministic only with a fixed workspace, and reads this when it starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])

@@ -1,0 +1,310 @@
+"""Policies played in the simulator: every commanded target and episode side by side, one row per episode."""
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from d4rl_automl import files, scores, tasks
+from d4rl_automl.errors import InputError
+from d4rl_automl.policy import Policy, load
+from d4rl_automl.seeds import episode_seeds
+from d4rl_automl.simulator import BatchSimulator
+
+SCHEMA = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("training_seed", pa.int64(), nullable=False),
+        pa.field("simulator", pa.string(), nullable=False),
+        pa.field("purpose", pa.string(), nullable=False),
+        pa.field("fraction", pa.float64()),
+        pa.field("target", pa.float64()),
+        pa.field("episode", pa.int32(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("return", pa.float64(), nullable=False),
+        pa.field("length", pa.int32(), nullable=False),
+        pa.field("terminated", pa.bool_(), nullable=False),
+        pa.field("diverged", pa.bool_(), nullable=False),
+        pa.field("normalised_score", pa.float64(), nullable=False),
+    ]
+)
+"""A rollout table. fraction and target (average reward-to-go per step) are null for an unconditional
+policy; episode counts within a target; return is undiscounted; diverged: the physics blew up."""
+
+Progress = Callable[[int, int], None]
+"""Told after each step how many environment steps were made, and how many are saved by episodes that just ended."""
+
+
+@dataclass(frozen=True)
+class _Episodes:
+    """What happened, by target (T) and episode (E)."""
+
+    returns: NDArray[np.float64]  # (T, E)
+    lengths: NDArray[np.int64]  # (T, E)
+    terminated: NDArray[np.bool_]  # (T, E)
+    diverged: NDArray[np.bool_]  # (T, E)
+
+
+def rollout(
+    policy: Policy,
+    simulator: str,
+    fractions: Sequence[float],
+    episodes: int,
+    seed: int,
+    *,
+    purpose: str = "report",
+) -> pa.Table:
+    """Play `episodes` episodes for each commanded target; a table of `SCHEMA`, target by target.
+
+    `simulator` is a variant of the physics ("d4rl" or "gymnasium"). A fraction f commands the
+    average reward-to-go of f of the expert's return (`scores.target`), held through the
+    episode. An unconditional policy is commanded nothing: it is played once per episode,
+    whatever the fractions, and its rows have none. Every target, method and training seed
+    meets the same initial states, which follow from (seed, the policy's dataset, purpose).
+
+    Raises InputError for an unknown simulator or purpose, for fractions that are missing,
+    repeated or not finite, for less than one episode, and, naming the step, where the policy's
+    action is NaN or infinite.
+    """
+    fractions = list(fractions)
+    _check_request(policy, fractions, episodes)
+    seeds = episode_seeds(seed, policy.metadata["dataset"], purpose, episodes)
+    played = _play(policy, simulator, fractions, seeds, lambda made, saved: None)
+    return _table(policy, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
+
+
+def rollout_file(
+    policy_path: str | Path,
+    dataset: Mapping[str, Any],
+    *,
+    simulator: str,
+    fractions: Sequence[float],
+    episodes: int,
+    seed: int,
+    purpose: str,
+    processes: int,
+    output: str | Path,
+) -> None:
+    """Play a policy's file as `rollout` does, split over `processes` of one thread each, and write Parquet.
+
+    `dataset`: its entry in the config, which the policy must have been made from. The rows do
+    not depend on `processes`. The schema metadata key `d4rl_automl` holds, as JSON, versions,
+    the policy's own metadata, the SHA-256 of its file, and the speed: environment steps, wall
+    seconds (loading the policy and starting processes included), steps per second.
+
+    Raises InputError as `rollout` and `policy.load` do, and for a policy of another dataset;
+    RuntimeError if a process dies.
+    """
+    started = time.perf_counter()
+    policy = load(policy_path)
+    for key, expected in (("dataset", dataset["name"]), ("task", dataset["task"])):
+        if policy.metadata[key] != expected:
+            raise InputError(f"{policy_path}: {key} is {policy.metadata[key]!r}, but {expected!r} was asked for")
+    fractions = list(fractions)
+    _check_request(policy, fractions, episodes)
+    if processes < 1:
+        raise InputError(f"processes: found {processes}, expected at least 1")
+    seeds = episode_seeds(seed, policy.metadata["dataset"], purpose, episodes)
+    budget = len(_targets(policy, fractions)) * episodes * tasks.get(dataset["task"]).episode_steps
+    with tqdm(total=budget, unit=" steps", unit_scale=True, desc=policy.name, mininterval=5, file=sys.stderr) as bar:
+
+        def advance(made: int, saved: int) -> None:
+            bar.total = (bar.total or 0) - saved
+            bar.update(made)
+
+        if processes == 1:
+            played = _play(policy, simulator, fractions, seeds, advance)
+        else:
+            chunks = np.array_split(seeds, min(processes, episodes))
+            played = _play_in_processes(policy_path, simulator, fractions, chunks, advance)
+    seconds = time.perf_counter() - started
+    steps = int(played.lengths.sum())
+    metadata = {
+        "dataset": policy.metadata["dataset"],
+        "method": policy.metadata["method"],
+        "training_seed": policy.metadata["seed"],
+        "simulator": simulator,
+        "purpose": purpose,
+        "rollout_seed": seed,
+        "mujoco": mujoco.__version__,
+        "gymnasium": gymnasium.__version__,
+        "policy_sha256": files.sha256(policy_path),
+        "policy": policy.metadata,
+        "env_steps": steps,
+        "seconds": round(seconds, 3),
+        "steps_per_second": round(steps / seconds, 1),
+        "processes": processes,
+    }
+    table = _table(policy, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
+    with files.whole(output) as part:
+        pq.write_table(table.replace_schema_metadata({"d4rl_automl": json.dumps(metadata)}), part, compression="zstd")
+
+
+def _check_request(policy: Policy, fractions: Sequence[float], episodes: int) -> None:
+    if episodes < 1:
+        raise InputError(f"episodes: found {episodes}, expected at least 1")
+    usable = len(fractions) > 0 and np.isfinite(fractions).all() and len(set(fractions)) == len(fractions)
+    if policy.outcome_rule != "none" and not usable:
+        raise InputError(
+            f"fractions: found {list(fractions)}; policy {policy.name} needs at least one, all finite and different"
+        )
+
+
+def _targets(policy: Policy, fractions: Sequence[float]) -> list[float | None]:
+    """The commanded average reward-to-go per fraction; a single None for an unconditional policy."""
+    if policy.outcome_rule == "none":
+        return [None]
+    return [scores.target(policy.metadata["task"], fraction) for fraction in fractions]
+
+
+def _play(
+    policy: Policy,
+    variant: str,
+    fractions: Sequence[float],
+    seeds: NDArray[np.int64],
+    progress: Progress,
+) -> _Episodes:
+    """One batch holds every (target, episode), target by target; who has finished leaves it."""
+    targets = _targets(policy, fractions)
+    simulator = BatchSimulator(policy.metadata["task"], len(targets) * len(seeds), variant)
+    outcomes = None
+    if policy.outcome_rule == "constant":
+        outcomes = np.repeat(np.array(targets, np.float32), len(seeds))[:, None]
+    returns = np.zeros(simulator.size)
+    terminated = np.zeros(simulator.size, bool)
+    running = np.arange(simulator.size)
+    observations = simulator.reset(np.tile(seeds, len(targets)))
+    step = 0
+    while len(running):
+        try:
+            actions = policy.act(observations, None if outcomes is None else outcomes[running])
+        except InputError as error:
+            raise InputError(f"step {step}: {error}") from None
+        observations, rewards, fell, truncated = simulator.step(actions, running)
+        step += 1
+        returns[running] += rewards
+        terminated[running] = fell
+        going = ~(fell | truncated)
+        progress(len(running), int((~going).sum()) * (simulator.task.episode_steps - step))
+        running, observations = running[going], observations[going]
+    shape = (len(targets), len(seeds))
+    return _Episodes(
+        returns.reshape(shape),
+        simulator.steps.reshape(shape),
+        terminated.reshape(shape),
+        simulator.diverged.reshape(shape),
+    )
+
+
+def _table(
+    policy: Policy,
+    variant: str,
+    purpose: str,
+    *,
+    fractions: Sequence[float],
+    seeds: NDArray[np.int64],
+    played: _Episodes,
+) -> pa.Table:
+    rows = played.returns.size
+    targets = _targets(policy, fractions)
+    columns: dict[str, Any] = {
+        "dataset": [policy.metadata["dataset"]] * rows,
+        "method": [policy.metadata["method"]] * rows,
+        "training_seed": [policy.metadata["seed"]] * rows,
+        "simulator": [variant] * rows,
+        "purpose": [purpose] * rows,
+        "fraction": [
+            value for value in (fractions if policy.outcome_rule != "none" else [None]) for _ in range(len(seeds))
+        ],
+        "target": [value for value in targets for _ in range(len(seeds))],
+        "episode": np.tile(np.arange(len(seeds), dtype=np.int32), len(targets)),
+        "seed": np.tile(seeds, len(targets)),
+        "return": played.returns.ravel(),
+        "length": played.lengths.ravel().astype(np.int32),
+        "terminated": played.terminated.ravel(),
+        "diverged": played.diverged.ravel(),
+        "normalised_score": scores.normalise(policy.metadata["task"], played.returns.ravel()),
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _play_in_processes(
+    policy_path: str | Path,
+    variant: str,
+    fractions: Sequence[float],
+    chunks: Sequence[NDArray[np.int64]],
+    progress: Progress,
+) -> _Episodes:
+    """`_play` of each chunk of seeds in a process of its own, put together again episode by episode."""
+    # Spawned, not forked: a fork copies the state of thread pools, but not their threads.
+    context = multiprocessing.get_context("spawn")
+    processes: list[SpawnProcess] = []
+    receivers: list[Connection] = []
+    parts: dict[Connection, _Episodes] = {}
+    try:
+        for chunk in chunks:
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(sender, str(policy_path), variant, fractions, chunk))
+            process.start()
+            # The worker's end is then open in the worker alone, and closes when it dies.
+            sender.close()
+            processes.append(process)
+            receivers.append(receiver)
+        while len(parts) < len(chunks):
+            ready = wait([receiver for receiver in receivers if receiver not in parts])
+            for receiver in (receiver for receiver in receivers if receiver in ready):
+                try:
+                    message = receiver.recv()
+                except EOFError:
+                    raise RuntimeError(
+                        "a rollout process died without a message (killed, perhaps for lack of memory); nothing was "
+                        "written: give the job more memory or fewer threads, and run it again"
+                    ) from None
+                if isinstance(message, Exception):
+                    raise message
+                if isinstance(message, _Episodes):
+                    parts[receiver] = message
+                else:
+                    progress(*message)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+    ordered = [parts[receiver] for receiver in receivers]
+    return _Episodes(
+        *(np.concatenate([getattr(part, field.name) for part in ordered], axis=1) for field in fields(_Episodes))
+    )
+
+
+def _work(
+    sender: Connection, policy_path: str, variant: str, fractions: Sequence[float], seeds: NDArray[np.int64]
+) -> None:
+    """A worker process: sends its progress, step by step, and then its episodes or its exception."""
+    # Libraries that the policy brings in read these when they are first imported.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
+    try:
+        played = _play(load(policy_path), variant, fractions, seeds, lambda made, saved: sender.send((made, saved)))
+    except Exception as error:
+        # A traceback does not travel between processes; its text does.
+        error.add_note(traceback.format_exc())
+        sender.send(error)
+    else:
+        sender.send(played)

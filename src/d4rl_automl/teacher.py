@@ -1,0 +1,207 @@
+"""The teacher: AutoGluon predictors, one per action dimension.
+
+Each predictor regresses y = atanh(0.995 a) (`action_transform`) on the observation, the
+average reward-to-go and, in a chain, the earlier action dimensions.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from autogluon.core.metrics import make_scorer
+from autogluon.tabular import TabularPredictor
+from autogluon.tabular.configs.hyperparameter_configs import get_hyperparameter_config
+from autogluon.tabular.configs.presets_configs import tabular_presets_dict
+from autogluon.tabular.registry import ag_model_registry
+from numpy.typing import NDArray
+
+from d4rl_automl import action_transform, files
+from d4rl_automl import transitions as tables
+from d4rl_automl.device import resolve
+from d4rl_automl.errors import InputError
+from d4rl_automl.features import TRAINING_FILE, features
+
+TARGET = "target"
+"""Column of the transformed action."""
+
+VALIDATION_SHARE = 0.1
+"""Validation rows at most, as a share of `rows`: every epoch of a network and every ensemble weight reads them."""
+
+TEST_ROWS = 50_000
+"""Test rows at most: enough for the loss to three digits, and every model of the leaderboard predicts them."""
+
+EXCLUDED_MODELS = ["KNN"]
+"""Slow to predict, and about three times the error of the others on these data."""
+
+log = logging.getLogger(__name__)
+
+
+def train_dimension(
+    *,
+    transitions: str | Path,
+    dimension: int,
+    settings: Mapping[str, Any],
+    seed: int,
+    device: str,
+    threads: int,
+    predictor: str | Path,
+    deployed: str | Path,
+    metrics: str | Path,
+    leaderboard: str | Path,
+) -> None:
+    """Fit one action dimension with AutoGluon.
+
+    Arguments
+        transitions: transitions.parquet.
+        dimension: the action dimension, from 0.
+        settings: a config entry of `teachers`: name, preset, rows (training rows drawn with
+            `seed`; all if None), time_limit (seconds), chain, and optionally hyperparameters
+            (AutoGluon's; else the preset's).
+        seed: of the drawn rows, the folds and every model that has a seed.
+        device: cpu, auto or cuda.
+        predictor: output, the trained directory.
+        deployed: output, a copy of it with no more than the best model needs to predict.
+        metrics: output, CSV with one row. mse and rmse are in action units, on test
+            episodes, with the recorded earlier actions; fit_seconds is wall time.
+        leaderboard: output, AutoGluon's CSV of every model, scored on test episodes:
+            score_* is minus the RMSE of the transformed action, rmse_action is in action units.
+
+    Validation episodes choose models and ensemble weights. A bagging preset (good, high,
+    best) cross-validates within the training rows besides.
+
+    Raises InputError where the time limit fits no model, the dimension does not exist, or
+    the hyperparameters name a model that AutoGluon does not have.
+    """
+    hardware = resolve(device)
+    train, validation = training_data(transitions, dimension, settings, seed)
+    test = tables.read(transitions, splits=("test",), limit=TEST_ROWS, seed=seed)
+    test_frame = _frame(test, dimension, settings["chain"])
+    hyperparameters = settings.get("hyperparameters") or preset_hyperparameters(settings["preset"])
+    preset = f"{settings['preset']}_quality"
+    bagged = tabular_presets_dict[preset]["auto_stack"]
+
+    with (
+        files.whole(predictor) as predictor_part,
+        files.whole(deployed) as deployed_part,
+        files.whole(metrics) as metrics_part,
+        files.whole(leaderboard) as leaderboard_part,
+    ):
+        fitted = TabularPredictor(
+            TARGET, problem_type="regression", path=str(predictor_part), learner_kwargs={"random_state": seed}
+        )
+        started = time.perf_counter()
+        try:
+            fitted.fit(
+                train,
+                tuning_data=validation,
+                use_bag_holdout=bagged,
+                presets=preset,
+                hyperparameters=with_seed(hyperparameters, seed),
+                excluded_model_types=EXCLUDED_MODELS,
+                # One process: ray's workers would escape the threads that the rule was given.
+                ag_args_ensemble={"fold_fitting_strategy": "sequential_local"},
+                time_limit=settings["time_limit"],
+                num_cpus=threads,
+                num_gpus=hardware.num_gpus,
+            )
+        except (AssertionError, RuntimeError) as error:
+            if not _out_of_time(fitted, error):
+                raise
+            raise InputError(
+                f"teacher {settings['name']!r}: time_limit: found {settings['time_limit']} s, which is too short to "
+                f"fit any model to {len(train)} rows; raise time_limit, lower rows, or give hyperparameters that "
+                "cap the models"
+            ) from None
+        fit_seconds = time.perf_counter() - started
+
+        board = fitted.leaderboard(test_frame, extra_metrics=[_rmse_action])
+        # Scorers count upwards; an error is easier to read as it is.
+        board["rmse_action"] = -board["rmse_action"]
+        board.to_csv(leaderboard_part, index=False)
+
+        actions = action_transform.backward(fitted.predict(test_frame, as_pandas=False))
+        mse = float(np.mean((actions - test.actions[:, dimension]) ** 2))
+        row = {
+            "dataset": test.metadata["dataset"],
+            "teacher": settings["name"],
+            "seed": seed,
+            "dimension": dimension,
+            "preset": settings["preset"],
+            "chain": settings["chain"],
+            "device": hardware.name,
+            "train_rows": len(train),
+            "fit_seconds": round(fit_seconds, 3),
+            "best_model": fitted.model_best,
+            "mse": mse,
+            "rmse": mse**0.5,
+        }
+        pd.DataFrame([row]).to_csv(metrics_part, index=False)
+        deploy(fitted, deployed_part, fitted.model_best, {"fit_seconds": row["fit_seconds"], "train_rows": len(train)})
+        log.info("%s", row)
+
+
+def deploy(predictor: TabularPredictor, path: str | Path, model: str, training: Mapping[str, Any]) -> None:
+    """Copy to `path` what `model` needs to predict, with `training` (fit_seconds, train_rows) as `TRAINING_FILE`."""
+    predictor.clone_for_deployment(str(path), model=model)
+    (Path(path) / TRAINING_FILE).write_text(json.dumps(training) + "\n")
+
+
+def training_data(
+    path: str | Path, dimension: int, settings: Mapping[str, Any], seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training and validation rows of one dimension, as the settings of the teacher draw them."""
+    rows = settings["rows"]
+    limit = None if rows is None else max(1, round(rows * VALIDATION_SHARE))
+    train = tables.read(path, splits=("train",), limit=rows, seed=seed)
+    validation = tables.read(path, splits=("validation",), limit=limit, seed=seed)
+    size = train.actions.shape[1]
+    if dimension not in range(size):
+        raise InputError(f"{path}: dimension: found {dimension}; the dataset has the action dimensions 0 to {size - 1}")
+    return _frame(train, dimension, settings["chain"]), _frame(validation, dimension, settings["chain"])
+
+
+def _frame(data: tables.Transitions, dimension: int, chain: bool) -> pd.DataFrame:
+    """Features ob0…, rtg and, in a chain, ac0…ac{dimension-1} (float32), and the target (float64)."""
+    read = features(data.observations, data.rtg[:, None], data.actions[:, : dimension * chain])
+    return read.assign(**{TARGET: action_transform.forward(data.actions[:, dimension])})
+
+
+def preset_hyperparameters(preset: str) -> dict[str, Any]:
+    """The models of a preset (medium, good, high, best) and their hyperparameters, as AutoGluon has them."""
+    return get_hyperparameter_config(tabular_presets_dict[f"{preset}_quality"].get("hyperparameters", "default"))
+
+
+def with_seed(hyperparameters: Mapping[str, Any], seed: int, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A copy with the model's own seed parameter in every entry: AutoGluon has no seed for all models.
+
+    A seed that an entry already has is kept. `extra` goes into every entry.
+    """
+    classes = ag_model_registry.key_to_cls_map()
+    result = {}
+    for name, entries in hyperparameters.items():
+        if name not in classes:
+            raise InputError(f"hyperparameters: found the model {name!r}; allowed: {', '.join(sorted(classes))}")
+        seed_name = classes[name].seed_name
+        common = {**(extra or {}), **({seed_name: seed} if seed_name else {})}
+        result[name] = [{**common, **entry} for entry in (entries if isinstance(entries, list) else [entries])]
+    return result
+
+
+def _out_of_time(predictor: TabularPredictor, error: Exception) -> bool:
+    """Whether AutoGluon gave up because of the time limit, which it does not say by a class of its own."""
+    if "No models were trained" in str(error):
+        return set(predictor.model_failures()["exc_type"]) <= {"TimeLimitExceeded"}
+    return "Not enough time left to train models" in str(error)
+
+
+def _rmse_in_action_units(target: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
+    error = action_transform.backward(np.asarray(target)) - action_transform.backward(np.asarray(predicted))
+    return float(np.sqrt(np.mean(error**2)))
+
+
+_rmse_action = make_scorer("rmse_action", _rmse_in_action_units, optimum=0, greater_is_better=False)

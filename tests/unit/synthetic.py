@@ -1,0 +1,130 @@
+"""Small tables in the formats of results/, made from seeds, for the tests of what reads them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from d4rl_automl import scores, tasks
+
+FRACTIONS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2]
+
+
+def write_parquet(path: Path, frame: pd.DataFrame, metadata: dict[str, Any] | None = None) -> Path:
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.replace_schema_metadata({b"d4rl_automl": json.dumps(metadata or {}).encode()}), path)
+    return path
+
+
+def rollouts(
+    method: str = "medium-student",
+    *,
+    training_seed: int = 0,
+    purpose: str = "report",
+    fractions: Sequence[float | None] = FRACTIONS,
+    episodes: int = 20,
+    dataset: str = "hopper-medium-expert-embedded-v1",
+    task: str = "hopper",
+    simulator: str = "d4rl",
+    skill: float = 0.8,
+) -> pd.DataFrame:
+    """Rollouts as `tables.read_rollouts` gives them: returns follow the command up to `skill`, with falls."""
+    generator = np.random.default_rng([training_seed, *f"{method} {dataset} {purpose} {simulator}".encode()])
+    steps = tasks.get(task).episode_steps
+    parts = []
+    for fraction in fractions:
+        goal = scores.target(task, skill if fraction is None else min(fraction, skill)) * steps
+        fell = generator.random(episodes) < 0.3
+        length = np.where(fell, generator.integers(80, steps, episodes), steps)
+        returns = goal * length / steps + generator.normal(0, abs(goal) * 0.06, episodes)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "dataset": dataset,
+                    "method": method,
+                    "training_seed": training_seed,
+                    "simulator": simulator,
+                    "purpose": purpose,
+                    "fraction": np.nan if fraction is None else fraction,
+                    "target": np.nan if fraction is None else scores.target(task, fraction),
+                    "episode": np.arange(episodes),
+                    "seed": generator.integers(0, 2**31, episodes),
+                    "return": returns,
+                    "length": length.astype(np.int32),
+                    "terminated": fell,
+                    "diverged": False,
+                    "normalised_score": scores.normalise(task, returns),
+                    "task": task,
+                    "kind": "mlp" if fraction is None else "student",
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def write_rollouts(path: Path, **what: Any) -> Path:
+    """The table of `rollouts(**what)` as the rollout rule writes it."""
+    table = rollouts(**what)
+    policy = {"task": table["task"][0], "kind": table["kind"][0]}
+    return write_parquet(path, table.drop(columns=["task", "kind"]), {"policy": policy})
+
+
+def dataset_tables(
+    folder: Path, episodes: int = 40, dataset: str = "hopper-medium-expert-embedded-v1", task: str = "hopper"
+) -> tuple[Path, Path]:
+    """Paths of transitions.parquet and episodes.parquet: two skills of demonstrator, the last episode unfinished."""
+    generator = np.random.default_rng(episodes)
+    steps = tasks.get(task).episode_steps
+    expert = tasks.get(task).reference_max / steps
+    rows, ends = [], []
+    for episode in range(episodes):
+        unfinished = episode == episodes - 1
+        fell = generator.random() < 0.4
+        length = int(generator.integers(150, steps - 1)) if fell else steps
+        level = expert * (0.45 if episode % 2 else 0.9) * generator.normal(1, 0.08)
+        reward = level * np.minimum(1, np.arange(length) / 60) + generator.normal(0, abs(level) * 0.05, length)
+        to_go = np.cumsum(reward[::-1])[::-1]
+        rows.append(
+            pd.DataFrame(
+                {
+                    "rtg": (to_go / (steps - np.arange(length))).astype(np.float32),
+                    "reward": reward.astype(np.float32),
+                    "episode": np.int32(episode),
+                    "step": np.arange(length, dtype=np.int32),
+                }
+            )
+        )
+        split = "unfinished" if unfinished else ("test" if episode % 10 == 0 else "train")
+        ends.append((episode, length, reward.sum(), fell and not unfinished, not fell and not unfinished, split))
+    table = pd.DataFrame(ends, columns=["episode", "length", "return", "terminated", "truncated", "split"])
+    table["normalised_score"] = scores.normalise(task, table["return"])
+    metadata = {"dataset": dataset, "provider": "embedded", "task": task, "longest_episode": steps}
+    return (
+        write_parquet(folder / "transitions.parquet", pd.concat(rows, ignore_index=True), metadata),
+        write_parquet(folder / "episodes.parquet", table.astype({"split": "category"}), metadata),
+    )
+
+
+def predictions(folder: Path, dimensions: int = 3, rows: int = 4000, seed: int = 0) -> tuple[Path, Path]:
+    """Paths of predictions.parquet and metrics.csv; the recorded actions pile up at the borders."""
+    generator = np.random.default_rng(seed)
+    columns: dict[str, Any] = {}
+    errors = []
+    for dimension in range(dimensions):
+        recorded = np.clip(generator.normal(0.3 * dimension - 0.4, 0.7, rows), -1, 1)
+        predicted = np.clip(0.85 * recorded + generator.normal(0, 0.1, rows), -1, 1)
+        columns[f"ac{dimension}"] = recorded.astype(np.float32)
+        columns[f"predicted_ac{dimension}"] = predicted.astype(np.float32)
+        mse = float(np.mean((predicted - recorded) ** 2))
+        errors.append(("hopper-medium-expert-embedded-v1", "medium", 0, dimension, mse, mse**0.5))
+    metrics = folder / "metrics.csv"
+    table = write_parquet(folder / "predictions.parquet", pd.DataFrame(columns))
+    names = ["dataset", "teacher", "seed", "dimension", "acting_mse", "acting_rmse"]
+    pd.DataFrame(errors, columns=names).to_csv(metrics, index=False)
+    return table, metrics

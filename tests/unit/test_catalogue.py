@@ -1,0 +1,114 @@
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from d4rl_automl import catalogue, tasks
+from d4rl_automl.errors import InputError
+
+EMBEDDED = {
+    "name": "hopper-medium-embedded-5k",
+    "provider": "embedded",
+    "task": "hopper",
+    "recipe": "medium",
+    "transitions": 5000,
+    "seed": 3,
+}
+FILE = {"name": "mine", "provider": "file", "task": "walker2d", "path": "data/mine.hdf5"}
+
+
+def test_the_twelve_gym_datasets_and_the_embedded_one():
+    expected = [
+        f"{task}-{kind}-v2"
+        for task in ("halfcheetah", "hopper", "walker2d")
+        for kind in ("random", "medium", "medium-replay", "medium-expert")
+    ]
+    assert catalogue.names() == [*expected, "hopper-medium-expert-embedded-100k-v1"]
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_catalogue_entries(name):
+    entry = catalogue.entry(name)
+    assert entry["name"] == name
+    assert entry["task"] == name.split("-")[0]
+    assert entry["task"] in tasks.TASKS
+    assert json.loads(json.dumps(entry)) == entry
+    if entry["provider"] == "d4rl":
+        assert re.fullmatch(r"[0-9a-f]{64}", entry["sha256"])
+        # D4RL's files have an underscore where the dataset's name has a hyphen.
+        assert entry["url"].endswith("/gym_mujoco_v2/" + name.removesuffix("-v2").replace("-", "_") + "-v2.hdf5")
+        assert 50_000_000 < entry["size_bytes"] < 600_000_000
+
+
+def test_checksums_differ():
+    entries = [catalogue.entry(name) for name in catalogue.names()]
+    assert len({entry["sha256"] for entry in entries if entry["provider"] == "d4rl"}) == 12
+
+
+def test_the_embedded_entry():
+    assert catalogue.entry("hopper-medium-expert-embedded-100k-v1") == {
+        "name": "hopper-medium-expert-embedded-100k-v1",
+        "provider": "embedded",
+        "task": "hopper",
+        "recipe": "medium-expert",
+        "transitions": 100_000,
+        "seed": 0,
+    }
+
+
+def test_an_entry_is_a_copy():
+    catalogue.entry("hopper-medium-v2")["task"] = "walker2d"
+    assert catalogue.entry("hopper-medium-v2")["task"] == "hopper"
+
+
+def test_mappings(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert catalogue.entry(EMBEDDED) == EMBEDDED
+    assert catalogue.entry({key: EMBEDDED[key] for key in EMBEDDED if key != "seed"})["seed"] == 0
+    assert catalogue.entry(FILE) == FILE
+    assert catalogue.entry({**FILE, "path": "~/mine.hdf5"})["path"] == "/home/somebody/mine.hdf5"
+
+
+BAD = {
+    "unknown name": ("hopper-expert-v9", "not in the catalogue, which has halfcheetah-random-v2"),
+    "not a dataset": (7, "expected a name"),
+    "no name": ({"provider": "file"}, "name None"),
+    "capitals": ({**FILE, "name": "Mine"}, "small letters"),
+    "a path": ({**FILE, "name": "../mine"}, "small letters"),
+    "leading dot": ({**FILE, "name": ".mine"}, "small letters"),
+    "line end": ({**FILE, "name": "mine\n"}, "small letters"),
+    "reserved": ({**FILE, "name": "figures"}, "is taken"),
+    "the catalogue's": ({**FILE, "name": "hopper-medium-v2"}, "catalogue's own"),
+    "no provider": ({"name": "mine"}, "provider is None.*embedded or file"),
+    "provider d4rl": ({"name": "mine", "provider": "d4rl"}, "provider is 'd4rl'"),
+    "missing path": ({key: FILE[key] for key in FILE if key != "path"}, "lacks path"),
+    "unknown field": ({**FILE, "url": "x"}, "has unknown url; the fields of provider file are name, provider"),
+    "path of another type": ({**FILE, "path": 3}, "path is 3, expected text"),
+    "unknown task": ({**FILE, "task": "ant"}, "expected one of halfcheetah, hopper, walker2d"),
+    "unmarked embedded": ({**EMBEDDED, "name": "hopper-medium-5k"}, "contains -embedded"),
+    "unknown recipe": ({**EMBEDDED, "recipe": "expert"}, "hopper has random, medium, medium-expert"),
+    "recipe of another task": (
+        {**EMBEDDED, "task": "halfcheetah", "recipe": "medium-expert"},
+        "halfcheetah has random, medium",
+    ),
+    "text for a number": ({**EMBEDDED, "transitions": "5000"}, "expected a whole number"),
+    "bool for a number": ({**EMBEDDED, "seed": True}, "expected a whole number"),
+    "negative seed": ({**EMBEDDED, "seed": -1}, "0 or more"),
+    "too few": ({**EMBEDDED, "transitions": 999}, "at least 1000"),
+    "too few for two sources": ({**EMBEDDED, "recipe": "medium-expert", "transitions": 1999}, "at least 2000"),
+}
+
+
+@pytest.mark.parametrize("dataset, message", BAD.values(), ids=BAD.keys())
+def test_bad_datasets_are_refused(dataset, message):
+    with pytest.raises(InputError, match=message):
+        catalogue.entry(dataset)
+
+
+def test_import_is_light():
+    """Snakemake imports it each time it reads the workflow."""
+    heavy = ("numpy", "pandas", "h5py", "torch")
+    code = f"import sys, d4rl_automl.catalogue; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

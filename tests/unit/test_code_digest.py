@@ -1,0 +1,66 @@
+"""Editing code changes the digest of the rules that use it, and of no others."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from d4rl_automl import code_digest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package and its scripts that the digest looks at."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code_digest, "PACKAGE", tmp_path / "src" / "d4rl_automl")
+    monkeypatch.setattr(code_digest, "SCRIPTS", tmp_path / "scripts")
+    return tmp_path
+
+
+def digest(*names: str) -> str:
+    """The digest as a new Snakemake sees it."""
+    for cached in (code_digest._imports, code_digest._tree, code_digest._meaning):
+        cached.cache_clear()
+    return code_digest.digest(*names)
+
+
+def edit(path: Path, line: str) -> None:
+    path.write_text(path.read_text() + f"\n{line}\n")
+
+
+def test_own_script_and_imported_modules_count_and_others_do_not(tree: Path) -> None:
+    before = {name: digest(name) for name in ("rollout", "plot_returns", "train_teacher")}
+    edit(tree / "src/d4rl_automl/simulator.py", "MORE = 1")
+    assert digest("rollout") != before["rollout"]
+    assert digest("plot_returns") == before["plot_returns"]
+    assert digest("train_teacher") == before["train_teacher"]
+    edit(tree / "scripts/plot_returns.py", "MORE = 1")
+    assert digest("plot_returns") != before["plot_returns"]
+    assert digest("train_teacher") == before["train_teacher"]
+
+
+def test_modules_found_by_name_count(tree: Path) -> None:
+    student, mlp = digest("fit_policy", "methods.student"), digest("fit_policy", "methods.mlp")
+    assert student != mlp
+    edit(tree / "src/d4rl_automl/methods/student.py", "MORE = 1")
+    assert digest("fit_policy", "methods.student") != student
+    assert digest("fit_policy", "methods.mlp") == mlp
+
+
+def test_comments_docstrings_and_layout_do_not_count(tree: Path) -> None:
+    before = digest("rollout")
+    path = tree / "src/d4rl_automl/rollout.py"
+    path.write_text("# a comment\n" + path.read_text().replace('"""', '"""More. ', 1))
+    assert digest("rollout") == before
+
+
+def test_no_training_script_reaches_the_figures() -> None:
+    for script in ("train_teacher", "fit_policy", "rollout", "collect", "make_transitions"):
+        assert not [name for name in code_digest.modules_used(script) if ".figures" in name]
+
+
+def test_unknown_script_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        code_digest.digest("no_such_script")

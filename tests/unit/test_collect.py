@@ -1,0 +1,229 @@
+import csv
+import itertools
+import json
+
+import gymnasium
+import h5py
+import mujoco
+import numpy as np
+import pytest
+from scipy import stats
+
+from d4rl_automl import catalogue, collect, datasets
+from d4rl_automl.errors import InputError
+from d4rl_automl.files import sha256
+from d4rl_automl.seeds import episode_seeds
+from d4rl_automl.simulator import make_model
+
+ROWS = 2500
+
+
+def entry(recipe, task="hopper", transitions=ROWS, seed=1):
+    return catalogue.entry(
+        {
+            "name": f"{task}-{recipe}-embedded-test",
+            "provider": "embedded",
+            "task": task,
+            "recipe": recipe,
+            "transitions": transitions,
+            "seed": seed,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def small_waves():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect, "WAVE", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(small_waves, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("medium-expert")
+    collect.collect(entry("medium-expert"), folder / "raw.hdf5", folder / "raw.json", processes=1)
+    return folder
+
+
+def episodes(content):
+    """First and last row (exclusive) of each episode, the unfinished one included."""
+    ends = np.flatnonzero(content["terminals"][:] | content["timeouts"][:]) + 1
+    bounds = [0, *ends.tolist()]
+    if bounds[-1] < ROWS:
+        bounds.append(ROWS)
+    return list(itertools.pairwise(bounds))
+
+
+def test_layout_is_d4rls(made):
+    with h5py.File(made / "raw.hdf5") as file:
+        shapes = {name: (item.shape, item.dtype) for name, item in file.items() if isinstance(item, h5py.Dataset)}
+        assert shapes == {
+            "observations": ((ROWS, 11), np.float32),
+            "actions": ((ROWS, 3), np.float32),
+            "rewards": ((ROWS,), np.float32),
+            "next_observations": ((ROWS, 11), np.float32),
+            "terminals": ((ROWS,), bool),
+            "timeouts": ((ROWS,), bool),
+        }
+        infos = {name: (item.shape, item.dtype) for name, item in file["infos"].items()}
+        assert infos == {
+            "qpos": ((ROWS, 6), np.float32),
+            "qvel": ((ROWS, 6), np.float32),
+            "action_log_probs": ((ROWS,), np.float32),
+        }
+        assert not (file["terminals"][:] & file["timeouts"][:]).any()
+        assert np.abs(file["actions"][:]).max() <= 1
+        within = ~(file["terminals"][:] | file["timeouts"][:])[:-1]
+        np.testing.assert_array_equal(file["next_observations"][:-1][within], file["observations"][1:][within])
+        # An episode's end has its own next observation, not the following episode's first.
+        assert (file["next_observations"][:-1][~within] != file["observations"][1:][~within]).any(axis=1).all()
+        np.testing.assert_array_equal(file["observations"][:, :5], file["infos/qpos"][:, 1:])
+        np.testing.assert_array_equal(file["observations"][:, 5:], np.clip(file["infos/qvel"][:], -10, 10))
+    assert datasets.validate(made / "raw.hdf5", "hopper") == {}
+
+
+def reference_environment():
+    """Gymnasium's own Hopper, carrying the model of the d4rl variant."""
+    environment = gymnasium.make("Hopper-v4")
+    model, cured = environment.unwrapped.model, make_model("hopper")
+    for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
+        getattr(model, field)[:] = getattr(cured, field)
+    mujoco.mj_setConst(model, environment.unwrapped.data)
+    return environment
+
+
+def test_gymnasium_repeats_every_episode(made):
+    """From the episode's seed and the recorded actions, Gymnasium's own loop comes through the same states."""
+    environment = reference_environment()
+    seeds = episode_seeds(1, "hopper-medium-expert-embedded-test", "collection", 100)
+    with h5py.File(made / "raw.hdf5") as file:
+        content = {name: file[name][:] for name in ("observations", "actions", "rewards", "next_observations")}
+        content |= {name: file[name][:] for name in ("terminals", "timeouts")}
+    bounds = episodes(content)
+    # The first source fills its half with a whole last episode.
+    first_source = next(i for i, (_, end) in enumerate(bounds, 1) if end >= ROWS / 2)
+    order = [*seeds[0::2][:first_source], *seeds[1::2]][: len(bounds)]
+    assert 2 <= first_source < len(bounds)
+    for seed, (start, end) in zip(order, bounds, strict=True):
+        observation, _ = environment.reset(seed=int(seed))
+        for row in range(start, end):
+            np.testing.assert_array_equal(content["observations"][row], observation.astype(np.float32))
+            observation, reward, terminated, truncated, _ = environment.step(content["actions"][row])
+            np.testing.assert_array_equal(content["next_observations"][row], observation.astype(np.float32))
+            np.testing.assert_allclose(content["rewards"][row], reward, rtol=1e-6)
+            assert content["terminals"][row] == terminated
+            assert content["timeouts"][row] == (truncated and not terminated)
+
+
+def test_actions_follow_the_policies(made):
+    """mu and log_std computed here in float64; the standardised noise must be standard normal."""
+    with h5py.File(made / "raw.hdf5") as file:
+        content = {name: file[name][:] for name in ("observations", "actions", "terminals", "timeouts")}
+        recorded = file["infos/action_log_probs"][:]
+    boundary = next(end for _, end in episodes(content) if end >= ROWS / 2)
+    for policy, rows in (("hopper-medium", slice(0, boundary)), ("hopper-expert", slice(boundary, None))):
+        with np.load(collect.BEHAVIOUR / f"{policy}.npz") as file:
+            w = {name: file[name].astype(np.float64) for name in file.files if file[name].dtype.kind == "f"}
+        hidden = np.tanh(np.tanh(content["observations"][rows] @ w["w0"] + w["b0"]) @ w["w1"] + w["b1"])
+        mean = hidden @ w["w_mu"] + w["b_mu"]
+        deviation = np.exp(np.clip(hidden @ w["w_ls"] + w["b_ls"], w["log_std_min"], w["log_std_max"]))
+        actions = content["actions"][rows].astype(np.float64)
+        inside = (np.abs(actions) < 0.999).all(axis=1)  # beyond, float32 leaves too few digits to invert tanh
+        raw = np.arctanh(actions[inside])
+        density = stats.norm.logpdf(raw, mean[inside], deviation[inside]) - np.log1p(-(actions[inside] ** 2))
+        np.testing.assert_allclose(recorded[rows][inside], density.sum(axis=1), rtol=1e-3, atol=2e-2)
+        centre = np.abs(mean) + 3 * deviation < 3  # where no draw could be left out above
+        chance = ((np.arctanh(np.clip(actions, -0.9999999, 0.9999999)) - mean) / deviation)[centre]
+        assert len(chance) > 300
+        assert stats.kstest(chance, "norm").pvalue > 1e-4
+
+
+def test_the_same_bytes_whatever_the_number_of_processes(made, tmp_path):
+    collect.collect(entry("medium-expert"), tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=3)
+    assert sha256(tmp_path / "raw.hdf5") == sha256(made / "raw.hdf5")
+    assert (tmp_path / "raw.json").read_text() == (made / "raw.json").read_text()
+
+
+def test_a_longer_collection_begins_like_a_shorter_one(small_waves, tmp_path):
+    for transitions in (1000, 1500):
+        asked = entry("medium", task="walker2d", transitions=transitions)
+        collect.collect(asked, tmp_path / f"{transitions}.hdf5", tmp_path / "raw.json", processes=2)
+    short, long = (datasets.load(tmp_path / f"{transitions}.hdf5") for transitions in (1000, 1500))
+    assert len(short.rewards) == 1000
+    for name in ("observations", "actions", "rewards", "next_observations"):
+        np.testing.assert_array_equal(getattr(short, name), getattr(long, name)[:1000])
+    assert len(long.rewards) == 1500
+
+
+def test_random_is_uniform(small_waves, tmp_path):
+    dataset = {}
+    for seed in (1, 2):
+        collect.collect(entry("random", seed=seed), tmp_path / f"{seed}.hdf5", tmp_path / "raw.json", processes=1)
+        dataset[seed] = datasets.load(tmp_path / f"{seed}.hdf5")
+    assert stats.kstest(dataset[1].actions.ravel(), stats.uniform(-1, 2).cdf).pvalue > 1e-4
+    np.testing.assert_allclose(dataset[1].infos["action_log_probs"], -3 * np.log(2), rtol=1e-6)
+    # Another seed, other states and other chance.
+    assert (dataset[1].observations[0] != dataset[2].observations[0]).all()
+    assert (dataset[1].actions[0] != dataset[2].actions[0]).all()
+    # The chance of the actions is not that of the initial state over again.
+    assert np.abs(dataset[1].actions[0, [0, 2]] * 5e-3 - dataset[1].infos["qpos"][0, [0, 2]]).min() > 1e-6
+    # Episodes of one file do not repeat each other.
+    assert len(np.unique(dataset[1].actions, axis=0)) == ROWS
+
+
+def test_provenance(made):
+    said = json.loads((made / "raw.json").read_text())
+    assert said["sha256"] == sha256(made / "raw.hdf5")
+    assert (said["dataset"], said["provider"], said["task"]) == (
+        "hopper-medium-expert-embedded-test",
+        "embedded",
+        "hopper",
+    )
+    assert (said["recipe"], said["seed"], said["transitions"], said["simulator"]) == ("medium-expert", 1, ROWS, "d4rl")
+    assert said["mujoco"] == mujoco.__version__
+    assert [source["policy"] for source in said["policies"]] == ["hopper-medium.npz", "hopper-expert.npz"]
+    for source in said["policies"]:
+        assert source["sha256"] == sha256(collect.BEHAVIOUR / source["policy"])
+    metadata = datasets.load(made / "raw.hdf5").metadata
+    assert json.loads(metadata["policies"]) == said["policies"]
+    assert metadata["recipe"] == "medium-expert"
+
+
+def test_every_shipped_recipe():
+    with (collect.BEHAVIOUR / "recipes.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for task, recipe in {(row["task"], row["recipe"]) for row in rows}:
+        used = collect.sources(task, recipe)
+        assert sum(source.share for source in used) == 1
+        for source in used:
+            assert source.noise > 0
+            if source.policy != "uniform":
+                collect.TanhGaussian(collect.BEHAVIOUR / source.policy, task, source.noise)
+    shipped = {path.name for path in collect.BEHAVIOUR.glob("*.npz")}
+    assert shipped == {row["policy"] for row in rows} - {"uniform"}
+
+
+def test_unknown_recipe():
+    with pytest.raises(InputError, match="halfcheetah, which has random, medium"):
+        collect.sources("halfcheetah", "medium-expert")
+
+
+def test_bad_policies_are_refused(tmp_path):
+    good = collect.BEHAVIOUR / "hopper-medium.npz"
+    with pytest.raises(InputError, match="walker2d's are"):
+        collect.TanhGaussian(good, "walker2d", 1.0)
+    with np.load(good) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez(tmp_path / "pickled.npz", **{**arrays, "w0": np.array([print], object)})
+    np.savez(tmp_path / "partial.npz", **{name: arrays[name] for name in arrays if name != "b1"})
+    (tmp_path / "cut.npz").write_bytes(good.read_bytes()[:-5000])
+    for name in ("pickled", "partial", "cut", "absent"):
+        with pytest.raises(InputError, match=f"{name}.npz: not a behaviour policy"):
+            collect.TanhGaussian(tmp_path / f"{name}.npz", "hopper", 1.0)
+
+
+def test_transitions_that_leave_a_source_none(small_waves, tmp_path):
+    asked = {**entry("medium-expert"), "transitions": 60, "seed": 0}
+    with pytest.raises(ValueError, match="leave none"):
+        collect.collect(asked, tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=1)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,99 @@
+"""The configuration's schema and its checks."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from d4rl_automl import config
+from d4rl_automl.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted([ROOT / "config.yaml", *(ROOT / "config").glob("*.yaml")])
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_configs_are_valid(path: Path) -> None:
+    config.validated(yaml.safe_load(path.read_text()))
+
+
+def test_schema_is_a_schema_and_describes_every_key() -> None:
+    schema = config.schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for key, node in schema["properties"].items():
+        assert "description" in node, key
+        for name, child in node.get("properties", {}).items():
+            assert "description" in child or "$ref" in child, f"{key}.{name}"
+
+
+def test_defaults_are_filled_at_every_depth() -> None:
+    filled = config.validated(
+        {
+            "datasets": ["hopper-medium-v2"],
+            "teachers": [{"name": "t", "preset": "good"}],
+            "methods": [{"name": "s", "kind": "student", "teacher": "t", "network": {"width": 64}}],
+        }
+    )
+    assert filled["split"] == {"seed": 0, "validation": 0.1, "test": 0.1}
+    assert filled["teachers"][0]["chain"] is True
+    assert filled["teachers"][0]["time_limit"] == 600
+    assert filled["methods"][0]["network"] == {"width": 64, "layers": 2}
+    assert filled["rollout"]["report_episodes"] == 200
+    assert "epochs" in filled["methods"][0]
+
+
+def test_validation_leaves_its_argument_alone() -> None:
+    given = {"datasets": ["hopper-medium-v2"], "methods": [{"name": "mlp", "kind": "mlp"}]}
+    before = copy.deepcopy(given)
+    config.validated(given)
+    assert given == before
+
+
+VALID: dict[str, Any] = {
+    "datasets": ["hopper-medium-v2"],
+    "teachers": [{"name": "t", "preset": "medium"}],
+    "methods": [{"name": "s", "kind": "student", "teacher": "t"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"sead": 1}, ["(top level)", "'sead'", "seeds"]),
+        ({"rollout": {"fractions": [0.3, "x"]}}, ["rollout.fractions[1]", '"x"', "number"]),
+        ({"rollout": {"episodes": 3}}, ["rollout", "'episodes'", "report_episodes"]),
+        ({"split": {"test": 0.9}}, ["split.test", "0.9", "less than 0.5"]),
+        ({"simulators": ["mujoco"]}, ["simulators[0]", '"mujoco"', "d4rl, gymnasium"]),
+        ({"seeds": [1, 1]}, ["seeds", "differ"]),
+        ({"seeds": []}, ["seeds", "at least 1"]),
+        ({"datasets": []}, ["datasets", "at least 1"]),
+        ({"methods": [{"name": "s", "kind": "stoodent"}]}, ["methods[0].kind", '"stoodent"', "student"]),
+        ({"methods": [{"name": "S!", "kind": "mlp"}]}, ["methods[0].name", '"S!"']),
+        ({"methods": [{"name": "a", "kind": "student", "teacher": "t", "depth": 3}]}, ["methods[0]", "'depth'", "network"]),
+        ({"methods": [{"name": "a", "kind": "student"}]}, ["methods[0]", "'teacher'", "missing"]),
+        ({"methods": [{"name": "m", "kind": "mlp"}, {"name": "m", "kind": "mlp"}]}, ["methods", "'m'", "2 times"]),
+        ({"teachers": [{"name": "t", "preset": "medium", "datasets": ["hopper-random-v2"]}]}, ["teachers[0].datasets"]),
+        ({"datasets": [{"name": "mine", "provider": "flie", "task": "hopper"}]}, ["datasets[0].provider", '"flie"', "file"]),
+        ({"datasets": [{"name": "mine", "provider": "file", "task": "ant", "path": "x"}]}, ["datasets[0].task", '"ant"', "hopper"]),
+        ({"datasets": [{"name": "mine", "provider": "file", "task": "hopper"}]}, ["datasets[0]", "'path'"]),
+    ],
+)  # fmt: skip
+def test_errors_name_path_found_and_allowed(change: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises(InputError) as error:
+        config.validated(VALID | change)
+    for part in parts:
+        assert part in str(error.value), str(error.value)
+
+
+def test_methods_follow_their_teachers_datasets() -> None:
+    validated = config.validated(
+        {
+            "datasets": ["hopper-medium-v2", "hopper-random-v2"],
+            "teachers": [{"name": "t", "preset": "best", "datasets": ["hopper-random-v2"]}],
+            "methods": [{"name": "s", "kind": "student", "teacher": "t"}, {"name": "mlp", "kind": "mlp"}],
+        }
+    )
+    assert [m["name"] for m in config.methods_for(validated, "hopper-medium-v2")] == ["mlp"]
+    assert [m["name"] for m in config.methods_for(validated, "hopper-random-v2")] == ["s", "mlp"]

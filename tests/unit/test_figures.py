@@ -1,0 +1,221 @@
+import itertools
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from d4rl_automl import report, scores, targets
+from d4rl_automl.errors import InputError
+from d4rl_automl.figures import actions, calibration, returns, reward_to_go, style
+
+from . import synthetic
+
+DATASET = "hopper-medium-expert-embedded-v1"
+
+
+def drawn(prefix: Path, *titles: str) -> pd.DataFrame:
+    """The CSV of a figure whose PNG and SVG are sound; `titles` must stand in the SVG."""
+    with Image.open(f"{prefix}.png") as image:
+        image.load()
+        assert min(image.size) > 300
+        assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+        facts = json.loads(image.info["d4rl_automl"])
+    assert facts["dataset"] == DATASET
+    assert facts["kind"] in report.FIGURES
+    root = ElementTree.parse(f"{prefix}.svg").getroot()
+    text = " ".join("".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text"))
+    for title in titles:
+        assert title in text
+    return pd.read_csv(f"{prefix}.csv")
+
+
+def played(folder: Path, methods: int, *, seeds: int = 2, episodes: int = 12) -> tuple[list[Path], list[Path]]:
+    """Report tables and chosen targets; every fourth method is unconditional."""
+    tables, choices = [], []
+    for index in range(methods):
+        name = f"method-{index}"
+        fractions = [None] if index % 4 == 3 else synthetic.FRACTIONS
+        selection = []
+        for seed in range(seeds):
+            path = folder / f"{name}-s{seed}"
+            tables.append(
+                synthetic.write_rollouts(
+                    path.with_suffix(".report.parquet"),
+                    method=name,
+                    training_seed=seed,
+                    fractions=fractions,
+                    episodes=episodes,
+                )
+            )
+            selection.append(
+                synthetic.write_rollouts(
+                    path.with_suffix(".selection.parquet"),
+                    method=name,
+                    training_seed=seed,
+                    fractions=fractions,
+                    episodes=3,
+                    purpose="selection",
+                )
+            )
+        choices.append(folder / f"{name}.json")
+        targets.choose_file(selection, choices[-1])
+    return tables, choices
+
+
+@pytest.mark.parametrize("episodes", [2, 90])
+def test_reward_to_go(tmp_path: Path, episodes: int) -> None:
+    transitions, ends = synthetic.dataset_tables(tmp_path, episodes)
+    reward_to_go.plot(transitions, ends, [0.5, 1.0], tmp_path / "figure")
+    data = drawn(tmp_path / "figure", DATASET, "average reward-to-go (per step)", "normalised score")
+    finished = pd.read_parquet(ends).query("split != 'unfinished'")
+    points = data[data["panel"] == "average reward-to-go"]
+    assert points["episode"].nunique() == min(60, episodes - 1)
+    # The whole range of returns is in the sample.
+    assert points["return"].min() == pytest.approx(finished["return"].min())
+    assert points["return"].max() == pytest.approx(finished["return"].max())
+    # Every point is the sum of the rewards to come over the steps to go.
+    rewards = pd.read_parquet(transitions, columns=["episode", "step", "reward"])
+    for episode, own in itertools.islice(points.groupby("episode"), 5):
+        reward = rewards[rewards["episode"] == episode].sort_values("step")["reward"].to_numpy(np.float64)
+        steps = own["step"].to_numpy(int)
+        assert steps[0] == 0
+        assert steps[-1] == len(reward) - 1
+        expected = [reward[step:].sum() / (1000 - step) for step in steps]
+        np.testing.assert_allclose(own["average_reward_to_go"], expected, rtol=1e-4, atol=1e-4)
+    bars = data[data["panel"] == "returns"]
+    below = np.searchsorted(np.sort(finished["return"]), bars["bin_high"].iloc[:-1], side="left")
+    np.testing.assert_array_equal(bars["episodes"].cumsum(), [*below, len(finished)])
+    goals = data[data["panel"] == "targets"]
+    np.testing.assert_allclose(goals["target"], [(-20.272305 + f * 3254.572305) / 1000 for f in (0.5, 1.0)])
+
+
+def test_reward_to_go_refuses(tmp_path: Path) -> None:
+    transitions, ends = synthetic.dataset_tables(tmp_path, 3)
+    table = pd.read_parquet(ends)
+    synthetic.write_parquet(tmp_path / "none.parquet", table[table["split"] == "unfinished"])
+    with pytest.raises(InputError, match="no episode is finished"):
+        reward_to_go.plot(transitions, tmp_path / "none.parquet", [1.0], tmp_path / "figure")
+    synthetic.write_parquet(tmp_path / "other.parquet", table.assign(episode=table["episode"] + 50))
+    with pytest.raises(InputError, match="episode 50 of the episode table is missing"):
+        reward_to_go.plot(transitions, tmp_path / "other.parquet", [1.0], tmp_path / "figure")
+    with pytest.raises(InputError, match="metadata key 'dataset' is missing"):
+        reward_to_go.plot(tmp_path / "none.parquet", ends, [1.0], tmp_path / "figure")
+    assert not list(tmp_path.glob("figure*"))
+
+
+@pytest.mark.parametrize("dimensions", [1, 3, 8])
+def test_actions(tmp_path: Path, dimensions: int) -> None:
+    predictions, metrics = synthetic.predictions(tmp_path, dimensions)
+    actions.plot(predictions, metrics, tmp_path / "figure")
+    errors = pd.read_csv(metrics)["acting_rmse"]
+    data = drawn(tmp_path / "figure", DATASET, *(f"ac{i}, RMSE {error:.3f}" for i, error in enumerate(errors)))
+    table = pd.read_parquet(predictions)
+    assert len(data) == 50 * dimensions
+    for name, own in data.groupby("action"):
+        for column, source in (("recorded", name), ("predicted", f"predicted_{name}")):
+            values = table[source].to_numpy(np.float64)
+            assert own[column].sum() == pytest.approx(1)
+            # The cumulative share up to a bin's upper border is the empirical distribution function.
+            inner = own.iloc[:-1]
+            expected = np.searchsorted(np.sort(values), inner["bin_high"], side="left") / len(values)
+            np.testing.assert_allclose(inner[column].cumsum(), expected, atol=1.5 / len(values))
+
+
+def test_actions_refuses(tmp_path: Path) -> None:
+    predictions, metrics = synthetic.predictions(tmp_path, 2)
+    table = pd.read_parquet(predictions)
+    for value in (1.5, np.nan):
+        broken = synthetic.write_parquet(tmp_path / "broken.parquet", table.assign(predicted_ac1=value))
+        with pytest.raises(InputError, match="column predicted_ac1: 4000 values"):
+            actions.plot(broken, metrics, tmp_path / "figure")
+    with pytest.raises(InputError, match="column 'predicted_ac1' is missing"):
+        fewer = synthetic.write_parquet(tmp_path / "fewer.parquet", table.drop(columns="predicted_ac1"))
+        actions.plot(fewer, metrics, tmp_path / "figure")
+
+
+@pytest.mark.parametrize("methods", [1, 5, 8])
+def test_returns(tmp_path: Path, methods: int) -> None:
+    tables, choices = played(tmp_path, methods)
+    _, ends = synthetic.dataset_tables(tmp_path, 30)
+    returns.plot(tables, ends, choices, tmp_path / "figure")
+    names = [f"method-{index}" for index in range(methods)]
+    data = drawn(tmp_path / "figure", f"{DATASET}, simulator d4rl", *names)
+    expected = pd.concat([pd.read_parquet(path) for path in tables], ignore_index=True)
+    played_rows = data[data["method"] != "demonstrator"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(
+        played_rows[["method", "fraction", "episode", "return", "normalised_score"]],
+        expected[["method", "fraction", "episode", "return", "normalised_score"]],
+        check_dtype=False,
+    )
+    demonstrated = data[data["method"] == "demonstrator"]
+    finished = pd.read_parquet(ends).query("split != 'unfinished'")
+    np.testing.assert_allclose(demonstrated["return"], finished["return"])
+    np.testing.assert_allclose(data["normalised_score"], scores.normalise("hopper", data["return"]))
+
+
+def test_one_episode_per_target_can_be_drawn(tmp_path: Path) -> None:
+    tables, choices = played(tmp_path, 1, seeds=1, episodes=1)
+    _, ends = synthetic.dataset_tables(tmp_path, 2)
+    returns.plot(tables, ends, choices, tmp_path / "violins")
+    calibration.plot(tables, tmp_path / "line")
+    assert len(drawn(tmp_path / "violins")) == len(synthetic.FRACTIONS) + 1
+    line = drawn(tmp_path / "line")
+    np.testing.assert_allclose(line["low"], line["mean_return"])
+    np.testing.assert_allclose(line["high"], line["mean_return"])
+
+
+def test_returns_refuses(tmp_path: Path) -> None:
+    tables, choices = played(tmp_path, 2)
+    _, ends = synthetic.dataset_tables(tmp_path, 5)
+    with pytest.raises(InputError, match=r"none was chosen for .*method-1"):
+        returns.plot(tables, ends, choices[:1], tmp_path / "figure")
+    other = synthetic.write_rollouts(tmp_path / "other.parquet", simulator="gymnasium")
+    with pytest.raises(InputError, match="column simulator"):
+        returns.plot([*tables, other], ends, choices, tmp_path / "figure")
+    choices[0].write_text(json.dumps(json.loads(choices[0].read_text()) | {"simulator": "gymnasium"}))
+    with pytest.raises(InputError, match=r"method-0\.json: is of .*gymnasium"):
+        returns.plot(tables, ends, choices, tmp_path / "figure")
+    with pytest.raises(InputError, match="column purpose"):
+        returns.plot(sorted(tmp_path.glob("*.selection.parquet")), ends, choices, tmp_path / "figure")
+
+
+def test_calibration(tmp_path: Path) -> None:
+    tables, _ = played(tmp_path, 5)
+    calibration.plot(tables, tmp_path / "figure")
+    data = drawn(tmp_path / "figure", f"{DATASET}, simulator d4rl", "method-4", "method-3 (no target)")
+    # Methods in the order of the files, targets from small to large.
+    assert list(data["method"].unique()) == [f"method-{index}" for index in range(5)]
+    assert list(data["fraction"].dropna()) == synthetic.FRACTIONS * 4
+    rows = pd.concat([pd.read_parquet(path) for path in tables])
+    for row in data.itertuples():
+        same = rows["fraction"].isna() if np.isnan(row.fraction) else rows["fraction"] == row.fraction
+        own = rows[(rows["method"] == row.method) & same]
+        by_seed = [np.mean(own.loc[own["training_seed"] == seed, "return"].to_numpy()) for seed in (0, 1)]
+        assert row.mean_return == pytest.approx((by_seed[0] + by_seed[1]) / 2)
+        assert row.low < row.mean_return < row.high
+        assert (row.training_seeds, row.episodes) == (2, 24)
+    conditional = data.dropna(subset="fraction")
+    expected = -20.272305 + conditional["fraction"] * (3234.3 + 20.272305)
+    np.testing.assert_allclose(conditional["commanded_return"], expected)
+
+
+def test_the_same_data_give_the_same_files(tmp_path: Path) -> None:
+    tables, choices = played(tmp_path, 1)
+    transitions, ends = synthetic.dataset_tables(tmp_path, 10)
+    for name in ("first", "second"):
+        reward_to_go.plot(transitions, ends, [1.0], tmp_path / f"{name}.rtg")
+        returns.plot(tables, ends, choices, tmp_path / f"{name}.returns")
+        calibration.plot(tables, tmp_path / f"{name}.calibration")
+    for file in tmp_path.glob("first.*"):
+        other = file.with_name(file.name.replace("first", "second"))
+        assert file.read_bytes() == other.read_bytes(), file.name
+
+
+def test_eight_methods_look_different() -> None:
+    looks = [style.look(index) for index in range(16)]
+    assert len(set(looks)) == 16
+    assert len({colour for colour, _ in looks[:8]}) == len({marker for _, marker in looks[:8]}) == 8

@@ -1,0 +1,260 @@
+"""Policies as files: what is loaded acts as the graph says, and nothing else is loaded."""
+
+import itertools
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from d4rl_automl import tasks
+from d4rl_automl.errors import InputError
+from d4rl_automl.files import sha256
+from d4rl_automl.policy import Policy, load, write_handle
+
+
+def metadata_of(task="hopper", outcome_rule="constant"):
+    return {
+        "method": "tiny",
+        "kind": "mlp",
+        "seed": 3,
+        "dataset": f"{task}-some-v1",
+        "task": task,
+        "dataset_sha256": "0" * 64,
+        "outcome_rule": outcome_rule,
+        "observation_size": tasks.get(task).observation_size,
+        "action_size": tasks.get(task).action_size,
+    }
+
+
+def weights_of(metadata, width=16, seed=0):
+    """Layers (weight, bias) of a network with random weights."""
+    generator = np.random.default_rng(seed)
+    sizes = [metadata["observation_size"] + (metadata["outcome_rule"] != "none"), width, metadata["action_size"]]
+    return [
+        (generator.normal(0, n**-0.5, (n, m)).astype(np.float32), generator.normal(0, 0.1, m).astype(np.float32))
+        for n, m in itertools.pairwise(sizes)
+    ]
+
+
+def write_graph(path, metadata, layers, properties=None):
+    """An ONNX file of layers with ReLU between, tanh and Clip at the end; `properties` go into metadata_props."""
+    conditional = metadata["outcome_rule"] != "none"
+    inputs = {"observation": metadata["observation_size"], **({"outcome": 1} if conditional else {})}
+    nodes, constants = [helper.make_node("Concat", list(inputs), ["x"], axis=1)], []
+    for i, (weight, bias) in enumerate(layers):
+        constants += [numpy_helper.from_array(weight, f"w{i}"), numpy_helper.from_array(bias, f"b{i}")]
+        last = i == len(layers) - 1
+        nodes.append(helper.make_node("Gemm", ["x" if i == 0 else f"a{i - 1}", f"w{i}", f"b{i}"], [f"z{i}"]))
+        nodes.append(helper.make_node("Tanh" if last else "Relu", [f"z{i}"], [f"a{i}"]))
+    # ONNX Runtime's Tanh can exceed 1 by a rounding.
+    constants += [numpy_helper.from_array(np.float32(bound), name) for bound, name in ((-1, "low"), (1, "high"))]
+    nodes.append(helper.make_node("Clip", [f"a{len(layers) - 1}", "low", "high"], ["action"]))
+    graph = helper.make_graph(
+        nodes,
+        "policy",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width]) for name, width in inputs.items()],
+        [helper.make_tensor_value_info("action", TensorProto.FLOAT, ["N", layers[-1][1].size])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, properties or {})
+    onnx.save(model, path)
+
+
+def write_policy(folder, task="hopper", outcome_rule="constant", layers=None, **changes):
+    """An ONNX policy and its handle; returns the handle's path."""
+    metadata = metadata_of(task, outcome_rule) | changes
+    file = folder / "tiny-s3.onnx"
+    write_graph(file, metadata, layers or weights_of(metadata))
+    handle = folder / "tiny-s3.json"
+    write_handle(handle, metadata | {"format": "onnx", "file": file.name, "sha256": sha256(file)})
+    return handle
+
+
+def inputs_of(policy, count=50):
+    generator = np.random.default_rng(1)
+    observations = generator.normal(0, 2, (count, policy.metadata["observation_size"]))
+    return observations, generator.normal(2, 1, (count, 1))
+
+
+def test_acts_as_the_graph_says(tmp_path):
+    """Against the layers in NumPy."""
+    policy = load(write_policy(tmp_path))
+    observations, outcome = inputs_of(policy)
+    (w0, b0), (w1, b1) = weights_of(policy.metadata)
+    hidden = np.maximum(np.hstack([observations, outcome]) @ w0 + b0, 0)
+    actions = policy.act(observations, outcome)
+    assert actions.dtype == np.float32
+    np.testing.assert_allclose(actions, np.tanh(hidden @ w1 + b1), atol=1e-5)
+    assert (policy.name, policy.outcome_rule, policy.metadata["seed"]) == ("tiny-s3", "constant", 3)
+
+
+def test_unconditional(tmp_path):
+    policy = load(write_policy(tmp_path, "walker2d", "none"))
+    observations, outcome = inputs_of(policy)
+    assert policy.act(observations).shape == (50, 6)
+    with pytest.raises(InputError, match="takes no outcome"):
+        policy.act(observations, outcome)
+
+
+@pytest.mark.parametrize("width", [16, 256])
+def test_a_row_does_not_depend_on_the_others_or_on_threads(tmp_path, width):
+    path = write_policy(tmp_path, layers=weights_of(metadata_of(), width))
+    policy = load(path)
+    observations, outcome = inputs_of(policy, 130)
+    together = policy.act(observations, outcome)
+    for size in (1, 2, 3, 7, 64, 129):
+        parts = [
+            policy.act(observations[start : start + size], outcome[start : start + size])
+            for start in range(0, 130, size)
+        ]
+        np.testing.assert_array_equal(np.concatenate(parts), together)
+    np.testing.assert_array_equal(load(path, threads=2).act(observations, outcome), together)
+
+
+class Given(Policy):
+    """Answers the actions it was made with."""
+
+    def __init__(self, actions):
+        super().__init__(metadata_of())
+        self.actions = np.asarray(actions)
+
+    def _predict(self, observations, outcome):
+        return self.actions
+
+
+def test_actions_are_clipped():
+    actions = Given([[-7.0, 0.25, 1.5]]).act(np.zeros((1, 11)), np.zeros((1, 1)))
+    np.testing.assert_array_equal(actions, np.array([[-1.0, 0.25, 1.0]], np.float32))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_non_finite_actions_are_refused(value):
+    with pytest.raises(InputError, match="policy tiny-s3: 1 of 2 actions hold NaN"):
+        Given([[0, 0, 0], [0, value, 0]]).act(np.zeros((2, 11)), np.zeros((2, 1)))
+
+
+def test_wrong_inputs_are_refused(tmp_path):
+    policy = load(write_policy(tmp_path))
+    observations, outcome = inputs_of(policy)
+    for wrong in ((observations[:, 1:], outcome), (observations[0], outcome), (observations, outcome[:, 0])):
+        with pytest.raises(InputError, match=r"have shape .*expected \(N, "):
+            policy.act(*wrong)
+    with pytest.raises(InputError, match="needs an outcome"):
+        policy.act(observations)
+    with pytest.raises(InputError, match="49 outcomes for 50"):
+        policy.act(observations, outcome[1:])
+
+
+def test_an_onnx_file_alone(tmp_path):
+    """Its metadata_props are enough: strings as they are, other values as JSON."""
+    metadata = metadata_of() | {"training": {"epochs": 5}}
+    properties = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+    path = tmp_path / "tiny-s3.onnx"
+    write_graph(path, metadata, weights_of(metadata), properties)
+    policy = load(path)
+    assert policy.metadata == metadata
+    observations, outcome = inputs_of(policy)
+    np.testing.assert_array_equal(
+        policy.act(observations, outcome), load(write_policy(tmp_path)).act(observations, outcome)
+    )
+    write_graph(path, metadata, weights_of(metadata))
+    with pytest.raises(InputError, match="lack 'method'"):
+        load(path)
+
+
+def test_tampered_file_is_refused(tmp_path):
+    handle = write_policy(tmp_path)
+    file = tmp_path / "tiny-s3.onnx"
+    recorded = sha256(file)
+    # A valid graph, with other weights.
+    write_graph(file, metadata_of(), weights_of(metadata_of(), seed=1))
+    with pytest.raises(InputError) as refusal:
+        load(handle)
+    assert recorded in str(refusal.value)
+    assert sha256(file) in str(refusal.value)
+
+
+def test_unreadable_files_are_refused(tmp_path):
+    handle = write_policy(tmp_path)
+    file = tmp_path / "tiny-s3.onnx"
+    content = file.read_bytes()
+    file.unlink()
+    with pytest.raises(InputError, match=r"tiny-s3\.onnx: cannot be read"):
+        load(handle)
+    with pytest.raises(InputError, match=r"none\.json: cannot be read"):
+        load(tmp_path / "none.json")
+    with pytest.raises(InputError, match=r"found '\.pt'"):
+        load(tmp_path / "policy.pt")
+    for broken in (b"", b"not a graph", content[: len(content) // 2]):
+        file.write_bytes(broken)
+        with pytest.raises(InputError, match=r"ONNX|lack"):
+            load(file)
+    handle.write_text("{")
+    with pytest.raises(InputError, match="not a JSON file"):
+        load(handle)
+    handle.write_text("[]")
+    with pytest.raises(InputError, match="found list"):
+        load(handle)
+
+
+def test_graph_that_contradicts_its_handle_is_refused(tmp_path):
+    file, handle = tmp_path / "policy.onnx", tmp_path / "policy.json"
+    conditional = metadata_of()
+    write_graph(file, conditional, weights_of(conditional))
+    said = metadata_of(outcome_rule="none") | {"format": "onnx", "file": file.name, "sha256": sha256(file)}
+    write_handle(handle, said)
+    with pytest.raises(InputError, match=r"the inputs of the graph are observation .* outcome"):
+        load(handle)
+    layers = weights_of(conditional | {"action_size": 6})
+    write_graph(file, conditional, layers)
+    write_handle(handle, said | {"outcome_rule": "constant", "sha256": sha256(file)})
+    with pytest.raises(InputError, match="the outputs of the graph are action"):
+        load(handle)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": None}, "method is None; expected str"),
+        ({"seed": True}, "seed is True; expected int"),
+        ({"seed": "3"}, "seed is '3'; expected int"),
+        ({"task": "ant"}, "task 'ant' is unknown"),
+        ({"observation_size": 17}, "observation_size is 17, but hopper has 11"),
+        ({"outcome_rule": "goal"}, "outcome_rule is 'goal'; expected one of none, constant"),
+        ({"format": "pickle"}, "format is 'pickle'; expected one of onnx, autogluon"),
+        ({"format": "autogluon"}, "lack 'directories'"),
+        ({"sha256": 5}, "sha256 is 5"),
+    ],
+)
+def test_wrong_handles_are_refused(tmp_path, change, message):
+    """When written and when read."""
+    path = tmp_path / "handle.json"
+    handle = metadata_of() | {"format": "onnx", "file": "x.onnx", "sha256": "0" * 64} | change
+    with pytest.raises(InputError, match=message):
+        write_handle(path, handle)
+    assert not path.exists()
+    path.write_text(json.dumps(handle))
+    with pytest.raises(InputError, match=message):
+        load(path)
+
+
+@pytest.mark.parametrize("key", [*metadata_of(), "file", "sha256", "format"])
+def test_handles_that_lack_a_key_are_refused(tmp_path, key):
+    handle = metadata_of() | {"format": "onnx", "file": "x.onnx", "sha256": "0" * 64}
+    del handle[key]
+    with pytest.raises(InputError, match=key):
+        write_handle(tmp_path / "handle.json", handle)
+
+
+def test_onnx_runtime_reads_the_same_actions(tmp_path):
+    """The file means the same to whoever opens it without this package."""
+    handle = write_policy(tmp_path)
+    session = onnxruntime.InferenceSession(str(tmp_path / "tiny-s3.onnx"))
+    policy = load(handle)
+    observations, outcome = (x.astype(np.float32) for x in inputs_of(policy))
+    (actions,) = session.run(None, {"observation": observations, "outcome": outcome})
+    np.testing.assert_array_equal(policy.act(observations, outcome), actions)

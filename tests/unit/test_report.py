@@ -1,0 +1,253 @@
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from d4rl_automl import report
+from d4rl_automl.errors import InputError
+from d4rl_automl.figures import style
+
+METHODS = ["medium", "mlp"]
+
+
+class Page(HTMLParser):
+    """Links, images, ids and the text of every table cell; refuses tags that do not nest."""
+
+    VOID = frozenset({"meta", "img", "br", "hr", "link", "input"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.ids: list[str] = []
+        self.tags: set[str] = set()
+        self.cells: list[str] = []
+        self.words = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        facts = dict(attrs)
+        self.tags.add(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "a":
+            self.links.append(facts["href"] or "")
+        if tag == "img":
+            self.images.append(facts)
+        if tag in ("td", "th"):
+            self.cells.append("")
+        if facts.get("id"):
+            self.ids.append(facts["id"] or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+        if self.open and any(tag in self.open for tag in ("td", "th")):
+            self.cells[-1] += data
+
+
+def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict[str, Any]:
+    """The arguments of `report.write` for a small run; `datasets`: (name, provider)."""
+    generator = np.random.default_rng(0)
+    rows, students, figures = [], [], []
+    for name, provider in datasets:
+        home = folder / name
+        for method in METHODS:
+            for seed in seeds:
+                for rule in ("selected", "fixed", "all"):
+                    score = float(generator.normal(50, 10))
+                    rows.append((name, provider, method, "kind", seed, "d4rl", rule, 20, score * 30, score))
+        # Given in another order than that of the page.
+        for kind in ("calibration", "reward_to_go"):
+            prefix = home / "figures" / f"{kind}.d4rl"
+            figure = Figure(figsize=(2, 1))
+            figure.suptitle(kind)
+            style.save(figure, pd.DataFrame({"x": [1]}), prefix, {"kind": kind, "dataset": name, "simulator": "d4rl"})
+            figures.append(Path(f"{prefix}.png"))
+        home.mkdir(exist_ok=True)
+        students.append(home / "students.csv")
+        compared = [(m, "kind", s, "medium", 0.02, 0.003, 2_500_000, 123_456, 33.3) for m in METHODS for s in seeds]
+        names = [
+            "method",
+            "kind",
+            "seed",
+            "teacher",
+            "l2_data",
+            "l2_teacher",
+            "bytes",
+            "rows_per_second",
+            "fit_seconds",
+        ]
+        pd.DataFrame(compared, columns=names).to_csv(students[-1], index=False)
+    names = [
+        "dataset",
+        "provider",
+        "method",
+        "kind",
+        "seed",
+        "simulator",
+        "target",
+        "episodes",
+        "mean_return",
+        "normalised",
+    ]
+    pd.DataFrame(rows, columns=names).to_csv(folder / "scores.csv", index=False)
+    pd.DataFrame(
+        {
+            "provider": "embedded",
+            "method": METHODS,
+            "simulator": "d4rl",
+            "target": "selected",
+            "datasets": 1,
+            "seeds": 2,
+            "mean": [51.23, 61.23],
+            "iqm": [52.34, 62.34],
+            "iqm_low": [40.11, np.nan],
+            "iqm_high": [60.22, np.nan],
+        }
+    ).to_csv(folder / "summary.csv", index=False)
+    config = {
+        "datasets": [{"name": name, "provider": provider, "task": "hopper"} for name, provider in datasets],
+        "seeds": seeds,
+        "simulators": ["d4rl"],
+        "methods": [
+            {"name": "medium", "kind": "teacher", "teacher": "medium", "report_episodes": 5},
+            {"name": "mlp", "kind": "mlp"},
+        ],
+        "rollout": {"seed": 0, "fractions": [0.3, 1.2], "selection_episodes": 20, "report_episodes": 200},
+    }
+    return {
+        "scores": folder / "scores.csv",
+        "summary": folder / "summary.csv",
+        "students": students,
+        "figures": figures,
+        "config": config,
+        "output": folder / "report" / "index.html",
+    }
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("results")
+    return run(folder, [("hopper-medium-embedded-v1", "embedded")], [0, 1])
+
+
+def read(given: dict[str, Any]) -> Page:
+    report.write(**given)
+    return Page(given["output"].read_text(encoding="utf-8"))
+
+
+def test_the_page_needs_nothing_from_anywhere(single: dict[str, Any]) -> None:
+    page = read(single)
+    text = single["output"].read_text()
+    assert "script" not in page.tags
+    assert not re.search(r"https?://|url\(|@import", text)
+    assert all(str(image["src"]).startswith("data:image/png;base64,") for image in page.images)
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.ids
+        else:
+            assert (single["output"].parent / link).is_file(), link
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_figures_are_the_files_in_the_order_of_the_page(single: dict[str, Any]) -> None:
+    page = read(single)
+    calibration_png, reward_to_go_png = single["figures"]
+    embedded = [base64.b64decode(str(image["src"]).split(",")[1]) for image in page.images]
+    assert embedded == [reward_to_go_png.read_bytes(), calibration_png.read_bytes()]
+    assert [str(image["alt"]).split(",")[0] for image in page.images] == [
+        "The data",
+        "Commanded against achieved return",
+    ]
+    for kind in ("reward_to_go", "calibration", "scores", "summary", "students"):
+        assert (report.CAPTIONS / f"{kind}.rst").read_text().strip() in page.words
+
+
+def test_every_kind_of_figure_has_a_caption() -> None:
+    for kind in [*report.FIGURES, "scores", "summary", "students"]:
+        assert len((report.CAPTIONS / f"{kind}.rst").read_text().split()) > 20
+
+
+def test_numbers_on_the_page(single: dict[str, Any]) -> None:
+    page = read(single)
+    table = pd.read_csv(single["scores"])
+    for method in METHODS:
+        own = table[(table["method"] == method) & (table["target"] == "selected")]["normalised"].to_numpy()
+        # Two seeds: their standard deviation is half the distance times the root of two.
+        assert f"{own.sum() / 2:.1f} ± {abs(own[0] - own[1]) / 2**0.5:.1f}" in page.cells
+        assert f"{own[0]:.1f}" in page.cells  # joined to the comparison of students
+    assert {"52.3", "40.1 to 60.2", "0.02000", "0.00300", "2.5 MB", "123,456"} <= set(page.cells)
+    assert "nan" not in page.words.lower().split()
+    assert "200" in page.cells
+    assert "5" in page.cells  # the teacher's own number of episodes
+
+
+def test_embedded_data_are_marked(single: dict[str, Any], tmp_path: Path) -> None:
+    page = read(single)
+    assert "Do not compare scores on it with published D4RL numbers" in " ".join(page.words.split())
+    assert page.words.count("embedded, not D4RL's data") >= 3
+    real = read(run(tmp_path, [("hopper-medium-v2", "d4rl")], [0]))
+    assert "published D4RL numbers" not in real.words
+    assert "embedded, not D4RL's data" not in real.words
+
+
+def test_twelve_datasets(tmp_path: Path) -> None:
+    names = [f"robot-{index}-v2" for index in range(12)]
+    page = read(run(tmp_path, [(name, "d4rl") for name in names], [0]))
+    assert [anchor for anchor in page.ids if anchor.startswith("dataset-")] == [f"dataset-{name}" for name in names]
+    assert len(page.images) == 24
+
+
+def test_everything_is_escaped(single: dict[str, Any], tmp_path: Path) -> None:
+    evil = "<script>alert('1')</script>&\""
+    table = pd.read_csv(single["scores"])
+    table["method"] = table["method"].replace("mlp", evil)
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    config = single["config"] | {"methods": [{"name": evil, "kind": evil}]}
+    page = read(single | {"scores": tmp_path / "scores.csv", "config": config, "output": tmp_path / "r" / "i.html"})
+    assert "script" not in page.tags
+    assert evil in page.cells
+
+
+def test_the_same_run_gives_the_same_page(single: dict[str, Any]) -> None:
+    read(single)
+    first = single["output"].read_bytes()
+    read(single)
+    assert single["output"].read_bytes() == first
+
+
+def test_what_is_refused(single: dict[str, Any], tmp_path: Path) -> None:
+    def refused(said: str, **changed: Any) -> None:
+        with pytest.raises(InputError, match=said):
+            report.write(**(single | {"output": tmp_path / "out" / "index.html"} | changed))
+        assert not (tmp_path / "out" / "index.html").exists()
+
+    (tmp_path / "empty.csv").write_text("")
+    refused(r"empty\.csv: cannot be read", scores=tmp_path / "empty.csv")
+    refused(r"gone\.csv: cannot be read", summary=tmp_path / "gone.csv")
+    (tmp_path / "students.csv").write_text("method\nmlp\n")
+    refused(f"is of dataset '{tmp_path.name}'", students=[tmp_path / "students.csv"])
+    here = [*single["config"]["datasets"], {"name": tmp_path.name, "provider": "file", "task": "hopper"}]
+    config = single["config"] | {"datasets": here}
+    refused("the column 'kind' is missing", students=[tmp_path / "students.csv"], config=config)
+    refused("scores.csv: is of dataset 'hopper-medium-embedded-v1'", config=config | {"datasets": here[1:]})
+    good = single["figures"][0]
+    (tmp_path / "torn.png").write_bytes(good.read_bytes()[:2000])
+    refused(r"torn\.png: is no PNG", figures=[tmp_path / "torn.png"])
+    Image.new("RGB", (4, 4)).save(tmp_path / "foreign.png")
+    refused(r"foreign\.png: is no PNG of this project", figures=[tmp_path / "foreign.png"])
+    (tmp_path / "alone.png").write_bytes(good.read_bytes())
+    refused(r"alone\.csv: is missing beside alone\.png", figures=[tmp_path / "alone.png"])

@@ -1,0 +1,223 @@
+"""Rollouts against Gymnasium stepped serially, their independence of processes, and the table they leave."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import mujoco
+import numpy as np
+import onnxruntime
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from d4rl_automl import scores, tasks
+from d4rl_automl.errors import InputError
+from d4rl_automl.files import sha256
+from d4rl_automl.policy import Policy, load
+from d4rl_automl.rollout import SCHEMA, rollout, rollout_file
+from d4rl_automl.seeds import PURPOSES, episode_seeds
+from tests.unit.test_policy import metadata_of, weights_of, write_policy
+from tests.unit.test_simulator import make_environment
+
+
+def dataset_of(task="hopper"):
+    return {"name": f"{task}-some-v1", "provider": "file", "task": task, "path": "unused.hdf5"}
+
+
+def play_file(handle, output, **changes):
+    settings = {
+        "simulator": "d4rl",
+        "fractions": [0.3, 1.2],
+        "episodes": 5,
+        "seed": 0,
+        "purpose": "report",
+        "processes": 1,
+    } | changes
+    rollout_file(handle, dataset_of(json.loads(handle.read_text())["task"]), output=output, **settings)
+    return pq.read_table(output)
+
+
+@pytest.mark.parametrize(
+    ("task", "outcome_rule"), [("hopper", "constant"), ("walker2d", "constant"), ("halfcheetah", "none")]
+)
+def test_equals_gymnasium_stepped_serially(tmp_path, task, outcome_rule):
+    """Same policy in ONNX Runtime itself, same initial states, one environment, one step at a time."""
+    handle = write_policy(tmp_path, task, outcome_rule)
+    fractions = [0.3, 1.2]
+    rows = rollout(load(handle), "gymnasium", fractions, 3, seed=5, purpose="selection").to_pylist()
+    session = onnxruntime.InferenceSession(str(tmp_path / "tiny-s3.onnx"))
+    environment = make_environment(task)
+    seeds = episode_seeds(5, f"{task}-some-v1", "selection", 3)
+    reference = tasks.get(task)
+    expected = []
+    for fraction in fractions if outcome_rule == "constant" else [None]:
+        command = {}
+        if fraction is not None:
+            span = reference.reference_max - reference.reference_min
+            command = {"outcome": np.array([[(reference.reference_min + fraction * span) / 1000]], np.float32)}
+        for episode, seed in enumerate(seeds):
+            observation, _ = environment.reset(seed=int(seed))
+            total, length, terminated, truncated = 0.0, 0, False, False
+            while not (terminated or truncated):
+                (actions,) = session.run(None, {"observation": observation[None].astype(np.float32), **command})
+                observation, reward, terminated, truncated, _ = environment.step(actions[0])
+                total, length = total + reward, length + 1
+            expected.append((fraction, episode, int(seed), total, length, terminated))
+    keys = ("fraction", "episode", "seed", "return", "length", "terminated")
+    assert [tuple(row[key] for key in keys) for row in rows] == expected
+    # The two commands are told apart, or the comparison would show nothing about them.
+    assert outcome_rule == "none" or expected[0][3] != expected[3][3]
+
+
+def test_a_file_equals_the_table_for_every_number_of_processes(tmp_path):
+    handle = write_policy(tmp_path)
+    expected = rollout(load(handle), "d4rl", [0.3, 1.2], 5, seed=0)
+    assert expected.schema == SCHEMA
+    for processes in (1, 2, 7):
+        table = play_file(handle, tmp_path / f"{processes}.parquet", processes=processes)
+        assert table.equals(expected)
+    # Fewer episodes or targets are a part of more.
+    assert play_file(handle, tmp_path / "few.parquet", episodes=2, fractions=[1.2]).equals(expected.slice(5, 2))
+
+
+def test_the_file_that_is_left(tmp_path):
+    handle = write_policy(tmp_path)
+    output = tmp_path / "rollouts" / "tiny-s3.d4rl.report.parquet"
+    table = play_file(handle, output)
+    assert table.schema.equals(SCHEMA)
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
+    frame = table.to_pandas()
+    assert len(frame) == 10
+    assert frame[["dataset", "method", "training_seed", "simulator", "purpose"]].drop_duplicates().values.tolist() == [
+        ["hopper-some-v1", "tiny", 3, "d4rl", "report"]
+    ]
+    assert frame["fraction"].tolist() == [0.3] * 5 + [1.2] * 5
+    assert frame["target"].tolist() == [scores.target("hopper", 0.3)] * 5 + [scores.target("hopper", 1.2)] * 5
+    assert frame["episode"].tolist() == [0, 1, 2, 3, 4] * 2
+    assert frame["seed"].tolist() == episode_seeds(0, "hopper-some-v1", "report", 5).tolist() * 2
+    np.testing.assert_array_equal(frame["normalised_score"], scores.normalise("hopper", frame["return"]))
+    assert frame["terminated"].all()
+    assert not frame["diverged"].any()
+    metadata = json.loads(table.schema.metadata[b"d4rl_automl"])
+    assert metadata["env_steps"] == frame["length"].sum()
+    assert metadata["steps_per_second"] == pytest.approx(metadata["env_steps"] / metadata["seconds"], rel=0.05)
+    assert metadata["mujoco"] == mujoco.__version__
+    assert metadata["policy_sha256"] == sha256(handle)
+    assert metadata["policy"] == json.loads(handle.read_text())
+    assert (metadata["simulator"], metadata["purpose"], metadata["rollout_seed"]) == ("d4rl", "report", 0)
+
+
+def test_an_unconditional_policy_has_one_target_null(tmp_path):
+    table = play_file(write_policy(tmp_path, outcome_rule="none"), tmp_path / "x.parquet", episodes=3)
+    assert table["fraction"].to_pylist() == table["target"].to_pylist() == [None] * 3
+    assert table["fraction"].type == pa.float64()
+
+
+def test_selection_and_report_are_other_episodes(tmp_path):
+    handle = write_policy(tmp_path)
+    some, others = (play_file(handle, tmp_path / f"{purpose}.parquet", purpose=purpose) for purpose in PURPOSES[1:])
+    assert not set(some["return"].to_pylist()) & set(others["return"].to_pylist())
+
+
+class TurnsBad(Policy):
+    """Stands still, until its fourth action is not a number."""
+
+    def __init__(self):
+        super().__init__(metadata_of("halfcheetah"))
+        self.calls = 0
+
+    def _predict(self, observations, outcome):
+        self.calls += 1
+        return np.full((len(observations), 6), np.nan if self.calls == 4 else 0.0)
+
+
+def test_an_action_that_is_no_number_is_an_error():
+    with pytest.raises(InputError, match="step 3: policy tiny-s3: 4 of 4 actions"):
+        rollout(TurnsBad(), "d4rl", [0.5, 1.0], 2, seed=0)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_error_in_a_process_arrives_and_nothing_is_left(tmp_path, processes):
+    layers = weights_of(metadata_of())
+    layers[-1][1][0] = np.nan
+    output = tmp_path / "out" / "x.parquet"
+    with pytest.raises(InputError, match=r"step 0: policy tiny-s3: .* actions hold NaN"):
+        play_file(write_policy(tmp_path, layers=layers), output, processes=processes)
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_process_that_is_killed_is_reported(tmp_path):
+    handle = write_policy(tmp_path, "halfcheetah")
+    killed = []
+
+    def kill_one():
+        while not killed:
+            time.sleep(1)  # Most likely in the midst of the episodes; the outcome is the same at any time.
+            for child in multiprocessing.active_children()[:1]:
+                os.kill(child.pid, signal.SIGKILL)
+                killed.append(child.pid)
+
+    killer = threading.Thread(target=kill_one, daemon=True)
+    killer.start()
+    with pytest.raises(RuntimeError, match="process died without a message"):
+        play_file(handle, tmp_path / "x.parquet", processes=2, episodes=200)
+    killer.join()
+    assert killed
+    assert not multiprocessing.active_children()
+    assert not (tmp_path / "x.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fractions": []}, r"fractions: found \[\]"),
+        ({"fractions": [0.5, 0.5]}, "all finite and different"),
+        ({"fractions": [0.5, float("nan")]}, "all finite and different"),
+        ({"episodes": 0}, "episodes: found 0"),
+        ({"processes": 0}, "processes: found 0"),
+        ({"simulator": "mujoco"}, "simulator 'mujoco' is unknown"),
+        ({"purpose": "training"}, "purpose 'training' is unknown"),
+    ],
+)
+def test_wrong_requests_are_refused(tmp_path, change, message):
+    handle = write_policy(tmp_path)
+    with pytest.raises(InputError, match=message):
+        play_file(handle, tmp_path / "x.parquet", **change)
+
+
+def test_a_policy_of_another_dataset_is_refused(tmp_path):
+    handle = write_policy(tmp_path, dataset="hopper-other-v1")
+    with pytest.raises(InputError, match="dataset is 'hopper-other-v1', but 'hopper-some-v1' was asked for"):
+        play_file(handle, tmp_path / "x.parquet")
+
+
+def test_episode_seeds_are_what_they_say():
+    digest = hashlib.sha256(b'[0, "hopper-medium-v2", "report", 1]').hexdigest()
+    seeds = episode_seeds(0, "hopper-medium-v2", "report", 2)
+    assert seeds.dtype == np.int64
+    assert seeds[1] == int(digest[:16], 16) // 4
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    dataset=st.text(max_size=20),
+    counts=st.lists(st.integers(0, 300), min_size=3, max_size=3),
+)
+def test_episode_seeds_never_meet(seed, dataset, counts):
+    """Neither within a purpose nor across purposes nor with another dataset; more episodes begin with fewer."""
+    groups = [episode_seeds(seed, dataset, purpose, n) for purpose, n in zip(PURPOSES, counts, strict=True)]
+    groups.append(episode_seeds(seed, dataset + "!", "report", 100))
+    groups.append(episode_seeds(seed + 1, dataset, "report", 100))
+    together = np.concatenate(groups)
+    assert len(set(together.tolist())) == sum(counts) + 200
+    assert ((together >= 0) & (together < 2**62)).all()
+    np.testing.assert_array_equal(
+        groups[0][: counts[0] // 2], episode_seeds(seed, dataset, PURPOSES[0], counts[0] // 2)
+    )

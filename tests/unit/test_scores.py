@@ -1,0 +1,230 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from d4rl_automl import scores, statistics, tables, targets, tasks
+from d4rl_automl.errors import InputError
+
+from . import synthetic
+
+FINITE = st.floats(-1e5, 1e5)
+DATASET = "hopper-medium-expert-embedded-v1"
+
+
+# D4RL's own published numbers: infos.py of Farama-Foundation/D4RL.
+@pytest.mark.parametrize(
+    ("task", "low", "high"),
+    [
+        ("halfcheetah", -280.178953, 12135.0),
+        ("hopper", -20.272305, 3234.3),
+        ("walker2d", 1.629008, 4592.3),
+    ],
+)
+def test_random_is_0_and_expert_is_100(task: str, low: float, high: float) -> None:
+    np.testing.assert_allclose(scores.normalise(task, [low, high, (low + high) / 2]), [0, 100, 50], atol=1e-12)
+    assert scores.target(task, 0.0) == pytest.approx(low / 1000)
+    assert scores.target(task, 1.0) == pytest.approx(high / 1000)
+
+
+@given(task=st.sampled_from(sorted(tasks.TASKS)), fraction=st.floats(-2, 3))
+def test_a_commanded_fraction_asks_for_its_own_score(task: str, fraction: float) -> None:
+    steps = tasks.get(task).episode_steps
+    assert scores.normalise(task, scores.target(task, fraction) * steps) == pytest.approx(100 * fraction, abs=1e-9)
+
+
+def chosen(fraction: float | None, method: str = "medium-student", dataset: str = DATASET) -> dict[str, Any]:
+    return {"dataset": dataset, "method": method, "simulator": "d4rl", "fraction": fraction}
+
+
+def test_a_row_is_what_numpy_says_of_its_episodes() -> None:
+    rollouts = pd.concat([synthetic.rollouts(training_seed=seed, episodes=7) for seed in (0, 1)], ignore_index=True)
+    rollouts.loc[3, "diverged"] = True
+    table = statistics.score_table(rollouts, [chosen(0.9)], {DATASET: "embedded"})
+    assert list(table["target"]) == ["selected", "selected", "fixed", "fixed", "all", "all"]
+    assert list(table["seed"]) == [0, 1] * 3
+    for row in table.to_dict("records"):
+        own = rollouts[rollouts["training_seed"] == row["seed"]]
+        fraction = {"selected": 0.9, "fixed": 1.0, "all": None}[row["target"]]
+        if fraction is None:
+            assert np.isnan(row["fraction"])
+        else:
+            own = own[own["fraction"] == fraction]
+            assert row["fraction"] == fraction
+        returns = own["return"].to_numpy()
+        assert row["episodes"] == len(returns) == (70 if fraction is None else 7)
+        assert row["mean_return"] == pytest.approx(np.sum(returns) / len(returns))
+        assert row["std_return"] == pytest.approx(np.std(returns))
+        assert row["mean_length"] == pytest.approx(np.mean(own["length"].to_numpy()))
+        assert row["terminated"] == pytest.approx(np.count_nonzero(own["terminated"]) / len(own))
+        assert row["normalised"] == pytest.approx(100 * (returns.mean() + 20.272305) / (3234.3 + 20.272305))
+        assert row["diverged"] == (1 if row["target"] == "all" and row["seed"] == 0 else 0)
+        assert (row["provider"], row["kind"]) == ("embedded", "student")
+
+
+def test_an_unconditional_method_scores_the_same_by_every_rule() -> None:
+    rollouts = synthetic.rollouts("bc", fractions=[None])
+    table = statistics.score_table(rollouts, [chosen(None, "bc")], {DATASET: "embedded"})
+    assert list(table["target"]) == ["selected", "fixed", "all"]
+    assert table["mean_return"].nunique() == 1
+    assert table["mean_return"][0] == pytest.approx(np.mean(rollouts["return"].to_numpy()))
+
+
+def test_without_fraction_1_there_is_no_fixed_score(caplog: pytest.LogCaptureFixture) -> None:
+    rollouts = synthetic.rollouts(fractions=[0.5, 0.8])
+    table = statistics.score_table(rollouts, [chosen(0.8)], {DATASET: "embedded"})
+    assert list(table["target"]) == ["selected", "all"]
+    assert "fraction 1.0 was not commanded" in caplog.text
+
+
+def test_what_cannot_be_scored_is_refused() -> None:
+    rollouts = synthetic.rollouts()
+    with pytest.raises(InputError, match="report episodes only"):
+        statistics.score_table(synthetic.rollouts(purpose="selection"), [chosen(0.9)], {DATASET: "embedded"})
+    with pytest.raises(InputError, match="targets: none was chosen"):
+        statistics.score_table(rollouts, [], {DATASET: "embedded"})
+    with pytest.raises(InputError, match=r"no episode at the chosen 0\.95"):
+        statistics.score_table(rollouts, [chosen(0.95)], {DATASET: "embedded"})
+    with pytest.raises(InputError, match=DATASET):
+        statistics.score_table(rollouts, [chosen(0.9)], {"another": "embedded"})
+
+
+def grid(values: np.ndarray, provider: str = "embedded", method: str = "mlp") -> pd.DataFrame:
+    """Scores of shape (training seeds, datasets) as a table."""
+    return pd.DataFrame(
+        [
+            {
+                "provider": provider,
+                "method": method,
+                "simulator": "d4rl",
+                "target": "selected",
+                "dataset": f"dataset-{d}",
+                "seed": s,
+                "normalised": values[s, d],
+            }
+            for s in range(values.shape[0])
+            for d in range(values.shape[1])
+        ]
+    )
+
+
+def test_the_iqm_is_the_mean_of_the_middle_half() -> None:
+    values = np.random.default_rng(0).normal(50, 20, (4, 6))
+    (row,) = statistics.summarise(grid(values)).to_dict("records")
+    assert row["iqm"] == pytest.approx(np.sort(values.ravel())[6:18].mean())
+    assert row["mean"] == pytest.approx(values.sum() / 24)
+    assert (row["datasets"], row["seeds"]) == (6, 4)
+    assert row["iqm_low"] < row["iqm"] < row["iqm_high"]
+
+
+def test_the_interval_agrees_with_scipy_and_is_repeatable() -> None:
+    values = np.random.default_rng(1).normal(50, 20, (12, 1))
+    low, high = statistics.iqm_interval(values)
+    # With one dataset the stratified bootstrap is the ordinary one.
+    peer = scipy.stats.bootstrap(
+        (values[:, 0],),
+        lambda x, axis: scipy.stats.trim_mean(x, 0.25, axis=axis),
+        n_resamples=20_000,
+        method="percentile",
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    width = peer.high - peer.low
+    assert low == pytest.approx(peer.low, abs=0.06 * width)
+    assert high == pytest.approx(peer.high, abs=0.06 * width)
+    np.random.seed(7)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    assert statistics.iqm_interval(values) == (low, high)
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_the_bootstrap_draws_within_each_dataset() -> None:
+    # Far apart datasets without spread over seeds: drawn within datasets, nothing moves.
+    values = np.tile([10.0, 90.0], (5, 1))
+    assert statistics.iqm_interval(values) == (50.0, 50.0)
+
+
+@pytest.mark.parametrize("datasets", [1, 12])
+def test_one_seed_has_no_interval(datasets: int) -> None:
+    (row,) = statistics.summarise(grid(np.arange(datasets, dtype=float)[None] * 8)).to_dict("records")
+    assert np.isnan(row["iqm_low"])
+    assert np.isnan(row["iqm_high"])
+
+
+def test_providers_are_never_put_together_and_gaps_are_refused() -> None:
+    both = pd.concat([grid(np.full((2, 1), 10.0)), grid(np.full((2, 1), 90.0), "d4rl")])
+    table = statistics.summarise(both)
+    assert dict(zip(table["provider"], table["iqm"], strict=True)) == {"embedded": 10.0, "d4rl": 90.0}
+    with pytest.raises(InputError, match="mlp has no score of training seed 1 on dataset-1"):
+        statistics.summarise(grid(np.ones((2, 2))).iloc[:-1])
+
+
+@given(st.lists(st.lists(FINITE, min_size=1, max_size=8), min_size=1, max_size=4))
+def test_the_interval_of_the_mean_lies_within_the_values(groups: list[list[float]]) -> None:
+    arrays = [np.array(group) for group in groups]
+    mean, low, high = statistics.mean_interval(arrays)
+    slack = 1e-6 * (1 + np.abs(np.concatenate(arrays)).max())
+    assert mean == pytest.approx(np.mean([np.mean(a) for a in arrays]))
+    assert min(map(min, groups)) - slack <= low <= high <= max(map(max, groups)) + slack
+    assert statistics.mean_interval(arrays) == (mean, low, high)
+
+
+def test_the_interval_of_the_mean_agrees_with_scipy() -> None:
+    generator = np.random.default_rng(3)
+
+    def peer(values: np.ndarray) -> tuple[float, float]:
+        found = scipy.stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=generator)
+        return found.confidence_interval.low, found.confidence_interval.high
+
+    one = generator.normal(100, 30, 50)
+    _, low, high = statistics.mean_interval([one])
+    assert (low, high) == pytest.approx(peer(one), abs=1.0)
+    # Seeds without spread inside: only the draw of seeds is left.
+    levels = np.array([10.0, 20.0, 40.0, 45.0, 70.0, 90.0])
+    _, low, high = statistics.mean_interval([np.full(30, level) for level in levels])
+    assert (low, high) == pytest.approx(peer(levels), abs=3.0)
+
+
+def test_from_files_to_files(tmp_path: Path) -> None:
+    rollouts, choices = [], []
+    for dataset in (DATASET, "hopper-random-embedded-v1"):
+        for method in ("teacher", "mlp"):
+            selection = []
+            for seed in (0, 1):
+                what: dict[str, Any] = {"method": method, "training_seed": seed, "dataset": dataset, "episodes": 5}
+                name = f"{dataset}-{method}-{seed}"
+                rollouts.append(synthetic.write_rollouts(tmp_path / f"{name}.parquet", **what))
+                selection.append(synthetic.write_rollouts(tmp_path / f"{name}.s.parquet", purpose="selection", **what))
+            choices.append(tmp_path / f"{dataset}-{method}.json")
+            targets.choose_file(selection, choices[-1])
+    providers = {"hopper-random-embedded-v1": "embedded", DATASET: "embedded"}
+    output, summary = tmp_path / "scores.csv", tmp_path / "summary.csv"
+    text = statistics.score_files(rollouts, choices, providers, output, summary)
+    table = pd.read_csv(output)
+    assert len(table) == 2 * 2 * 2 * 3
+    # Datasets in the order given, methods in the order of the files.
+    assert list(table["dataset"].unique()) == list(providers)
+    assert list(table["method"].unique()) == ["teacher", "mlp"]
+    selected = table[(table["target"] == "selected") & (table["method"] == "mlp")]
+    row = pd.read_csv(summary).query("method == 'mlp' and target == 'selected'").iloc[0]
+    assert row["iqm"] == pytest.approx(scipy.stats.trim_mean(selected["normalised"], 0.25))
+    assert f"{row['iqm']:.2f}" in text
+    first = output.read_bytes(), summary.read_bytes()
+    statistics.score_files(rollouts, choices, providers, output, summary)
+    assert (output.read_bytes(), summary.read_bytes()) == first
+    with pytest.raises(InputError, match="column purpose: found 'selection'"):
+        statistics.score_files(selection, choices, providers, output, summary)
+    with pytest.raises(InputError, match=r"scores\.csv: cannot be read as JSON"):
+        statistics.score_files(rollouts, [output], providers, output, summary)
+
+
+def test_read_csv_refuses(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for content, said in (("", "cannot be read"), ("a,b\n", "no row"), ("a\n1\n", "column 'b' is missing")):
+        path.write_text(content)
+        with pytest.raises(InputError, match=rf"a\.csv: .*{said}"):
+            tables.read_csv(path, ("a", "b"))

@@ -1,0 +1,312 @@
+"""The teacher from training to acting. AutoGluon itself, called directly, is the oracle."""
+
+import json
+import logging
+import shutil
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from autogluon.tabular import TabularPredictor
+from sklearn.metrics import mean_squared_error
+
+from d4rl_automl import distillation, files, policy, teacher, teacher_evaluation
+from d4rl_automl import transitions as tables
+from d4rl_automl.errors import InputError
+from d4rl_automl.methods import autogluon_student as autogluon_student_method
+from d4rl_automl.methods import teacher as teacher_method
+
+OBSERVATIONS = [f"ob{i}" for i in range(11)]
+SETTINGS = {
+    "name": "tiny",
+    "preset": "medium",
+    "rows": 800,
+    "time_limit": 60,
+    "chain": True,
+    "hyperparameters": {
+        "GBM": {"num_boost_round": 30, "bagging_fraction": 0.8, "bagging_freq": 1},
+        "NN_TORCH": {"num_epochs": 3, "hidden_size": 32, "num_layers": 2},
+    },
+}
+SLOW = {"NN_TORCH": {"hidden_size": 2048, "num_layers": 4, "batch_size": 16}}
+METHOD = {
+    "name": "tiny-autogluon-student",
+    "kind": "autogluon_student",
+    "teacher": "tiny",
+    "time_limit": 60,
+    "hyperparameters": {"GBM": {"num_boost_round": 30}},
+}
+
+
+@pytest.fixture(scope="module")
+def transitions(tmp_path_factory):
+    """30 episodes of 40 steps; each action dimension depends on the one before it."""
+    generator = np.random.default_rng(0)
+    count, length = 30, 40
+    rows = count * length
+    observations = generator.standard_normal((rows, 11)).astype(np.float32)
+    rtg = generator.uniform(0, 3, rows).astype(np.float32)
+    actions = np.empty((rows, 3), np.float32)
+    actions[:, 0] = np.tanh(observations[:, 0] + 0.3 * generator.standard_normal(rows))
+    actions[:, 1] = np.tanh(actions[:, 0] - 0.5 * observations[:, 1])
+    actions[:, 2] = np.tanh(actions[:, 1] + rtg - 1.5)
+    episode = np.repeat(np.arange(count, dtype=np.int32), length)
+    split = np.array(["train", "train", "train", "validation", "test"])[episode % 5]
+    columns = {f"ob{i}": observations[:, i] for i in range(11)} | {f"ac{i}": actions[:, i] for i in range(3)}
+    columns |= {"rtg": rtg, "reward": rtg, "episode": episode, "step": np.tile(np.arange(length, dtype=np.int32), count)}
+    columns["terminated"] = columns["step"] == length - 1
+    columns["truncated"] = np.zeros(rows, bool)
+    table = pa.table(columns).append_column("split", pa.array(split).dictionary_encode())
+    metadata = {"dataset": "hopper-tiny", "provider": "file", "task": "hopper", "sha256": "0" * 64}
+    path = tmp_path_factory.mktemp("data") / "transitions.parquet"
+    pq.write_table(table.replace_schema_metadata({tables.METADATA_KEY: json.dumps(metadata)}), path)
+    return path
+
+
+def train(transitions, folder, dimension=0, seed=0, device="cpu", **settings):
+    teacher.train_dimension(
+        transitions=transitions,
+        dimension=dimension,
+        settings=SETTINGS | settings,
+        seed=seed,
+        device=device,
+        threads=1,
+        predictor=folder / f"ac{dimension}",
+        deployed=folder / "deployed" / f"ac{dimension}",
+        metrics=folder / f"ac{dimension}.csv",
+        leaderboard=folder / f"ac{dimension}.leaderboard.csv",
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(transitions, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teachers") / "tiny-s0"
+    for dimension in range(3):
+        train(transitions, folder, dimension)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(transitions, trained):
+    teacher_evaluation.evaluate(
+        transitions=transitions,
+        deployed=[trained / "deployed" / f"ac{i}" for i in range(3)],
+        metrics_in=[trained / f"ac{i}.csv" for i in range(3)],
+        settings=SETTINGS,
+        seed=0,
+        threads=1,
+        metrics=trained / "metrics.csv",
+        predictions=trained / "predictions.parquet",
+    )
+    return trained
+
+
+@pytest.fixture(scope="module")
+def handle(transitions, trained):
+    """The teacher's handle, where the workflow puts it."""
+    path = trained.parent / "policies" / "tiny-s0.json"
+    teacher_method.fit(
+        str(transitions),
+        {"name": "tiny", "kind": "teacher", "teacher": "tiny"},
+        0,
+        "cpu",
+        1,
+        str(path),
+        teacher=SETTINGS,
+        deployed=[str(trained / "deployed" / f"ac{i}") for i in range(3)],
+    )
+    return path
+
+
+def rows_of(transitions, split):
+    table = pd.read_parquet(transitions)
+    return table[table.split == split].reset_index(drop=True)
+
+
+def to_action(target):
+    return np.clip(np.tanh(target) / 0.995, -1, 1)
+
+
+def acted(directories, rows, chain=True):
+    """What AutoGluon answers when each dimension is fed the answers before it."""
+    table = rows[[*OBSERVATIONS, "rtg"]].copy()
+    for i, directory in enumerate(directories):
+        read = table if chain else table[[*OBSERVATIONS, "rtg"]]
+        table[f"ac{i}"] = to_action(TabularPredictor.load(str(directory)).predict(read)).astype(np.float32)
+    return table[[f"ac{i}" for i in range(len(directories))]].to_numpy()
+
+
+def test_metrics_are_the_loss_of_the_trained_directory(transitions, trained):
+    test = rows_of(transitions, "test")
+    for dimension in range(3):
+        row = pd.read_csv(trained / f"ac{dimension}.csv").iloc[0]
+        assert ",".join(row.index) == (
+            "dataset,teacher,seed,dimension,preset,chain,device,train_rows,fit_seconds,best_model,mse,rmse"
+        )
+        assert (row.dataset, row.teacher, row.dimension, row.device) == ("hopper-tiny", "tiny", dimension, "cpu")
+        assert row.train_rows == len(rows_of(transitions, "train"))
+        # The recorded earlier actions are among the columns of `test`.
+        predicted = to_action(TabularPredictor.load(str(trained / f"ac{dimension}")).predict(test))
+        assert row.mse == pytest.approx(mean_squared_error(test[f"ac{dimension}"], predicted), rel=1e-6)
+        assert row.rmse == pytest.approx(np.sqrt(row.mse))
+        assert row.rmse < 0.6 * test[f"ac{dimension}"].std()
+
+
+def test_the_leaderboard_has_every_model_with_its_error_in_action_units(trained):
+    board = pd.read_csv(trained / "ac1.leaderboard.csv").set_index("model")
+    assert {"LightGBM", "NeuralNetTorch"} <= set(board.index)
+    row = pd.read_csv(trained / "ac1.csv").iloc[0]
+    assert board.rmse_action[row.best_model] == pytest.approx(row.rmse, rel=1e-5)
+
+
+def test_directories_load_where_they_were_moved_to_without_a_warning(trained, caplog):
+    with caplog.at_level(logging.WARNING):
+        for directory in (trained / "ac0", trained / "deployed" / "ac0"):
+            assert TabularPredictor.load(str(directory)).path == str(directory)
+    assert not caplog.records
+    assert not list(trained.rglob(".*"))
+
+
+def test_features_are_the_chain_or_not(transitions, trained, tmp_path):
+    assert TabularPredictor.load(str(trained / "ac2")).original_features == [*OBSERVATIONS, "rtg", "ac0", "ac1"]
+    train(transitions, tmp_path, dimension=2, chain=False, hyperparameters={"GBM": {"num_boost_round": 2}})
+    assert TabularPredictor.load(str(tmp_path / "ac2")).original_features == [*OBSERVATIONS, "rtg"]
+
+
+def test_evaluation_measures_the_teacher_as_it_acts(transitions, evaluated):
+    test = rows_of(transitions, "test")
+    recorded = test[["ac0", "ac1", "ac2"]].to_numpy()
+    expected = acted([evaluated / "deployed" / f"ac{i}" for i in range(3)], test)
+    table = pd.read_csv(evaluated / "metrics.csv")
+    np.testing.assert_allclose(table.acting_mse, ((expected - recorded) ** 2).mean(0), rtol=1e-4)
+    np.testing.assert_allclose(table.acting_rmse**2, table.acting_mse)
+    # The first dimension has no earlier action; the others pay for theirs being predicted.
+    assert table.acting_mse[0] == pytest.approx(table.mse[0], rel=1e-4)
+    assert (table.acting_mse > table.mse)[1:].all()
+    predictions = pd.read_parquet(evaluated / "predictions.parquet")
+    assert list(predictions) == [*(f"ac{i}" for i in range(3)), *(f"predicted_ac{i}" for i in range(3))]
+    np.testing.assert_allclose(predictions[[f"predicted_ac{i}" for i in range(3)]], expected, atol=1e-5)
+    np.testing.assert_array_equal(predictions[["ac0", "ac1", "ac2"]], recorded)
+
+
+def test_the_policy_acts_as_the_predictors_do(transitions, trained, handle):
+    rows = rows_of(transitions, "test").head(50)
+    loaded = policy.load(handle)
+    actions = loaded.act(rows[OBSERVATIONS], rows[["rtg"]])
+    assert actions.dtype == np.float32
+    assert loaded.outcome_rule == "constant"
+    directories = [trained / "deployed" / f"ac{i}" for i in range(3)]
+    np.testing.assert_allclose(actions, acted(directories, rows), atol=1e-5)
+    assert loaded.metadata["training"]["fit_seconds"] == pytest.approx(
+        sum(pd.read_csv(trained / f"ac{i}.csv").fit_seconds[0] for i in range(3)), abs=0.01
+    )
+
+
+def test_the_policy_refuses_directories_that_are_not_the_ones_it_was_made_for(trained, handle, tmp_path):
+    shutil.copytree(trained, tmp_path / "tiny-s0")
+    (tmp_path / "policies").mkdir()
+    copied = shutil.copy(handle, tmp_path / "policies")
+    policy.load(copied)
+    learner = tmp_path / "tiny-s0" / "deployed" / "ac1" / "learner.pkl"
+    learner.write_bytes(learner.read_bytes() + b"\0")
+    with pytest.raises(InputError, match=r"directory_sha256: .*deployed/ac1"):
+        policy.load(copied)
+    shutil.rmtree(learner.parent)
+    with pytest.raises(InputError, match=r"deployed/ac1 does not exist"):
+        policy.load(copied)
+
+
+def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transitions, trained, tmp_path):
+    before = files.sha256(trained / "ac0")
+    for dimension in range(3):
+        distillation.distill_dimension(
+            transitions=transitions,
+            predictor=trained / f"ac{dimension}",
+            dimension=dimension,
+            settings=METHOD,
+            teacher_settings=SETTINGS,
+            seed=0,
+            device="cpu",
+            threads=1,
+            output=tmp_path / f"distilled/ac{dimension}",
+        )
+    assert files.sha256(trained / "ac0") == before
+    directories = [tmp_path / f"distilled/ac{i}" for i in range(3)]
+    assert TabularPredictor.load(str(directories[0])).model_names() == ["LightGBM_DSTL"]
+    path = tmp_path / "policies" / "student-s0.json"
+    autogluon_student_method.fit(
+        str(transitions), METHOD, 0, "cpu", 1, str(path), teacher=SETTINGS, deployed=list(map(str, directories))
+    )
+    rows = rows_of(transitions, "test")
+    actions = policy.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
+    taught = acted([trained / "deployed" / f"ac{i}" for i in range(3)], rows)
+    assert (((actions - taught) ** 2).mean(0) < 0.2 * taught.var(0)).all()
+
+
+def test_the_seed_decides_the_predictor(transitions, tmp_path):
+    rows = rows_of(transitions, "test")
+    predicted = []
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        train(transitions, tmp_path / name, seed=seed)
+        predicted.append(TabularPredictor.load(str(tmp_path / name / "ac0")).predict_multi(rows))
+    first, again, other = predicted
+    for model in ("LightGBM", "NeuralNetTorch", "WeightedEnsemble_L2"):
+        np.testing.assert_array_equal(first[model], again[model])
+        assert not np.allclose(first[model], other[model])
+
+
+def test_a_bagging_preset_takes_the_validation_episodes_as_holdout(transitions, tmp_path):
+    train(transitions, tmp_path, preset="good", hyperparameters={"GBM": {"num_boost_round": 3}})
+    predictor = TabularPredictor.load(str(tmp_path / "ac0"))
+    assert predictor.model_names()[0] == "LightGBM_BAG_L1"
+    board = predictor.leaderboard(pd.DataFrame(teacher.training_data(transitions, 0, SETTINGS, 0)[1]))
+    # Scored on the validation episodes, not on the folds.
+    row = board.set_index("model").loc["LightGBM_BAG_L1"]
+    assert row.score_val == pytest.approx(row.score_test)
+
+
+@pytest.mark.parametrize("preset", ["medium", "good", "high", "best"])
+def test_every_model_of_a_preset_gets_the_seed(preset):
+    seeded = teacher.with_seed(teacher.preset_hyperparameters(preset), 7)
+    assert seeded
+    for name, entries in seeded.items():
+        for entry in entries:
+            assert 7 in entry.values(), name
+
+
+def test_a_seed_of_the_user_is_kept():
+    assert teacher.with_seed({"CAT": {"random_seed": 3}}, 7) == {"CAT": [{"random_seed": 3}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        # Over before the first model, and within its first epoch.
+        ({"time_limit": 0.001}, r"teacher 'tiny': time_limit: found 0.001 s.*raise time_limit"),
+        ({"time_limit": 1, "hyperparameters": SLOW}, r"teacher 'tiny': time_limit: found 1 s.*raise time_limit"),
+        ({"hyperparameters": {"GMB": {}}}, r"hyperparameters: found the model 'GMB'; allowed: .*GBM"),
+        ({"dimension": 3}, r"dimension: found 3; the dataset has the action dimensions 0 to 2"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_and_leaves_nothing(transitions, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        train(transitions, tmp_path / "out", **changes)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_distillation_without_time_is_refused(transitions, trained, tmp_path):
+    with pytest.raises(InputError, match="method 'tiny-autogluon-student': time_limit: found 1 s"):
+        distillation.distill_dimension(
+            transitions=transitions,
+            predictor=trained / "ac0",
+            dimension=0,
+            settings=METHOD | {"time_limit": 1, "hyperparameters": SLOW},
+            teacher_settings=SETTINGS,
+            seed=0,
+            device="cpu",
+            threads=1,
+            output=tmp_path / "ac0",
+        )
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,41 @@
+"""Runs of the real workflow, in a copy of the project, on a dataset of a few thousand transitions."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "config.yaml", "config", "workflow", "scripts", "src", "envs", "profiles", "resources")
+
+def snakemake(*arguments: str, directory: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """`snakemake` as a user runs it, in `directory`; its standard output and error together."""
+    command = [str(Path(sys.executable).with_name("snakemake")), *arguments]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        command, cwd=directory, env=environment, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if check:
+        assert done.returncode == 0, done.stdout
+    return done
+
+
+def copy_project(destination: Path) -> Path:
+    """A copy of what a clone holds, without results."""
+    destination.mkdir()
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, destination / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(source, destination / part)
+    return destination
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A fresh copy of the project."""
+    return copy_project(tmp_path / "project")

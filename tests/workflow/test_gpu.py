@@ -1,0 +1,44 @@
+"""One job at a time holds the GPU; CPU jobs run beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import snakemake
+
+SNAKEFILE = """
+configfile: "config/quickstart.yaml"
+include: "workflow/rules/common.smk"
+
+rule all:
+    input: expand("{kind}-{index}.txt", kind=["trains", "plots"], index=range(4))
+
+rule trains:
+    output: "trains-{index}.txt"
+    resources: gpu=GPU
+    shell: "date +%s.%N > {output}; sleep 1; date +%s.%N >> {output}"
+
+rule plots:
+    output: "plots-{index}.txt"
+    shell: "date +%s.%N > {output}; sleep 1; date +%s.%N >> {output}"
+"""
+
+
+def spans(directory: Path, kind: str) -> list[tuple[float, float]]:
+    texts = [path.read_text().split() for path in sorted(directory.glob(f"{kind}-*.txt"))]
+    return sorted((float(start), float(end)) for start, end in texts)
+
+
+@pytest.mark.parametrize("limit", [("--resources", "gpu=1"), ()], ids=["asked for", "by default"])
+def test_gpu_jobs_never_overlap_while_cpu_jobs_run_beside_them(project: Path, limit: tuple[str, ...]) -> None:
+    (project / "jobs.smk").write_text(SNAKEFILE)
+    snakemake("--snakefile", "jobs.smk", "--cores", "8", *limit, "--config", "device=auto", directory=project)
+    training = spans(project, "trains")
+    assert len(training) == 4
+    for (_, end), (start, _) in zip(training, training[1:], strict=False):
+        assert start >= end
+    assert any(
+        start < training_end and training_start < end
+        for start, end in spans(project, "plots")
+        for training_start, training_end in training
+    )

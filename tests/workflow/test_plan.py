@@ -1,0 +1,89 @@
+"""What a dry run promises, and what the configuration refuses before any job starts."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import ROOT, snakemake
+
+GYM = [
+    f"{robot}-{quality}-v2"
+    for robot in ("halfcheetah", "hopper", "walker2d")
+    for quality in ("random", "medium", "medium-replay", "medium-expert")
+]
+DIMENSIONS = {"halfcheetah": 6, "hopper": 3, "walker2d": 6}
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Rule names and job counts of a dry run's table."""
+    return {name: int(count) for name, count in re.findall(r"^([a-z_]+) +(\d+)$", output, re.M)}
+
+
+def test_bare_dry_run_plans_all_twelve_datasets(project: Path) -> None:
+    output = snakemake("-n", directory=project).stdout
+    planned = jobs(output)
+    for dataset in GYM:
+        assert f"results/{dataset}/raw.hdf5" in output
+    dimensions = sum(DIMENSIONS[name.split("-")[0]] for name in GYM)
+    assert planned["download"] == planned["make_transitions"] == 12
+    # Three seeds of the medium teacher everywhere, and of four more on one HalfCheetah dataset.
+    assert planned["train_teacher"] == 3 * (dimensions + 4 * 6)
+    assert planned["fit_student"] == planned["fit_mlp"] == planned["label_teacher"] == 3 * 12
+    assert planned["rollout"] == 12 * 4 * 3 * 2
+
+
+def test_quickstart_means_the_same_with_and_without_the_benchmark_config_below_it(project: Path, tmp_path: Path) -> None:
+    over = snakemake("-n", "--configfile", "config/quickstart.yaml", directory=project).stdout
+    (tmp_path / "elsewhere").mkdir()
+    alone = snakemake(
+        *("-n", "--snakefile", str(project / "Snakefile"), "--configfile", str(project / "config/quickstart.yaml")),
+        directory=tmp_path / "elsewhere",
+    ).stdout
+    assert jobs(over) == jobs(alone)
+    commands = r"wildcards: .*|input: .*|output: .*"
+    assert re.findall(commands, over) == re.findall(commands, alone)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"devise": "cpu"}, ["devise", "allowed are", "device"]),
+        ({"device": "gpu"}, ["device: found", '"gpu"', "one of cpu, auto, cuda"]),
+        ({"seeds": ["0"]}, ["seeds[0]", '"0"', "integer"]),
+        ({"datasets": ["hopper-medum-v2"]}, ["datasets[0]", "hopper-medum-v2", "hopper-medium-v2"]),
+        ({"teachers": [{"name": "t", "preset": "fast"}], "methods": [{"name": "mlp", "kind": "mlp"}]},
+         ["teachers[0].preset", '"fast"', "medium, good, high, best"]),
+        ({"methods": [{"name": "s", "kind": "student", "teacher": "nobody"}]}, ["methods[0].teacher", "nobody"]),
+    ],
+)  # fmt: skip
+def test_wrong_config_is_refused_before_any_job(project: Path, change: dict[str, object], told: list[str]) -> None:
+    config = yaml.safe_load((project / "config/quickstart.yaml").read_text()) | change
+    (project / "wrong.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake("-n", "--configfile", "wrong.yaml", directory=project, check=False)
+    assert done.returncode != 0
+    assert "rule collect" not in done.stdout
+    for part in told:
+        assert part in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_rules_that_train_ask_for_the_gpu_unless_the_device_is_the_cpu(project: Path) -> None:
+    quickstart = ("-n", "--configfile", "config/quickstart.yaml")
+    cpu = snakemake(*quickstart, directory=project).stdout
+    assert "gpu=1" not in cpu
+    auto = snakemake(*quickstart, "--config", "device=auto", directory=project).stdout
+    asking = {match[1] for match in re.finditer(r"rule (\w+):\n(?:    .*\n)*?    resources: .*gpu=1", auto)}
+    assert asking == {"train_teacher", "distill_teacher", "fit_student", "fit_mlp"}
+
+
+def test_every_rule_has_log_benchmark_threads_and_resources() -> None:
+    local = {"all", "transitions", "csv", "teachers", "policies"}
+    text = "\n".join(path.read_text() for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")])
+    rules = re.findall(r"^rule (\w+):\n((?:(?: .*)?\n)*)", text, re.M)
+    assert len(rules) > len(local)
+    for name, body in rules:
+        if name not in local:
+            for part in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "conda:", "code=digest("):
+                assert part in body, f"rule {name} has no {part}"

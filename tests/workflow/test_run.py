@@ -1,0 +1,162 @@
+"""The main job, end to end at tiny size: real MuJoCo, real AutoGluon, real files, and what reruns after a change."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import onnx
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from .conftest import copy_project, snakemake
+
+EMBEDDED = "hopper-medium-expert-embedded-tiny"
+MINE = "hopper-mine"
+CONFIG = {
+    "datasets": [
+        {"name": EMBEDDED, "provider": "embedded", "task": "hopper", "recipe": "medium-expert", "transitions": 6000},
+        {"name": MINE, "provider": "file", "task": "hopper", "path": "mine.hdf5"},
+    ],
+    "seeds": [0],
+    "device": "cpu",
+    "simulators": ["d4rl"],
+    "split": {"validation": 0.2, "test": 0.2},
+    "teachers": [
+        {
+            "name": "tiny",
+            "preset": "medium",
+            "rows": 2000,
+            "time_limit": 60,
+            "hyperparameters": {"GBM": {"num_boost_round": 20}, "NN_TORCH": {"num_epochs": 2}},
+            "datasets": [EMBEDDED],
+        }
+    ],
+    "methods": [
+        {"name": "teacher", "kind": "teacher", "teacher": "tiny", "selection_episodes": 1, "report_episodes": 1},
+        {
+            "name": "autogluon-student",
+            "kind": "autogluon_student",
+            "teacher": "tiny",
+            "hyperparameters": {"NN_TORCH": {"num_epochs": 2}},
+            "selection_episodes": 1,
+            "report_episodes": 1,
+        },
+        {"name": "student", "kind": "student", "teacher": "tiny", "network": {"width": 32}, "epochs": 3},
+        {"name": "mlp", "kind": "mlp", "network": {"width": 32}, "epochs": 3},
+    ],
+    "labels": {"recorded": 1000, "perturbed": 500, "commanded": 500},
+    "rollout": {"fractions": [0.3, 1.0], "selection_episodes": 2, "report_episodes": 3},
+}
+ARGUMENTS = ("--cores", "2", "--configfile", "tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which the workflow has run to its end."""
+    project = copy_project(tmp_path_factory.mktemp("run") / "project")
+    (project / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    snakemake(*ARGUMENTS, f"results/{EMBEDDED}/raw.hdf5", directory=project)
+    shutil.copy(project / f"results/{EMBEDDED}/raw.hdf5", project / "mine.hdf5")
+    snakemake(*ARGUMENTS, directory=project)
+    return project
+
+
+def planned(project: Path) -> str:
+    return snakemake(*ARGUMENTS, "-n", directory=project).stdout
+
+
+def rules(plan: str) -> set[str]:
+    return {line.split()[1].rstrip(":") for line in plan.splitlines() if line.startswith(("rule ", "localrule "))}
+
+
+def test_second_run_has_nothing_to_do(finished: Path) -> None:
+    assert "Nothing to be done" in snakemake(*ARGUMENTS, directory=finished).stdout
+
+
+def test_every_method_is_played_and_scored(finished: Path) -> None:
+    scores = pd.read_csv(finished / "results/scores.csv")
+    assert set(scores["dataset"]) == {EMBEDDED, MINE}
+    assert set(scores[scores["dataset"] == EMBEDDED]["method"]) == {"teacher", "autogluon-student", "student", "mlp"}
+    assert set(scores["simulator"]) == {"d4rl"}
+    report = pq.read_table(finished / f"results/{EMBEDDED}/rollouts/student-s0.d4rl.report.parquet").to_pandas()
+    assert len(report) == 2 * 3
+    selection = pq.read_table(finished / f"results/{EMBEDDED}/rollouts/student-s0.d4rl.selection.parquet").to_pandas()
+    assert not set(report["seed"]) & set(selection["seed"])
+    chosen = json.loads((finished / f"results/{EMBEDDED}/targets/student.d4rl.json").read_text())["fraction"]
+    expected = report[report["fraction"] == chosen]["return"].mean()
+    told = scores.query("dataset == @EMBEDDED and method == 'student' and target == 'selected'")
+    assert told["mean_return"].item() == pytest.approx(expected)
+
+
+def test_files_open_in_other_tools(finished: Path) -> None:
+    folder = finished / "results" / EMBEDDED
+    with h5py.File(folder / "raw.hdf5") as raw:
+        assert raw["observations"].shape == (6000, 11)
+    assert len(pd.read_parquet(folder / "transitions.parquet")) == 6000
+    model = onnx.load(folder / "policies/student-s0.onnx")
+    onnx.checker.check_model(model)
+    assert {entry.key: entry.value for entry in model.metadata_props}["task"] == "hopper"
+    assert len(pd.read_csv(folder / "teachers/tiny-s0/metrics.csv")) == 3
+    assert set(pd.read_csv(folder / "students.csv")["method"]) == {"teacher", "autogluon-student", "student", "mlp"}
+    for figure in ("reward_to_go", "actions-tiny-s0", "returns.d4rl", "calibration.d4rl"):
+        for ending in ("png", "svg", "csv"):
+            assert (folder / "figures" / f"{figure}.{ending}").stat().st_size > 0
+    page = (finished / "results/report/index.html").read_text()
+    assert EMBEDDED in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_csv_target_writes_the_plain_format(finished: Path) -> None:
+    snakemake(*ARGUMENTS, "csv", directory=finished)
+    table = pd.read_csv(finished / f"results/{EMBEDDED}/transitions.csv")
+    assert list(table) == [*(f"ob{i}" for i in range(11)), *(f"ac{i}" for i in range(3)), "rtg"]
+    parquet = pd.read_parquet(finished / f"results/{EMBEDDED}/transitions.parquet")
+    finished_rows = parquet[parquet["split"] != "unfinished"]
+    assert table["rtg"].to_numpy() == pytest.approx(finished_rows["rtg"].to_numpy(), rel=1e-6)
+
+
+def test_editing_a_plot_script_reruns_no_training(finished: Path) -> None:
+    path = finished / "scripts/plot_returns.py"
+    before = path.read_text()
+    path.write_text(before + "\nEDITED = 1\n")
+    try:
+        assert rules(planned(finished)) == {"plot_returns", "report", "all"}
+    finally:
+        path.write_text(before)
+    assert "Nothing to be done" in planned(finished)
+
+
+def test_a_changed_dataset_reruns_only_its_own_descendants(finished: Path) -> None:
+    path = finished / "mine.hdf5"
+    before, time = path.read_bytes(), path.stat().st_mtime_ns
+    with h5py.File(path, "a") as raw:
+        raw["rewards"][0] += 1.0
+    try:
+        plan = planned(finished)
+        assert "fit_mlp" in rules(plan)
+        assert not {"collect", "train_teacher", "distill_teacher", "fit_student"} & rules(plan)
+        assert f"dataset={EMBEDDED}" not in plan
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(time, time))
+
+
+def test_a_damaged_file_stops_its_own_branch_with_its_name_and_leaves_the_rest(finished: Path) -> None:
+    path = finished / "mine.hdf5"
+    before, time = path.read_bytes(), path.stat().st_mtime_ns
+    scores = (finished / "results/scores.csv").read_bytes()
+    path.write_bytes(before[: len(before) // 2])
+    try:
+        done = snakemake(*ARGUMENTS, directory=finished, check=False)
+        assert done.returncode != 0
+        assert "error: " in done.stdout
+        assert "mine.hdf5" in done.stdout
+        assert (finished / f"results/{EMBEDDED}/policies/student-s0.onnx").exists()
+        assert (finished / "results/scores.csv").read_bytes() == scores
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(time, time))
