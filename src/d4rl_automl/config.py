@@ -53,7 +53,7 @@ def selected(entries: Iterable[dict[str, Any]], dataset: str) -> list[dict[str, 
 
 
 def methods_for(config: dict[str, Any], dataset: str) -> list[dict[str, Any]]:
-    """The methods of a validated `config` that are made for `dataset`: their own `datasets` and their teacher's allow it."""
+    """The methods of a validated `config` that are made for `dataset`, as their teacher must be too."""
     teachers = {teacher["name"] for teacher in selected(config["teachers"], dataset)}
     return [m for m in selected(config["methods"], dataset) if m.get("teacher") is None or m["teacher"] in teachers]
 
@@ -61,7 +61,9 @@ def methods_for(config: dict[str, Any], dataset: str) -> list[dict[str, Any]]:
 def _refuse_twice(key: str, names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise InputError(f"config: {key}: the name {twice[0]!r} is used {Counter(names)[twice[0]]} times; names are unique")
+        raise InputError(
+            f"config: {key}: the name {twice[0]!r} is used {Counter(names)[twice[0]]} times; choose another"
+        )
 
 
 def _refuse_unknown(config: dict[str, Any]) -> None:
@@ -76,7 +78,9 @@ def _refuse_unknown(config: dict[str, Any]) -> None:
             teacher = entry.get("teacher")
             if teacher is not None and teacher not in teachers:
                 allowed = ", ".join(teachers) or "none is defined"
-                raise InputError(f"config: {key}[{index}].teacher: found {teacher!r}; teachers of this config: {allowed}")
+                raise InputError(
+                    f"config: {key}[{index}].teacher: found {teacher!r}; teachers of this config: {allowed}"
+                )
     share = config["split"]["validation"] + config["split"]["test"]
     if share >= 1:
         raise InputError(f"config: split: validation + test is {share:g}; it must leave episodes to train on (below 1)")
@@ -129,15 +133,15 @@ def _told(error: jsonschema.ValidationError) -> str:
     if error.context and isinstance(error.instance, dict):
         return _told(_nearest(error))
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path).lstrip(".")
-    found, allowed = error.instance, error.validator_value
+    found: Any = error.instance
+    allowed: Any = error.validator_value
+    described: Any = error.schema
     where = path or "(top level)"
     if error.validator == "additionalProperties":
-        known = error.schema["properties"]
-        wrong = [key for key in found if key not in known]
-        return f"{where}: found the key {wrong[0]!r}; allowed are {', '.join(known)}"
+        wrong = next(key for key in found if key not in described["properties"])
+        return f"{where}: found the key {wrong!r}; allowed are {', '.join(described['properties'])}"
     if error.validator == "required":
-        missing = [key for key in allowed if key not in found]
-        return f"{where}: the key {missing[0]!r} is missing"
+        return f"{where}: the key {next(key for key in allowed if key not in found)!r} is missing"
     told = {
         "enum": lambda: "one of " + ", ".join(map(str, allowed)),
         "type": lambda: " or ".join(allowed) if isinstance(allowed, list) else str(allowed),
@@ -154,11 +158,16 @@ def _told(error: jsonschema.ValidationError) -> str:
 
 def _nearest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
     """Of a dataset mapping's failed alternatives, the one of the provider that it names."""
-    provider = error.instance.get("provider")
-    for index, branch in enumerate(error.validator_value):
-        if _provider(branch).get("const") == provider:
+    dataset: Any = error.instance
+    branches: Any = error.validator_value
+    for index, branch in enumerate(branches):
+        if _provider(branch).get("const") == dataset.get("provider"):
             return next(e for e in error.context or [] if e.schema_path[0] == index)
-    known = [const for branch in error.validator_value if (const := _provider(branch).get("const"))]
+    known = [const for branch in branches if (const := _provider(branch).get("const"))]
     return jsonschema.ValidationError(
-        "", validator="enum", validator_value=known, instance=provider, path=[*error.absolute_path, "provider"]
+        "",
+        validator="enum",
+        validator_value=known,
+        instance=dataset.get("provider"),
+        path=[*error.absolute_path, "provider"],
     )

@@ -161,8 +161,8 @@ def fit(train: Samples, validation: Samples, settings: Settings, *, seed: int, d
         inputs, actions = (torch.from_numpy(x).to(device) for x in (train.inputs(), train.actions))
         held_out, held_out_actions = (torch.from_numpy(x).to(device) for x in (validation.inputs(), validation.actions))
         deviation = inputs.double().std(0, correction=0).float()
-        # A column that never changes carries nothing; dividing by one leaves it at zero.
-        deviation[deviation == 0] = 1
+        # A column that never changes carries nothing, and its deviation is rounding: it is left at zero.
+        deviation[inputs.amax(0) == inputs.amin(0)] = 1
         network = Network(
             inputs.double().mean(0).float().cpu(),
             deviation.cpu(),

@@ -136,11 +136,36 @@ def load(path: str | Path, threads: int = 1) -> Policy:
     written for, and for metadata that is incomplete or contradicts the task or the graph.
     """
     path = Path(path)
+    metadata = read_metadata(path)
     if path.suffix == ".onnx":
-        content = _read(path)
-        metadata = _graph_metadata(content, path)
+        return OnnxPolicy(_read(path), metadata, threads, path)
+    if metadata["format"] == "autogluon":
+        # Here, because AutoGluon takes seconds to import and ONNX policies do without.
+        from d4rl_automl.autogluon_policy import AutoGluonPolicy  # noqa: PLC0415
+
+        return AutoGluonPolicy(path, metadata, threads)
+    file = path.parent / metadata["file"]
+    content = _read(file)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != metadata["sha256"]:
+        raise InputError(
+            f"{file}: its SHA-256 is {digest}, but {path} was written for {metadata['sha256']}; "
+            "the file was changed or replaced: make the policy again, or restore the file"
+        )
+    return OnnxPolicy(content, metadata, threads, file)
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """What a `.json` handle, or an `.onnx` file itself, says of a policy, without loading the policy.
+
+    Raises InputError for a file that is missing or corrupt, and for metadata that is incomplete
+    or contradicts the task.
+    """
+    path = Path(path)
+    if path.suffix == ".onnx":
+        metadata = _graph_metadata(_read(path), path)
         _check_metadata(metadata, path)
-        return OnnxPolicy(content, metadata, threads, path)
+        return metadata
     if path.suffix != ".json":
         raise InputError(f"{path}: a policy is a .json handle or an .onnx file, found {path.suffix or 'no ending'!r}")
     try:
@@ -148,20 +173,7 @@ def load(path: str | Path, threads: int = 1) -> Policy:
     except ValueError as error:
         raise InputError(f"{path}: not a JSON file ({error}); make the policy again") from None
     _check_handle(handle, path)
-    if handle["format"] == "autogluon":
-        # Here, because AutoGluon takes seconds to import and ONNX policies do without.
-        from d4rl_automl.autogluon_policy import AutoGluonPolicy  # noqa: PLC0415
-
-        return AutoGluonPolicy(path, handle, threads)
-    file = path.parent / handle["file"]
-    content = _read(file)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != handle["sha256"]:
-        raise InputError(
-            f"{file}: its SHA-256 is {digest}, but {path} was written for {handle['sha256']}; "
-            "the file was changed or replaced: make the policy again, or restore the file"
-        )
-    return OnnxPolicy(content, handle, threads, file)
+    return handle
 
 
 def write_handle(path: str | Path, metadata: dict[str, Any]) -> None:

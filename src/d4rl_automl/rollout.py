@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from d4rl_automl import files, scores, tasks
 from d4rl_automl.errors import InputError
-from d4rl_automl.policy import Policy, load
+from d4rl_automl.policy import Policy, load, read_metadata
 from d4rl_automl.seeds import episode_seeds
 from d4rl_automl.simulator import BatchSimulator
 
@@ -84,10 +84,10 @@ def rollout(
     action is NaN or infinite.
     """
     fractions = list(fractions)
-    _check_request(policy, fractions, episodes)
+    _check_request(policy.metadata, fractions, episodes)
     seeds = episode_seeds(seed, policy.metadata["dataset"], purpose, episodes)
     played = _play(policy, simulator, fractions, seeds, lambda made, saved: None)
-    return _table(policy, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
+    return _table(policy.metadata, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
 
 
 def rollout_file(
@@ -113,65 +113,72 @@ def rollout_file(
     RuntimeError if a process dies.
     """
     started = time.perf_counter()
-    policy = load(policy_path)
+    metadata = read_metadata(policy_path)
     for key, expected in (("dataset", dataset["name"]), ("task", dataset["task"])):
-        if policy.metadata[key] != expected:
-            raise InputError(f"{policy_path}: {key} is {policy.metadata[key]!r}, but {expected!r} was asked for")
+        if metadata[key] != expected:
+            raise InputError(f"{policy_path}: {key} is {metadata[key]!r}, but {expected!r} was asked for")
     fractions = list(fractions)
-    _check_request(policy, fractions, episodes)
+    _check_request(metadata, fractions, episodes)
     if processes < 1:
         raise InputError(f"processes: found {processes}, expected at least 1")
-    seeds = episode_seeds(seed, policy.metadata["dataset"], purpose, episodes)
-    budget = len(_targets(policy, fractions)) * episodes * tasks.get(dataset["task"]).episode_steps
-    with tqdm(total=budget, unit=" steps", unit_scale=True, desc=policy.name, mininterval=5, file=sys.stderr) as bar:
+    seeds = episode_seeds(seed, metadata["dataset"], purpose, episodes)
+    budget = len(_targets(metadata, fractions)) * episodes * tasks.get(dataset["task"]).episode_steps
+    with tqdm(
+        total=budget,
+        unit=" steps",
+        unit_scale=True,
+        desc=f"{metadata['method']}-s{metadata['seed']}",
+        mininterval=5,
+        file=sys.stderr,
+    ) as bar:
 
         def advance(made: int, saved: int) -> None:
             bar.total = (bar.total or 0) - saved
             bar.update(made)
 
         if processes == 1:
-            played = _play(policy, simulator, fractions, seeds, advance)
+            played = _play(load(policy_path), simulator, fractions, seeds, advance)
         else:
             chunks = np.array_split(seeds, min(processes, episodes))
             played = _play_in_processes(policy_path, simulator, fractions, chunks, advance)
     seconds = time.perf_counter() - started
     steps = int(played.lengths.sum())
-    metadata = {
-        "dataset": policy.metadata["dataset"],
-        "method": policy.metadata["method"],
-        "training_seed": policy.metadata["seed"],
+    facts = {
+        "dataset": metadata["dataset"],
+        "method": metadata["method"],
+        "training_seed": metadata["seed"],
         "simulator": simulator,
         "purpose": purpose,
         "rollout_seed": seed,
         "mujoco": mujoco.__version__,
         "gymnasium": gymnasium.__version__,
         "policy_sha256": files.sha256(policy_path),
-        "policy": policy.metadata,
+        "policy": metadata,
         "env_steps": steps,
         "seconds": round(seconds, 3),
         "steps_per_second": round(steps / seconds, 1),
         "processes": processes,
     }
-    table = _table(policy, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
+    table = _table(metadata, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
     with files.whole(output) as part:
-        pq.write_table(table.replace_schema_metadata({"d4rl_automl": json.dumps(metadata)}), part, compression="zstd")
+        pq.write_table(table.replace_schema_metadata({"d4rl_automl": json.dumps(facts)}), part, compression="zstd")
 
 
-def _check_request(policy: Policy, fractions: Sequence[float], episodes: int) -> None:
+def _check_request(metadata: Mapping[str, Any], fractions: Sequence[float], episodes: int) -> None:
     if episodes < 1:
         raise InputError(f"episodes: found {episodes}, expected at least 1")
     usable = len(fractions) > 0 and np.isfinite(fractions).all() and len(set(fractions)) == len(fractions)
-    if policy.outcome_rule != "none" and not usable:
+    if metadata["outcome_rule"] != "none" and not usable:
         raise InputError(
-            f"fractions: found {list(fractions)}; policy {policy.name} needs at least one, all finite and different"
+            f"fractions: found {list(fractions)}; {metadata['method']} needs at least one, all finite and different"
         )
 
 
-def _targets(policy: Policy, fractions: Sequence[float]) -> list[float | None]:
+def _targets(metadata: Mapping[str, Any], fractions: Sequence[float]) -> list[float | None]:
     """The commanded average reward-to-go per fraction; a single None for an unconditional policy."""
-    if policy.outcome_rule == "none":
+    if metadata["outcome_rule"] == "none":
         return [None]
-    return [scores.target(policy.metadata["task"], fraction) for fraction in fractions]
+    return [scores.target(metadata["task"], fraction) for fraction in fractions]
 
 
 def _play(
@@ -182,7 +189,7 @@ def _play(
     progress: Progress,
 ) -> _Episodes:
     """One batch holds every (target, episode), target by target; who has finished leaves it."""
-    targets = _targets(policy, fractions)
+    targets = _targets(policy.metadata, fractions)
     simulator = BatchSimulator(policy.metadata["task"], len(targets) * len(seeds), variant)
     outcomes = None
     if policy.outcome_rule == "constant":
@@ -214,7 +221,7 @@ def _play(
 
 
 def _table(
-    policy: Policy,
+    metadata: Mapping[str, Any],
     variant: str,
     purpose: str,
     *,
@@ -223,15 +230,15 @@ def _table(
     played: _Episodes,
 ) -> pa.Table:
     rows = played.returns.size
-    targets = _targets(policy, fractions)
+    targets = _targets(metadata, fractions)
     columns: dict[str, Any] = {
-        "dataset": [policy.metadata["dataset"]] * rows,
-        "method": [policy.metadata["method"]] * rows,
-        "training_seed": [policy.metadata["seed"]] * rows,
+        "dataset": [metadata["dataset"]] * rows,
+        "method": [metadata["method"]] * rows,
+        "training_seed": [metadata["seed"]] * rows,
         "simulator": [variant] * rows,
         "purpose": [purpose] * rows,
         "fraction": [
-            value for value in (fractions if policy.outcome_rule != "none" else [None]) for _ in range(len(seeds))
+            value for value in (fractions if metadata["outcome_rule"] != "none" else [None]) for _ in range(len(seeds))
         ],
         "target": [value for value in targets for _ in range(len(seeds))],
         "episode": np.tile(np.arange(len(seeds), dtype=np.int32), len(targets)),
@@ -240,7 +247,7 @@ def _table(
         "length": played.lengths.ravel().astype(np.int32),
         "terminated": played.terminated.ravel(),
         "diverged": played.diverged.ravel(),
-        "normalised_score": scores.normalise(policy.metadata["task"], played.returns.ravel()),
+        "normalised_score": scores.normalise(metadata["task"], played.returns.ravel()),
     }
     return pa.table(columns, schema=SCHEMA)
 

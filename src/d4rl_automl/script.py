@@ -1,4 +1,4 @@
-"""What every script in `scripts/` does around its one call: log, report errors, choose a device."""
+"""What every script in `scripts/` does around its one call: log, and tell errors."""
 
 import logging
 import sys
@@ -13,7 +13,9 @@ def run(main: Callable[[], None]) -> None:
     An `InputError` ends the script with its message alone and exit code 1; any other
     exception keeps its traceback, because it is ours to mend.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
+    )
     try:
         main()
     except InputError as error:

@@ -1,7 +1,6 @@
 """Teacher, students and the control side by side: loss, size and speed."""
 
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -47,8 +46,8 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
     described: list[dict[str, Any]] = []
     actions: list[NDArray[np.float32]] = []
     for path in tqdm(policies, desc="compare", unit="policy", mininterval=5):
-        handle = json.loads(Path(path).read_text())
         policy = load(path, threads)
+        handle = policy.metadata
         actions.append(_act(policy, rows))
         described.append(
             {

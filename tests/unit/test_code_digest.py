@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from d4rl_automl import code_digest
 
 ROOT = Path(__file__).parents[2]

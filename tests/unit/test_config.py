@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+
 from d4rl_automl import config
 from d4rl_automl.errors import InputError
 
@@ -71,15 +72,24 @@ VALID: dict[str, Any] = {
         ({"datasets": []}, ["datasets", "at least 1"]),
         ({"methods": [{"name": "s", "kind": "stoodent"}]}, ["methods[0].kind", '"stoodent"', "student"]),
         ({"methods": [{"name": "S!", "kind": "mlp"}]}, ["methods[0].name", '"S!"']),
-        ({"methods": [{"name": "a", "kind": "student", "teacher": "t", "depth": 3}]}, ["methods[0]", "'depth'", "network"]),
+        (
+            {"methods": [{"name": "a", "kind": "student", "teacher": "t", "depth": 3}]},
+            ["methods[0]", "'depth'", "network"],
+        ),
         ({"methods": [{"name": "a", "kind": "student"}]}, ["methods[0]", "'teacher'", "missing"]),
         ({"methods": [{"name": "m", "kind": "mlp"}, {"name": "m", "kind": "mlp"}]}, ["methods", "'m'", "2 times"]),
         ({"teachers": [{"name": "t", "preset": "medium", "datasets": ["hopper-random-v2"]}]}, ["teachers[0].datasets"]),
-        ({"datasets": [{"name": "mine", "provider": "flie", "task": "hopper"}]}, ["datasets[0].provider", '"flie"', "file"]),
-        ({"datasets": [{"name": "mine", "provider": "file", "task": "ant", "path": "x"}]}, ["datasets[0].task", '"ant"', "hopper"]),
+        (
+            {"datasets": [{"name": "mine", "provider": "flie", "task": "hopper"}]},
+            ["datasets[0].provider", '"flie"', "file"],
+        ),
+        (
+            {"datasets": [{"name": "mine", "provider": "file", "task": "ant", "path": "x"}]},
+            ["datasets[0].task", '"ant"', "hopper"],
+        ),
         ({"datasets": [{"name": "mine", "provider": "file", "task": "hopper"}]}, ["datasets[0]", "'path'"]),
     ],
-)  # fmt: skip
+)
 def test_errors_name_path_found_and_allowed(change: dict[str, Any], parts: list[str]) -> None:
     with pytest.raises(InputError) as error:
         config.validated(VALID | change)

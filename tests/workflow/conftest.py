@@ -11,12 +11,19 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config.yaml", "config", "workflow", "scripts", "src", "envs", "profiles", "resources")
 
+
 def snakemake(*arguments: str, directory: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """`snakemake` as a user runs it, in `directory`; its standard output and error together."""
     command = [str(Path(sys.executable).with_name("snakemake")), *arguments]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
-        command, cwd=directory, env=environment, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=directory,
+        env=environment,
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     if check:
         assert done.returncode == 0, done.stdout

@@ -1,5 +1,6 @@
 """One job at a time holds the GPU; CPU jobs run beside it."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_gpu_jobs_never_overlap_while_cpu_jobs_run_beside_them(project: Path, li
     snakemake("--snakefile", "jobs.smk", "--cores", "8", *limit, "--config", "device=auto", directory=project)
     training = spans(project, "trains")
     assert len(training) == 4
-    for (_, end), (start, _) in zip(training, training[1:], strict=False):
+    for (_, end), (start, _) in itertools.pairwise(training):
         assert start >= end
     assert any(
         start < training_end and training_start < end

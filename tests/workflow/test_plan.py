@@ -34,7 +34,7 @@ def test_bare_dry_run_plans_all_twelve_datasets(project: Path) -> None:
     assert planned["rollout"] == 12 * 4 * 3 * 2
 
 
-def test_quickstart_means_the_same_with_and_without_the_benchmark_config_below_it(project: Path, tmp_path: Path) -> None:
+def test_quickstart_means_the_same_over_the_benchmark_config_and_alone(project: Path, tmp_path: Path) -> None:
     over = snakemake("-n", "--configfile", "config/quickstart.yaml", directory=project).stdout
     (tmp_path / "elsewhere").mkdir()
     alone = snakemake(
