@@ -1,6 +1,5 @@
 """AutoGluon predictors, one per action dimension, as a policy."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ class Predictors:
 
     def __init__(self, directories: Sequence[str | Path], chain: bool, threads: int) -> None:
         """`chain`: whether each predictor reads the earlier action dimensions. `threads`: of this process."""
-        logging.getLogger("autogluon").setLevel(logging.ERROR)
         self._chain = chain
         self._predictors = [TabularPredictor.load(str(directory), verbosity=0) for directory in directories]
         for predictor in self._predictors:

@@ -195,7 +195,7 @@ def with_seed(hyperparameters: Mapping[str, Any], seed: int, extra: Mapping[str,
 def _out_of_time(predictor: TabularPredictor, error: Exception) -> bool:
     """Whether AutoGluon gave up because of the time limit, which it does not say by a class of its own."""
     if "No models were trained" in str(error):
-        return set(predictor.model_failures()["exc_type"]) <= {"TimeLimitExceeded"}
+        return set(predictor.model_failures()["exc_type"]) <= {"TimeLimitExceeded", "InsufficientTime"}
     return "Not enough time left to train models" in str(error)
 
 

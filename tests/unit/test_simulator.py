@@ -20,6 +20,8 @@ SEEDS = np.array([0, 7, 2**62 - 1, 123_456_789_012])
 
 
 def make_environment(task):
+    """Gymnasium's own environment."""
+    make_model(task)  # Turns MuJoCo's log file off, which Gymnasium's loading would write into the working directory.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # v4 is old on purpose.
         return gymnasium.make(f"{tasks.get(task).environment}-v4", disable_env_checker=True)
@@ -27,7 +29,6 @@ def make_environment(task):
 
 @pytest.fixture(scope="module")
 def environments():
-    """Gymnasium's own environment of every task."""
     return {task: make_environment(task) for task in ALL_TASKS}
 
 

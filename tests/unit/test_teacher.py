@@ -55,7 +55,12 @@ def transitions(tmp_path_factory):
     episode = np.repeat(np.arange(count, dtype=np.int32), length)
     split = np.array(["train", "train", "train", "validation", "test"])[episode % 5]
     columns = {f"ob{i}": observations[:, i] for i in range(11)} | {f"ac{i}": actions[:, i] for i in range(3)}
-    columns |= {"rtg": rtg, "reward": rtg, "episode": episode, "step": np.tile(np.arange(length, dtype=np.int32), count)}
+    columns |= {
+        "rtg": rtg,
+        "reward": rtg,
+        "episode": episode,
+        "step": np.tile(np.arange(length, dtype=np.int32), count),
+    }
     columns["terminated"] = columns["step"] == length - 1
     columns["truncated"] = np.zeros(rows, bool)
     table = pa.table(columns).append_column("split", pa.array(split).dictionary_encode())
@@ -164,7 +169,7 @@ def test_the_leaderboard_has_every_model_with_its_error_in_action_units(trained)
 def test_directories_load_where_they_were_moved_to_without_a_warning(trained, caplog):
     with caplog.at_level(logging.WARNING):
         for directory in (trained / "ac0", trained / "deployed" / "ac0"):
-            assert TabularPredictor.load(str(directory)).path == str(directory)
+            assert TabularPredictor.load(str(directory), verbosity=2).path == str(directory)
     assert not caplog.records
     assert not list(trained.rglob(".*"))
 
