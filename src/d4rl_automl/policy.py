@@ -33,7 +33,7 @@ _COMMON_KEYS: dict[str, type] = {
 }
 _FORMAT_KEYS: dict[str, dict[str, type]] = {
     "onnx": {"file": str, "sha256": str},
-    "autogluon": {"directories": list, "chain": bool},
+    "autogluon": {"directories": list, "directory_sha256": list, "chain": bool},
 }
 
 

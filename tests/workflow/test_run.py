@@ -51,7 +51,7 @@ CONFIG = {
     "labels": {"recorded": 1000, "perturbed": 500, "commanded": 500},
     "rollout": {"fractions": [0.3, 1.0], "selection_episodes": 2, "report_episodes": 3},
 }
-ARGUMENTS = ("--cores", "2", "--configfile", "tiny.yaml")
+ARGUMENTS = ("--configfile", "tiny.yaml", "--cores", "2")
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from d4rl_automl.files import sha256
 
 
 def fit(
+    *,
     transitions: str,
     settings: dict[str, Any],
     seed: int,
     device: str,
     threads: int,
     output: str,
-    *,
     teacher: dict[str, Any],
     deployed: list[str],
 ) -> None:
