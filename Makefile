@@ -1,7 +1,9 @@
 # make demo   the main job on an embedded dataset      make test   the tests
 # make lint   formatters, linters, types                make lock   the pins, from pyproject.toml
 
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+# The first Python that runs, has the right version and can make an environment.
+FITS := 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c $(FITS) 2>/dev/null && echo $$p && break; done)
 CORES ?= all
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -24,7 +26,7 @@ install: $(INSTALLED)
 # Torch stays out of the hashed lock: pip takes a CPU build where it finds one and PyPI's
 # CUDA build, with the libraries it needs, elsewhere.
 $(INSTALLED): envs/lock.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=/path/to/python3.12")'
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed; found none. Try: make PYTHON=/path/to/python3.12 install"; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r envs/lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
