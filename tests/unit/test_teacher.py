@@ -113,12 +113,12 @@ def handle(transitions, trained):
     """The teacher's handle, where the workflow puts it."""
     path = trained.parent / "policies" / "tiny-s0.json"
     teacher_method.fit(
-        str(transitions),
-        {"name": "tiny", "kind": "teacher", "teacher": "tiny"},
-        0,
-        "cpu",
-        1,
-        str(path),
+        transitions=str(transitions),
+        settings={"name": "tiny", "kind": "teacher", "teacher": "tiny"},
+        seed=0,
+        device="cpu",
+        threads=1,
+        output=str(path),
         teacher=SETTINGS,
         deployed=[str(trained / "deployed" / f"ac{i}") for i in range(3)],
     )
@@ -242,7 +242,14 @@ def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transiti
     assert TabularPredictor.load(str(directories[0])).model_names() == ["LightGBM_DSTL"]
     path = tmp_path / "policies" / "student-s0.json"
     autogluon_student_method.fit(
-        str(transitions), METHOD, 0, "cpu", 1, str(path), teacher=SETTINGS, deployed=list(map(str, directories))
+        transitions=str(transitions),
+        settings=METHOD,
+        seed=0,
+        device="cpu",
+        threads=1,
+        output=str(path),
+        teacher=SETTINGS,
+        deployed=list(map(str, directories)),
     )
     rows = rows_of(transitions, "test")
     actions = policy.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
