@@ -10,6 +10,8 @@ INSTALLED := .venv/.installed
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/quickstart.yaml
+	@cat logs/score.log
+	@echo "The report: results/report/index.html"
 
 test: $(INSTALLED)
 	$(BIN)/pytest

@@ -13,7 +13,6 @@ def main() -> None:
     parser.add_argument("--deployed", required=True, nargs="+", help="directories, in the order of the dimensions")
     parser.add_argument("--metrics-in", required=True, nargs="+", help="CSV files, in the order of the dimensions")
     parser.add_argument("--settings", required=True, type=json.loads, help="the teacher's entry of the config, JSON")
-    parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--threads", required=True, type=int)
     parser.add_argument("--metrics", required=True, help="output: CSV")
     parser.add_argument("--predictions", required=True, help="output: Parquet")

@@ -1,5 +1,6 @@
 """AutoGluon predictors, one per action dimension, as a policy."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ class Predictors:
 
     def __init__(self, directories: Sequence[str | Path], chain: bool, threads: int) -> None:
         """`chain`: whether each predictor reads the earlier action dimensions. `threads`: of this process."""
+        # Predictors trained on a GPU would return to it, but who only predicts has asked for no slot of it.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._chain = chain
         self._predictors = [TabularPredictor.load(str(directory), verbosity=0) for directory in directories]
         for predictor in self._predictors:

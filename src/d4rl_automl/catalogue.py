@@ -17,7 +17,9 @@ from typing import Any
 
 from d4rl_automl import tasks
 from d4rl_automl.errors import InputError
-from d4rl_automl.files import RESOURCES
+from d4rl_automl.files import RESOURCES, sha256
+
+BEHAVIOUR = RESOURCES / "behaviour"
 
 _FIELDS: dict[str, dict[str, type]] = {
     "d4rl": {"url": str, "size_bytes": int, "sha256": str},
@@ -64,11 +66,33 @@ def entry(dataset: str | Mapping[str, Any]) -> dict[str, Any]:
 def recipes(task: str) -> dict[str, list[float]]:
     """The recipes by which an embedded dataset of `task` can be collected: for each, its sources' shares."""
     shares: dict[str, list[float]] = {}
-    with (RESOURCES / "behaviour" / "recipes.csv").open(newline="") as stream:
-        for row in csv.DictReader(stream):
-            if row["task"] == task:
-                shares.setdefault(row["recipe"], []).append(float(row["share"]))
+    for row in _recipe_rows(task):
+        shares.setdefault(row["recipe"], []).append(float(row["share"]))
     return shares
+
+
+def sources(task: str, recipe: str) -> list[dict[str, Any]]:
+    """A recipe's sources, in order: policy (a file of resources/behaviour/, or uniform), sha256, share, noise.
+
+    Raises InputError for a recipe that the task does not have.
+    """
+    chosen = [row for row in _recipe_rows(task) if row["recipe"] == recipe]
+    if not chosen:
+        raise InputError(f"recipe {recipe!r} is unknown for {task}, which has {', '.join(recipes(task))}")
+    return [
+        {
+            "policy": row["policy"],
+            "share": float(row["share"]),
+            "noise": float(row["noise"]),
+            "sha256": None if row["policy"] == "uniform" else sha256(BEHAVIOUR / row["policy"]),
+        }
+        for row in chosen
+    ]
+
+
+def _recipe_rows(task: str) -> list[dict[str, str]]:
+    with (BEHAVIOUR / "recipes.csv").open(newline="") as stream:
+        return [row for row in csv.DictReader(stream) if row["task"] == task]
 
 
 @cache

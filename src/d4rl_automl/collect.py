@@ -15,7 +15,6 @@ rounds differently with the number of rows, episodes are always played in the sa
 companies of `WAVE`, whichever process plays which.
 """
 
-import csv
 import itertools
 import json
 import multiprocessing
@@ -23,7 +22,7 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +32,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from d4rl_automl import datasets, files, tasks
+from d4rl_automl import catalogue, datasets, files, tasks
+from d4rl_automl.catalogue import BEHAVIOUR
 from d4rl_automl.errors import InputError
 from d4rl_automl.seeds import episode_seeds
 from d4rl_automl.simulator import BatchSimulator
 
-BEHAVIOUR = files.RESOURCES / "behaviour"
 VARIANT = "d4rl"
 WAVE = 32
 """Episodes played side by side. Data depend on it."""
@@ -125,17 +124,6 @@ class TanhGaussian:
         return np.tanh(raw), (normal - squash).sum(axis=1).astype(np.float32)
 
 
-def sources(task: str, recipe: str) -> list[Source]:
-    """A recipe's sources, in order. Raises InputError for a recipe that the task does not have."""
-    with (BEHAVIOUR / "recipes.csv").open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["task"] == task]
-    chosen = [row for row in rows if row["recipe"] == recipe]
-    if not chosen:
-        have = ", ".join(dict.fromkeys(row["recipe"] for row in rows))
-        raise InputError(f"recipe {recipe!r} is unknown for {task}, which has {have}")
-    return [Source(row["policy"], float(row["share"]), float(row["noise"])) for row in chosen]
-
-
 def collect(entry: Mapping[str, Any], output: str | Path, provenance: str | Path, processes: int = 1) -> None:
     """Collect an embedded dataset into HDF5 in D4RL's layout; the same bytes for any number of `processes`.
 
@@ -147,11 +135,8 @@ def collect(entry: Mapping[str, Any], output: str | Path, provenance: str | Path
     Raises InputError for an unknown recipe or a damaged policy, and ValueError for
     transitions that leave a source none, which `catalogue.entry` refuses.
     """
-    used = sources(entry["task"], entry["recipe"])
-    policies = [
-        {**asdict(source), "sha256": None if source.policy == "uniform" else files.sha256(BEHAVIOUR / source.policy)}
-        for source in used
-    ]
+    policies = catalogue.sources(entry["task"], entry["recipe"])
+    used = [Source(source["policy"], source["share"], source["noise"]) for source in policies]
     made = {
         "recipe": entry["recipe"],
         "transitions": entry["transitions"],

@@ -1,6 +1,7 @@
 """The configuration: validated against its JSON schema, defaults filled in, names resolved."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -14,6 +15,24 @@ from d4rl_automl import catalogue
 from d4rl_automl.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def _is_integer(checker: jsonschema.TypeChecker, value: Any) -> bool:
+    """JSON Schema takes 1.0 for an integer, but it would become part of paths."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(checker: jsonschema.TypeChecker, value: Any) -> bool:
+    """YAML has NaN and infinity, JSON has not."""
+    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer).redefine(
+        "number", _is_number
+    ),
+)
 
 
 @cache
@@ -31,7 +50,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     """
     config = json.loads(json.dumps(config))
     _fill(config, schema())
-    errors = sorted(jsonschema.Draft202012Validator(schema()).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    errors = sorted(_Validator(schema()).iter_errors(config), key=lambda e: list(map(str, e.path)))
     if errors:
         raise InputError("config: " + "; ".join(dict.fromkeys(map(_told, errors))))
     entries = []
@@ -68,22 +87,25 @@ def _refuse_twice(key: str, names: list[str]) -> None:
 
 def _refuse_unknown(config: dict[str, Any]) -> None:
     datasets = [entry["name"] for entry in config["datasets"]]
+    # A teacher of config.yaml may be restricted to datasets that an overlay left out.
+    known = {*datasets, *catalogue.names()}
     teachers = [entry["name"] for entry in config["teachers"]]
     for key in ("teachers", "methods"):
         for index, entry in enumerate(config[key]):
-            unknown = [name for name in entry.get("datasets", []) if name not in datasets]
+            unknown = [name for name in entry.get("datasets", []) if name not in known]
             if unknown:
                 where = f"config: {key}[{index}].datasets"
-                raise InputError(f"{where}: found {unknown[0]!r}; datasets of this config: {', '.join(datasets)}")
+                allowed = f"datasets of this config ({', '.join(datasets)}) or of the catalogue"
+                raise InputError(f"{where}: found {unknown[0]!r}; allowed: {allowed}")
             teacher = entry.get("teacher")
             if teacher is not None and teacher not in teachers:
                 allowed = ", ".join(teachers) or "none is defined"
                 raise InputError(
                     f"config: {key}[{index}].teacher: found {teacher!r}; teachers of this config: {allowed}"
                 )
-    share = config["split"]["validation"] + config["split"]["test"]
-    if share >= 1:
-        raise InputError(f"config: split: validation + test is {share:g}; it must leave episodes to train on (below 1)")
+    for dataset in datasets:
+        if not methods_for(config, dataset):
+            raise InputError(f"config: datasets: {dataset!r} has no method: every one is restricted to other datasets")
 
 
 def _fill(value: Any, node: Any) -> None:
@@ -120,7 +142,7 @@ def _provider(branch: dict[str, Any]) -> dict[str, Any]:
 
 
 def _matches(value: Any, node: dict[str, Any]) -> bool:
-    return jsonschema.Draft202012Validator(node).is_valid(value)
+    return _Validator(node).is_valid(value)
 
 
 def _resolved(node: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from d4rl_automl import files, tasks
+from d4rl_automl import files, returns, tasks
 from d4rl_automl.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,8 @@ class Reader:
                 f"{path}: no episode is finished (terminals and timeouts are False in all {self.rows} rows); "
                 "mark each episode's last row in one of them"
             )
+        if task is not None:
+            self._refuse_long_episodes(tasks.get(task).episode_steps)
 
     @property
     def terminated(self) -> NDArray[np.bool_]:
@@ -100,6 +102,18 @@ class Reader:
 
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
+
+    def _refuse_long_episodes(self, steps: int) -> None:
+        """An episode beyond the time limit is two whose end is not marked, and would rescale every reward-to-go."""
+        found = returns.episodes(self.terminated, self.truncated)
+        too_long = np.flatnonzero(found.lengths > steps)
+        if len(too_long):
+            start, length = int(found.starts[too_long[0]]), int(found.lengths[too_long[0]])
+            raise InputError(
+                f"{self.path}: rows {start} to {start + length - 1} are one episode of {length} steps, but the task "
+                f"ends each after {steps} ({len(too_long)} such episodes): an end is not marked; set terminals or "
+                "timeouts in the last row of every episode"
+            )
 
     def values(self, name: str, rows: slice) -> NDArray[np.float32]:
         """Rows of a float array, float32, as recorded. Raises InputError for NaN and infinity."""

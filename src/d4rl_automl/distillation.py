@@ -1,5 +1,6 @@
 """AutoGluon's own distillation of a teacher, one action dimension at a time."""
 
+import json
 import logging
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from autogluon.tabular import TabularPredictor
 from d4rl_automl import files, teacher
 from d4rl_automl.device import resolve
 from d4rl_automl.errors import InputError
+from d4rl_automl.features import TRAINING_FILE
 
 DISTILLED: dict[str, Any] = {
     "NN_TORCH": {
@@ -59,7 +61,9 @@ def distill_dimension(
     # `distill` has no argument for the resources.
     resources = {"ag_args_fit": {"num_cpus": threads, "num_gpus": hardware.num_gpus}}
     hyperparameters = teacher.with_seed(settings.get("hyperparameters", DISTILLED), seed, resources)
-    with tempfile.TemporaryDirectory() as directory, files.whole(output) as part:
+    # Beside the output: a trained directory can be larger than the machine's temporary folder.
+    Path(output).parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=Path(output).parent) as directory, files.whole(output) as part:
         copy = Path(directory) / "predictor"
         shutil.copytree(predictor, copy)
         student = TabularPredictor.load(str(copy), verbosity=2)
@@ -77,5 +81,10 @@ def distill_dimension(
             )
         board = student.leaderboard().set_index("model")
         log.info("\n%s", board.to_string())
-        training = {"fit_seconds": round(seconds, 3), "train_rows": len(train)}
+        taught = json.loads((Path(predictor) / TRAINING_FILE).read_text())
+        training = {
+            "fit_seconds": round(seconds, 3),
+            "train_rows": len(train),
+            "teacher_seconds": taught["fit_seconds"],
+        }
         teacher.deploy(student, part, board.loc[names, "score_val"].idxmax(), training)

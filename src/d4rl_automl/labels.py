@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from d4rl_automl import autogluon_policy, files, scores, tables, tasks
+from d4rl_automl.features import TRAINING_FILE
 from d4rl_automl.transitions import METADATA_KEY, Transitions
 from d4rl_automl.transitions import read as read_transitions
 
@@ -113,7 +114,7 @@ def write(
         settings, seed: see `draw`.
         threads: threads the teacher may use.
         output: the table. Its metadata repeats the dataset's name, task and sha256, and says who labelled it,
-            with which settings, and the seconds that labelling took.
+            with which settings, and the seconds that the teacher's fits and labelling took.
     """
     rows = {split: read_transitions(transitions, splits=(split,)) for split in SPLITS}
     dataset = {key: rows["train"].metadata[key] for key in ("dataset", "task", "sha256")}
@@ -141,6 +142,9 @@ def write(
         "settings": dict(settings),
         "targets": targets,
         "label_seconds": round(seconds, 3),
+        "teacher_seconds": round(
+            sum(json.loads((Path(d) / TRAINING_FILE).read_text())["fit_seconds"] for d in deployed), 3
+        ),
     }
     table = pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(metadata).encode()})
     with files.whole(output) as part:

@@ -33,6 +33,9 @@ OPSET, IR_VERSION = 17, 8
 DATASET_FACTS = ("dataset", "task", "sha256")
 """What a policy's metadata repeat of the metadata of the transitions table."""
 
+EVALUATIONS = 20
+"""How often a fit looks at the validation loss."""
+
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +46,8 @@ class Settings:
     width: int
     layers: int
     """Hidden layers."""
-    epochs: int
+    updates: int
+    """Steps of gradient descent, whatever the number of rows."""
     batch_size: int
     learning_rate: float
     """Adam's at the first step; it falls to zero along a half cosine."""
@@ -55,14 +59,14 @@ class Settings:
             return cls(
                 width=method["network"]["width"],
                 layers=method["network"]["layers"],
-                epochs=method["epochs"],
+                updates=method["updates"],
                 batch_size=method["batch_size"],
                 learning_rate=method["learning_rate"],
             )
         except KeyError as error:
             raise InputError(
                 f"method {method.get('name')!r}: the setting {error} is missing; "
-                "a network needs network.width, network.layers, epochs, batch_size and learning_rate"
+                "a network needs network.width, network.layers, updates, batch_size and learning_rate"
             ) from None
 
 
@@ -137,17 +141,18 @@ class Fit:
 
     network: Network
     curve: pd.DataFrame
-    """One row per epoch: epoch, learning_rate, training_loss, validation_loss, seconds (since the start).
+    """One row per evaluation: update, learning_rate, training_loss, validation_loss, seconds (since the start).
 
-    Losses are mean squared errors over rows and action dimensions, in action units.
+    Losses are mean squared errors over rows and action dimensions, in action units; the training
+    loss is the mean over the batches since the evaluation before.
     """
     summary: dict[str, Any]
-    """rows, validation_rows, epochs, best_epoch, validation_loss."""
+    """rows, validation_rows, updates, best_update, validation_loss."""
     seconds: float
 
 
 def fit(train: Samples, validation: Samples, settings: Settings, *, seed: int, device: str, threads: int) -> Fit:
-    """Fit a network by Adam on the squared error in action units; keep the epoch of least validation loss.
+    """Fit a network by Adam on the squared error in action units; keep the evaluation of least validation loss.
 
     The same seed, device and number of threads give the same weights. `device` is torch's: "cpu" or "cuda".
     InputError if there are no training or no validation rows, or if the loss is not finite.
@@ -173,47 +178,54 @@ def fit(train: Samples, validation: Samples, settings: Settings, *, seed: int, d
             generator=generator,
         ).to(device)
         optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, fused=True)
-        updates = settings.epochs * -(-len(train) // settings.batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.updates)
+        interval = -(-settings.updates // EVALUATIONS)
+        batches = itertools.islice(_batches(len(train), settings.batch_size, generator), settings.updates)
         rows: list[dict[str, float]] = []
         best: dict[str, torch.Tensor] = {}
-        for epoch in range(1, settings.epochs + 1):
+        total, seen = torch.zeros((), device=device), 0
+        for update, indices in enumerate(batches, 1):
+            batch = indices.to(device)
+            loss = torch.nn.functional.mse_loss(network(inputs[batch]), actions[batch])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
             learning_rate = float(schedule.get_last_lr()[0])
-            total = torch.zeros((), device=device)
-            for batch in torch.randperm(len(train), generator=generator).to(device).split(settings.batch_size):
-                loss = torch.nn.functional.mse_loss(network(inputs[batch]), actions[batch])
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-                total += loss.detach() * len(batch)
+            schedule.step()
+            total += loss.detach() * len(batch)
+            seen += len(batch)
+            if update % interval and update < settings.updates:
+                continue
             validation_loss = torch.nn.functional.mse_loss(network.act(held_out), held_out_actions).item()
-            training_loss = total.item() / len(train)
+            training_loss = total.item() / seen
             if not np.isfinite([training_loss, validation_loss]).all():
                 raise InputError(
-                    f"the loss is not finite after epoch {epoch} (training {training_loss}, validation "
+                    f"the loss is not finite after {update} updates (training {training_loss}, validation "
                     f"{validation_loss}); lower learning_rate, found {settings.learning_rate}"
                 )
             if not rows or validation_loss < min(row["validation_loss"] for row in rows):
-                best_epoch = epoch
+                best_update = update
                 best = {name: value.clone() for name, value in network.state_dict().items()}
             rows.append(
                 {
-                    "epoch": epoch,
+                    "update": update,
                     "learning_rate": learning_rate,
                     "training_loss": training_loss,
                     "validation_loss": validation_loss,
                     "seconds": round(time.perf_counter() - started, 3),
                 }
             )
-            log.info("epoch %d/%d: loss %.5f, validation %.5f", epoch, settings.epochs, training_loss, validation_loss)
+            log.info(
+                "update %d/%d: loss %.5f, validation %.5f", update, settings.updates, training_loss, validation_loss
+            )
+            total, seen = torch.zeros((), device=device), 0
         network.load_state_dict(best)
     curve = pd.DataFrame(rows)
     summary = {
         "rows": len(train),
         "validation_rows": len(validation),
-        "epochs": settings.epochs,
-        "best_epoch": best_epoch,
+        "updates": settings.updates,
+        "best_update": best_update,
         "validation_loss": float(curve.validation_loss.min()),
     }
     return Fit(network.cpu().eval(), curve, summary, seconds=round(time.perf_counter() - started, 3))
@@ -311,6 +323,12 @@ def write_policy(
     # Times stay out of the ONNX file, so that the same training gives the same bytes.
     metadata["training"] |= {"fit_seconds": fitted.seconds, **times}
     policy.write_handle(output, metadata | {"file": onnx_file.name, "sha256": sha256(onnx_file)})
+
+
+def _batches(rows: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Row indices of one batch after another, without end: all rows in a new order, again and again."""
+    while True:
+        yield from torch.randperm(rows, generator=generator).split(size)
 
 
 @contextlib.contextmanager

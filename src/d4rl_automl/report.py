@@ -61,7 +61,9 @@ _STUDENT_COLUMNS = (
     "l2_teacher",
     "bytes",
     "rows_per_second",
+    "rows",
     "fit_seconds",
+    "total_seconds",
 )
 
 
@@ -200,7 +202,8 @@ def _students(students: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
     selected = scores[scores["target"] == "selected"]
     simulators = list(selected["simulator"].unique())
     found = {(row["method"], row["seed"], row["simulator"]): row["normalised"] for row in selected.to_dict("records")}
-    header = ["method", "kind", "compared with", "seed", "L2, data", "L2, teacher", "size", "rows/s", "fit, s"]
+    header = ["method", "kind", "compared with", "seed", "L2, data", "L2, teacher", "size", "rows/s"]
+    header += ["trained on", "fit, s", "with teacher, s"]
     header += [f"score, {simulator}" for simulator in simulators]
     rows = []
     for row in students.to_dict("records"):
@@ -208,7 +211,8 @@ def _students(students: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
         rows.append(
             [row["method"], row["kind"], _text(row["teacher"]), str(row["seed"])]
             + [_number(row["l2_data"], ".5f"), _number(row["l2_teacher"], ".5f"), _size(row["bytes"])]
-            + [_number(row["rows_per_second"], ",.0f"), _number(row["fit_seconds"], ",.1f")]
+            + [_number(row[name], ",.0f") for name in ("rows_per_second", "rows")]
+            + [_number(row[name], ",.1f") for name in ("fit_seconds", "total_seconds")]
             + [_number(value, ".1f") for value in own]
         )
     return {"header": header, "rows": rows, "text_columns": 3}
@@ -249,7 +253,7 @@ a { color: #0b5c9e; }
 .scroll { overflow-x: auto; margin: .6rem 0 1rem; }
 table { border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #e2e2e2; text-align: right; white-space: nowrap; }
-th { border-bottom: 2px solid #bbb; vertical-align: bottom; }
+th { white-space: normal; border-bottom: 2px solid #bbb; vertical-align: bottom; }
 tbody tr:nth-child(even) { background: #f7f8f9; }
 .text { text-align: left; }
 .number { font-variant-numeric: tabular-nums; }

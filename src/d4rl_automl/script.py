@@ -1,6 +1,7 @@
 """What every script in `scripts/` does around its one call: log, and tell errors."""
 
 import logging
+import signal
 import sys
 from collections.abc import Callable
 
@@ -16,6 +17,8 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
     )
+    # A cluster ends a job by this signal: as an exit, it lets half-written files be cleaned up.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         main()
     except InputError as error:

@@ -20,6 +20,8 @@ ROWS = 20_000
 """Test rows the losses are computed on, at most."""
 BATCH = 2_000
 """Rows of one call, both for the losses and for the speed."""
+COSTS = ("fit", "label", "teacher")
+"""What a policy costs, by the names that its handle's seconds begin with."""
 SECONDS = 1.0
 """How long the speed of one policy is measured, at least."""
 
@@ -40,7 +42,9 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
             l2_teacher, r2_teacher: against the teacher's actions on the same rows
             bytes: size of the policy's file or directories
             rows_per_second: actions per second in batches of 2,000 on this machine with `threads`
-            fit_seconds: training time, as the handle has it
+            rows: training rows (labels, for a student)
+            fit_seconds: what the policy's own fit took
+            total_seconds: that, and the labelling and the teacher's fits before it
     """
     rows = read(transitions, splits=("test",), limit=ROWS, seed=0)
     described: list[dict[str, Any]] = []
@@ -56,7 +60,9 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
                 "seed": handle["seed"],
                 "bytes": _size(Path(path), handle),
                 "rows_per_second": round(_rows_per_second(policy, rows)),
+                "rows": handle["training"]["rows"],
                 "fit_seconds": handle["training"]["fit_seconds"],
+                "total_seconds": sum(handle["training"].get(f"{part}_seconds", 0) for part in COSTS),
             }
         )
     table = []
@@ -79,7 +85,7 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
         if not teachers:
             table.append({**facts, **errors, "teacher": None, "l2_teacher": None, "r2_teacher": None})
     columns = ["method", "kind", "seed", "teacher", "l2_data", "r2_data", "l2_teacher", "r2_teacher"]
-    frame = pd.DataFrame(table)[[*columns, "bytes", "rows_per_second", "fit_seconds"]]
+    frame = pd.DataFrame(table)[[*columns, "bytes", "rows_per_second", "rows", "fit_seconds", "total_seconds"]]
     log.info("on %d test rows:\n%s", len(rows.rtg), frame.to_string(index=False))
     with files.whole(output) as part:
         frame.to_csv(part, index=False)

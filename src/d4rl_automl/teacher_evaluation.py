@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from d4rl_automl import files
-from d4rl_automl import transitions as tables
 from d4rl_automl.autogluon_policy import Predictors
-from d4rl_automl.teacher import TEST_ROWS
+from d4rl_automl.teacher import test_rows
 
 PREDICTION_ROWS = 10_000
 """Rows of predictions.parquet at most."""
@@ -25,7 +24,6 @@ def evaluate(
     deployed: Sequence[str | Path],
     metrics_in: Sequence[str | Path],
     settings: Mapping[str, Any],
-    seed: int,
     threads: int,
     metrics: str | Path,
     predictions: str | Path,
@@ -39,9 +37,9 @@ def evaluate(
         metrics: output, CSV of `metrics_in` with acting_mse and acting_rmse: on the same test
             rows, in action units, with the teacher's own earlier actions.
         predictions: output, Parquet of float32 columns ac0… (recorded) and predicted_ac0…
-            (as acting), up to `PREDICTION_ROWS` test rows drawn with `seed`.
+            (as acting), up to `PREDICTION_ROWS` test rows, the same for every training seed.
     """
-    test = tables.read(transitions, splits=("test",), limit=TEST_ROWS, seed=seed)
+    test = test_rows(transitions)
     predicted = Predictors(deployed, settings["chain"], threads).act(test.observations, test.rtg[:, None])
 
     acting_mse = np.mean((predicted.astype(np.float64) - test.actions) ** 2, axis=0)
@@ -50,7 +48,7 @@ def evaluate(
     log.info("\n%s", table.to_string())
 
     count = len(predicted)
-    rows = np.sort(np.random.default_rng(seed).permutation(count)[:PREDICTION_ROWS])
+    rows = np.sort(np.random.default_rng(0).permutation(count)[:PREDICTION_ROWS])
     columns = {f"ac{i}": test.actions[rows, i] for i in range(len(deployed))}
     columns |= {f"predicted_ac{i}": predicted[rows, i] for i in range(len(deployed))}
     with files.whole(metrics) as metrics_part, files.whole(predictions) as predictions_part:

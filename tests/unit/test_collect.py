@@ -193,19 +193,19 @@ def test_every_shipped_recipe():
     with (collect.BEHAVIOUR / "recipes.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     for task, recipe in {(row["task"], row["recipe"]) for row in rows}:
-        used = collect.sources(task, recipe)
-        assert sum(source.share for source in used) == 1
+        used = catalogue.sources(task, recipe)
+        assert sum(source["share"] for source in used) == 1
         for source in used:
-            assert source.noise > 0
-            if source.policy != "uniform":
-                collect.TanhGaussian(collect.BEHAVIOUR / source.policy, task, source.noise)
+            assert source["noise"] > 0
+            if source["policy"] != "uniform":
+                collect.TanhGaussian(collect.BEHAVIOUR / source["policy"], task, source["noise"])
     shipped = {path.name for path in collect.BEHAVIOUR.glob("*.npz")}
     assert shipped == {row["policy"] for row in rows} - {"uniform"}
 
 
 def test_unknown_recipe():
     with pytest.raises(InputError, match="halfcheetah, which has random, medium"):
-        collect.sources("halfcheetah", "medium-expert")
+        catalogue.sources("halfcheetah", "medium-expert")
 
 
 def test_bad_policies_are_refused(tmp_path):

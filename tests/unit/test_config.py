@@ -23,10 +23,20 @@ def test_shipped_configs_are_valid(path: Path) -> None:
 def test_schema_is_a_schema_and_describes_every_key() -> None:
     schema = config.schema()
     jsonschema.Draft202012Validator.check_schema(schema)
-    for key, node in schema["properties"].items():
-        assert "description" in node, key
-        for name, child in node.get("properties", {}).items():
-            assert "description" in child or "$ref" in child, f"{key}.{name}"
+
+    def walk(node: Any, path: str) -> None:
+        if isinstance(node, dict):
+            for key, child in node.get("properties", {}).items():
+                if isinstance(child, dict) and key not in ("kind", "provider"):
+                    told = schema["$defs"].get(child.get("$ref", "").removeprefix("#/$defs/"), child)
+                    assert "description" in told, f"{path}.{key}"
+            for key, child in node.items():
+                walk(child, f"{path}.{key}")
+        elif isinstance(node, list):
+            for child in node:
+                walk(child, path)
+
+    walk(schema, "")
 
 
 def test_defaults_are_filled_at_every_depth() -> None:
@@ -42,7 +52,7 @@ def test_defaults_are_filled_at_every_depth() -> None:
     assert filled["teachers"][0]["time_limit"] == 600
     assert filled["methods"][0]["network"] == {"width": 64, "layers": 2}
     assert filled["rollout"]["report_episodes"] == 200
-    assert "epochs" in filled["methods"][0]
+    assert "updates" in filled["methods"][0]
 
 
 def test_validation_leaves_its_argument_alone() -> None:
@@ -78,7 +88,20 @@ VALID: dict[str, Any] = {
         ),
         ({"methods": [{"name": "a", "kind": "student"}]}, ["methods[0]", "'teacher'", "missing"]),
         ({"methods": [{"name": "m", "kind": "mlp"}, {"name": "m", "kind": "mlp"}]}, ["methods", "'m'", "2 times"]),
-        ({"teachers": [{"name": "t", "preset": "medium", "datasets": ["hopper-random-v2"]}]}, ["teachers[0].datasets"]),
+        ({"seeds": [1.0]}, ["seeds[0]", "1.0", "integer"]),
+        ({"rollout": {"fractions": [float("nan")]}}, ["rollout.fractions[0]", "NaN", "number"]),
+        (
+            {"teachers": [{"name": "t", "preset": "medium", "hyperparameters": {"GMB": {}}}]},
+            ["teachers[0].hyperparameters", '"GMB"', "GBM"],
+        ),
+        (
+            {"teachers": [{"name": "t", "preset": "medium", "datasets": ["hopper-x"]}]},
+            ["teachers[0].datasets", "'hopper-x'"],
+        ),
+        (
+            {"teachers": [{"name": "t", "preset": "medium", "datasets": ["hopper-random-v2"]}]},
+            ["datasets", "'hopper-medium-v2'", "no method"],
+        ),
         (
             {"datasets": [{"name": "mine", "provider": "flie", "task": "hopper"}]},
             ["datasets[0].provider", '"flie"', "file"],

@@ -226,3 +226,13 @@ def test_link_leaves_nothing_behind_for_a_bad_file(tmp_path):
     with pytest.raises(InputError, match="missing rewards"):
         datasets.link(entry, tmp_path / "out" / "raw.hdf5", tmp_path / "out" / "raw.json")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.hdf5"]
+
+
+def test_an_end_that_is_not_marked_is_refused(tmp_path):
+    content = arrays(2500)
+    for name in ("terminals", "timeouts"):
+        content[name][:] = False
+    content["timeouts"][[999, 2499]] = True
+    path = store(tmp_path / "raw.hdf5", content)
+    with pytest.raises(InputError, match=r"rows 1000 to 2499 are one episode of 1500 steps.*after 1000"):
+        datasets.validate(path, "hopper")

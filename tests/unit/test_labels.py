@@ -156,7 +156,7 @@ def test_a_student_learns_the_teacher_not_the_data(made, tmp_path):
         "kind": "student",
         "teacher": "linear",
         "network": {"width": 64, "layers": 2},
-        "epochs": 60,
+        "updates": 3400,
         "batch_size": 64,
         "learning_rate": 3e-3,
     }
@@ -175,7 +175,10 @@ def test_a_student_learns_the_teacher_not_the_data(made, tmp_path):
     recorded = learnable.actions(test.observations, test.outcomes)
     assert np.mean((acted - test.actions) ** 2) < 0.002
     assert np.mean((acted - recorded) ** 2) > 0.01
-    assert json.loads(handle.read_text())["training"]["rows"] == 3600
+    training = json.loads(handle.read_text())["training"]
+    assert training["rows"] == 3600
+    fits = [json.loads((made / f"deployed/ac{i}/training.json").read_text())["fit_seconds"] for i in range(3)]
+    assert training["teacher_seconds"] == pytest.approx(sum(fits), abs=0.01)
 
 
 def test_refuses_another_table(made):

@@ -14,7 +14,7 @@ from sklearn.metrics import r2_score
 from d4rl_automl import network, policy
 from d4rl_automl.errors import InputError
 
-SETTINGS = network.Settings(width=32, layers=2, epochs=3, batch_size=64, learning_rate=3e-3)
+SETTINGS = network.Settings(width=32, layers=2, updates=24, batch_size=64, learning_rate=3e-3)
 
 HERE = {"seed": 0, "device": "cpu", "threads": 1}
 
@@ -100,7 +100,7 @@ def test_rows_do_not_depend_on_their_batch(tmp_path):
 
 
 def test_learns_a_known_function():
-    known = network.Settings(width=64, layers=2, epochs=30, batch_size=256, learning_rate=3e-3)
+    known = network.Settings(width=64, layers=2, updates=2400, batch_size=256, learning_rate=3e-3)
     fitted = network.fit(samples(20_000), samples(2_000, seed=1), known, **HERE)
     unseen = samples(2_000, seed=2)
     assert r2_score(unseen.actions, fitted.network.act(torch.from_numpy(unseen.inputs())).numpy()) >= 0.95
@@ -108,11 +108,11 @@ def test_learns_a_known_function():
 
 def test_summary_and_curve_are_of_the_network_that_is_returned():
     validation = samples(200, seed=1)
-    fitted = network.fit(samples(100), validation, network.Settings(64, 2, 60, 10, 0.03), **HERE)
+    fitted = network.fit(samples(100), validation, network.Settings(64, 2, 600, 10, 0.03), **HERE)
     curve = fitted.curve
-    assert list(curve.epoch) == list(range(1, 61))
-    # A hundred rows are soon learned by heart: the last epoch is not the best.
-    assert fitted.summary["best_epoch"] == curve.epoch[curve.validation_loss.idxmin()] < 60
+    assert list(curve["update"]) == list(range(30, 601, 30))
+    # A hundred rows are soon learned by heart: the last evaluation is not the best.
+    assert fitted.summary["best_update"] == curve["update"][curve.validation_loss.idxmin()] < 600
     loss = np.mean((fitted.network.act(torch.from_numpy(validation.inputs())).numpy() - validation.actions) ** 2)
     assert loss == pytest.approx(fitted.summary["validation_loss"], rel=1e-4)
     assert (fitted.summary["rows"], fitted.summary["validation_rows"]) == (100, 200)
@@ -143,16 +143,16 @@ def test_refuses_what_it_cannot_fit():
         network.fit(samples(10), samples(0), SETTINGS, **HERE)
     broken = samples(100)
     broken.observations[3, 2] = np.nan
-    with pytest.raises(InputError, match="not finite after epoch 1"):
+    with pytest.raises(InputError, match="not finite after"):
         network.fit(broken, samples(10), SETTINGS, **HERE)
-    with pytest.raises(InputError, match="method 'm': the setting 'epochs' is missing"):
+    with pytest.raises(InputError, match="method 'm': the setting 'updates' is missing"):
         network.Settings.of({"name": "m", "network": {"width": 1, "layers": 1}})
 
 
 @pytest.mark.parametrize("conditional", [True, False])
 def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
     dataset = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32, "longest_episode": 9}
-    method = {"name": "mlp", "kind": "mlp", "epochs": 3}
+    method = {"name": "mlp", "kind": "mlp", "updates": 24}
     unseen = samples(300, 2, conditional)
     for folder in ("a", "b"):
         fitted = network.fit(samples(500, 0, conditional), samples(100, 1, conditional), SETTINGS, **HERE)
@@ -165,7 +165,7 @@ def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
     handle = json.loads((tmp_path / "a/mlp-s5.json").read_text())
     assert handle["outcome_rule"] == ("constant" if conditional else "none")
     assert handle["training"]["settings"] == method and handle["training"]["label_seconds"] == 1.5
-    assert len((tmp_path / "a/mlp-s5.curve.csv").read_text().splitlines()) == 4
+    assert len((tmp_path / "a/mlp-s5.curve.csv").read_text().splitlines()) == 13
     props = {p.key: p.value for p in onnx.load(tmp_path / "a/mlp-s5.onnx").metadata_props}
     assert {key: props[key] for key in ("method", "task", "seed", "dataset_sha256", "observation_size")} == {
         "method": "mlp",

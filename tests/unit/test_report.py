@@ -78,7 +78,11 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
             figures.append(Path(f"{prefix}.png"))
         home.mkdir(exist_ok=True)
         students.append(home / "students.csv")
-        compared = [(m, "kind", s, "medium", 0.02, 0.003, 2_500_000, 123_456, 33.3) for m in METHODS for s in seeds]
+        compared = [
+            (m, "kind", s, "medium", 0.02, 0.003, 2_500_000, 123_456, 50_000, 33.3, 44.4)
+            for m in METHODS
+            for s in seeds
+        ]
         names = [
             "method",
             "kind",
@@ -88,7 +92,9 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
             "l2_teacher",
             "bytes",
             "rows_per_second",
+            "rows",
             "fit_seconds",
+            "total_seconds",
         ]
         pd.DataFrame(compared, columns=names).to_csv(students[-1], index=False)
     names = [

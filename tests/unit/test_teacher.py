@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 
 import numpy as np
@@ -100,7 +101,6 @@ def evaluated(transitions, trained):
         deployed=[trained / "deployed" / f"ac{i}" for i in range(3)],
         metrics_in=[trained / f"ac{i}.csv" for i in range(3)],
         settings=SETTINGS,
-        seed=0,
         threads=1,
         metrics=trained / "metrics.csv",
         predictions=trained / "predictions.parquet",
@@ -194,6 +194,12 @@ def test_evaluation_measures_the_teacher_as_it_acts(transitions, evaluated):
     assert list(predictions) == [*(f"ac{i}" for i in range(3)), *(f"predicted_ac{i}" for i in range(3))]
     np.testing.assert_allclose(predictions[[f"predicted_ac{i}" for i in range(3)]], expected, atol=1e-5)
     np.testing.assert_array_equal(predictions[["ac0", "ac1", "ac2"]], recorded)
+
+
+def test_acting_hides_the_gpu(handle, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    policy.load(handle)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_the_policy_acts_as_the_predictors_do(transitions, trained, handle):

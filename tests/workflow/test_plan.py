@@ -1,6 +1,8 @@
 """What a dry run promises, and what the configuration refuses before any job starts."""
 
 import re
+import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,16 @@ def test_quickstart_means_the_same_over_the_benchmark_config_and_alone(project: 
     assert jobs(over) == jobs(alone)
     commands = r"wildcards: .*|input: .*|output: .*"
     assert re.findall(commands, over) == re.findall(commands, alone)
+
+
+def test_own_data_go_over_the_benchmark_config_as_the_readme_says(project: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    snippet = textwrap.dedent(re.search(r"^    datasets:\n(?:     .*\n)+", readme, re.M)[0])
+    (project / "mine.yaml").write_text(snippet.replace("~/data/", ""))
+    shutil.copy(project / "config.yaml", project / "my_hopper.hdf5")
+    planned = jobs(snakemake("-n", "--configfile", "mine.yaml", directory=project).stdout)
+    assert planned["link"] == planned["make_transitions"] == 1
+    assert "download" not in planned
 
 
 @pytest.mark.parametrize(

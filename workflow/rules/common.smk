@@ -7,6 +7,7 @@ from shlex import quote
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from d4rl_automl import catalogue
 from d4rl_automl.code_digest import digest
 from d4rl_automl.config import methods_for, selected, validated
 from d4rl_automl.errors import InputError
@@ -25,6 +26,8 @@ METHODS = {entry["name"]: entry for entry in config["methods"]}
 SEEDS = config["seeds"]
 SIMULATORS = config["simulators"]
 FRACTIONS = json.dumps(config["rollout"]["fractions"])
+# Labels cover the range of the commanded fractions, whatever lies between.
+COMMANDED = json.dumps([min(config["rollout"]["fractions"]), max(config["rollout"]["fractions"])])
 DEVICE = config["device"]
 
 # How many GPU slots a rule that may use the GPU asks for.
@@ -72,6 +75,12 @@ wildcard_constraints:
 
 def dataset_entry(wildcards):
     return json.dumps(DATASETS[wildcards.dataset])
+
+
+def behaviour(wildcards):
+    """The policies that collect an embedded dataset, with their SHA-256."""
+    entry = DATASETS[wildcards.dataset]
+    return json.dumps(catalogue.sources(entry["task"], entry["recipe"]))
 
 
 def teacher_entry(wildcards):
@@ -126,6 +135,11 @@ def episodes(wildcards):
     """Episodes per target of a rollout: the method's own number, or the config's."""
     key = f"{wildcards.purpose}_episodes"
     return METHODS[wildcards.method].get(key, config["rollout"][key])
+
+
+def fractions(wildcards):
+    """What a policy is commanded; one without condition, nothing."""
+    return "[]" if METHODS[wildcards.method].get("condition") == "none" else FRACTIONS
 
 
 def policies_of(dataset):

@@ -54,7 +54,8 @@ rule collect:
         runtime=60,
     params:
         entry=dataset_entry,
-        code=digest("collect", resources=("behaviour", "mujoco210_inertia.json")),
+        behaviour=behaviour,
+        code=digest("collect", resources=("mujoco210_inertia.json",)),
     shell:
         "script collect --dataset {params.entry:q} --threads {threads}"
         " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"

@@ -25,7 +25,7 @@ rule rollout:
         runtime=120,
     params:
         entry=dataset_entry,
-        fractions=FRACTIONS,
+        fractions=fractions,
         episodes=episodes,
         seed=config["rollout"]["seed"],
         code=digest("rollout", resources=("mujoco210_inertia.json",)),

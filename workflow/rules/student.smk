@@ -26,7 +26,7 @@ rule label_teacher:
     params:
         teacher=teacher_entry,
         settings=json.dumps(config["labels"]),
-        fractions=FRACTIONS,
+        fractions=COMMANDED,
         code=digest("label_teacher"),
     shell:
         "script label_teacher --transitions {input.transitions:q} --deployed {input.deployed:q}"

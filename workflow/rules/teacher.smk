@@ -57,7 +57,7 @@ rule evaluate_teacher:
         code=digest("evaluate_teacher"),
     shell:
         "script evaluate_teacher --transitions {input.transitions:q} --deployed {input.deployed:q}"
-        " --metrics-in {input.metrics:q} --settings {params.settings:q} --seed {wildcards.seed} --threads {threads}"
+        " --metrics-in {input.metrics:q} --settings {params.settings:q} --threads {threads}"
         " --metrics {output.metrics:q} --predictions {output.predictions:q} > {log:q} 2>&1"
 
 

@@ -8,12 +8,18 @@ from typing import Any
 
 from d4rl_automl import device as devices
 from d4rl_automl import network
-from d4rl_automl import transitions as tables
+from d4rl_automl.transitions import read
 
 
 def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
-    """Fit to the recorded actions of the training episodes. Arguments as in `d4rl_automl.methods`."""
-    splits = {name: tables.read(transitions, splits=(name,)) for name in ("train", "validation")}
+    """Fit to the recorded actions of the training episodes. Arguments as in `d4rl_automl.methods`.
+
+    With as many `rows` and the same seed as a teacher, it sees the rows that the teacher saw.
+    """
+    splits = {
+        "train": read(transitions, splits=("train",), limit=settings["rows"], seed=seed),
+        "validation": read(transitions, splits=("validation",)),
+    }
     samples = {
         name: network.Samples(rows.observations, rows.rtg if settings["condition"] == "rtg" else None, rows.actions)
         for name, rows in splits.items()

@@ -24,5 +24,6 @@ def fit(
         threads=threads,
     )
     dataset = tables.read_parquet_metadata(transitions, network.DATASET_FACTS)
-    labelling = tables.read_parquet_metadata(labels, ("label_seconds",))
-    network.write_policy(fitted, output, settings, seed, dataset=dataset, label_seconds=labelling["label_seconds"])
+    before = tables.read_parquet_metadata(labels, ("label_seconds", "teacher_seconds"))
+    times = {name: before[name] for name in ("label_seconds", "teacher_seconds")}
+    network.write_policy(fitted, output, settings, seed, dataset=dataset, **times)
