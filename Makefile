@@ -1,5 +1,6 @@
 # make demo   the main job on an embedded dataset      make test   the tests
 # make lint   formatters, linters, types                make lock   the pins, from pyproject.toml
+# make oracle the simulator against D4RL's original
 
 # The first Python that runs, has the right version and can make an environment.
 FITS := 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
@@ -25,6 +26,15 @@ lint: $(INSTALLED)
 
 install: $(INSTALLED)
 
+# Records transitions in D4RL's original simulator anew, and compares ours with them.
+ORIGINAL := .venv-mujoco-py/.installed
+oracle: $(INSTALLED) $(ORIGINAL)
+	.venv-mujoco-py/bin/python tests/oracle/record.py --output tests/oracle/mujoco210.npz
+	$(BIN)/pytest tests/unit/test_oracle.py tests/unit/test_legacy_simulator.py
+
+$(ORIGINAL): envs/mujoco-py/install.sh envs/mujoco-py/requirements.txt envs/mujoco-py/mujoco-py.pth
+	envs/mujoco-py/install.sh
+
 # Torch stays out of the hashed lock: pip takes a CPU build where it finds one and PyPI's
 # CUDA build, with the libraries it needs, elsewhere.
 $(INSTALLED): envs/lock.txt pyproject.toml
@@ -43,4 +53,4 @@ lock:
 	  --extra dev --extra cluster --excludes envs/lock-excludes.txt --no-emit-package torch \
 	  pyproject.toml --output-file envs/lock.txt
 
-.PHONY: demo test lint install lock
+.PHONY: demo test lint install oracle lock

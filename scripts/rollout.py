@@ -11,7 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--policy", required=True, help="the policy's .json handle (or an .onnx file)")
     parser.add_argument("--dataset", required=True, type=json.loads, help="the dataset's config entry, as JSON")
-    parser.add_argument("--simulator", required=True, help="variant of the physics: d4rl or gymnasium")
+    parser.add_argument("--simulator", required=True, help="d4rl, gymnasium or mujoco-py")
     parser.add_argument("--purpose", required=True, choices=["selection", "report"])
     parser.add_argument(
         "--fractions", required=True, type=json.loads, help="commanded fractions of the expert's return, as a JSON list"

@@ -23,9 +23,14 @@ from tqdm import tqdm
 
 from d4rl_automl import files, scores, tasks
 from d4rl_automl.errors import InputError
+from d4rl_automl.legacy_simulator import LegacySimulator
 from d4rl_automl.policy import Policy, load, read_metadata
 from d4rl_automl.seeds import episode_seeds
-from d4rl_automl.simulator import BatchSimulator
+from d4rl_automl.simulator import VARIANTS, BatchSimulator
+
+ORIGINAL = "mujoco-py"
+SIMULATORS = (*VARIANTS, ORIGINAL)
+"""The variants of our own simulator, and D4RL's own environments in an environment of their own."""
 
 SCHEMA = pa.schema(
     [
@@ -73,15 +78,15 @@ def rollout(
 ) -> pa.Table:
     """Play `episodes` episodes for each commanded target; a table of `SCHEMA`, target by target.
 
-    `simulator` is a variant of the physics ("d4rl" or "gymnasium"). A fraction f commands the
-    average reward-to-go of f of the expert's return (`scores.target`), held through the
-    episode. An unconditional policy is commanded nothing: it is played once per episode,
-    whatever the fractions, and its rows have none. Every target, method and training seed
-    meets the same initial states, which follow from (seed, the policy's dataset, purpose).
+    `simulator` is one of `SIMULATORS`. A fraction f commands the average reward-to-go of f of
+    the expert's return (`scores.target`), held through the episode. An unconditional policy is
+    commanded nothing: it is played once per episode, whatever the fractions, and its rows have
+    none. Every target, method and training seed meets the same initial states, which follow
+    from (seed, the policy's dataset, purpose).
 
-    Raises InputError for an unknown simulator or purpose, for fractions that are missing,
-    repeated or not finite, for less than one episode, and, naming the step, where the policy's
-    action is NaN or infinite.
+    Raises InputError for an unknown simulator or one that is not installed, for an unknown
+    purpose, for fractions that are missing, repeated or not finite, for less than one episode,
+    and, naming the step, where the policy's action is NaN or infinite.
     """
     fractions = list(fractions)
     _check_request(policy.metadata, fractions, episodes)
@@ -150,8 +155,7 @@ def rollout_file(
         "simulator": simulator,
         "purpose": purpose,
         "rollout_seed": seed,
-        "mujoco": mujoco.__version__,
-        "gymnasium": gymnasium.__version__,
+        **_versions(metadata["task"], simulator),
         "policy_sha256": files.sha256(policy_path),
         "policy": metadata,
         "env_steps": steps,
@@ -181,6 +185,19 @@ def _targets(metadata: Mapping[str, Any], fractions: Sequence[float]) -> list[fl
     return [scores.target(metadata["task"], fraction) for fraction in fractions]
 
 
+def _make_simulator(task: str, size: int, simulator: str) -> BatchSimulator | LegacySimulator:
+    if simulator not in SIMULATORS:
+        raise InputError(f"simulator {simulator!r} is unknown; the simulators are {', '.join(SIMULATORS)}")
+    return LegacySimulator(task, size) if simulator == ORIGINAL else BatchSimulator(task, size, simulator)
+
+
+def _versions(task: str, simulator: str) -> dict[str, str]:
+    """Versions of what the physics and the rewards come from, by name."""
+    if simulator == ORIGINAL:
+        return LegacySimulator(task, 0).versions
+    return {"mujoco": mujoco.__version__, "gymnasium": gymnasium.__version__}
+
+
 def _play(
     policy: Policy,
     variant: str,
@@ -190,7 +207,7 @@ def _play(
 ) -> _Episodes:
     """One batch holds every (target, episode), target by target; who has finished leaves it."""
     targets = _targets(policy.metadata, fractions)
-    simulator = BatchSimulator(policy.metadata["task"], len(targets) * len(seeds), variant)
+    simulator = _make_simulator(policy.metadata["task"], len(targets) * len(seeds), variant)
     outcomes = None
     if policy.outcome_rule == "constant":
         outcomes = np.repeat(np.array(targets, np.float32), len(seeds))[:, None]

@@ -32,14 +32,8 @@ from d4rl_automl.files import RESOURCES
 VARIANTS = ("d4rl", "gymnasium")
 
 _INERTIA = RESOURCES / "mujoco210_inertia.json"
-_BLOW_UPS = [
-    int(warning)
-    for warning in (
-        mujoco.mjtWarning.mjWARN_BADQPOS,
-        mujoco.mjtWarning.mjWARN_BADQVEL,
-        mujoco.mjtWarning.mjWARN_BADQACC,
-    )
-]
+# BADQPOS, BADQVEL and BADQACC follow each other.
+_BLOW_UPS = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
 Actions = NDArray[np.float32] | NDArray[np.float64]
 
 
@@ -97,6 +91,23 @@ def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     return model
 
 
+def draw_initial_states(
+    task: str, model: mujoco.MjModel, seeds: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Positions (n, nq) and velocities (n, nv) that Gymnasium's ``reset(seed=s)`` draws for `seeds` (n,)."""
+    environment = _ENVIRONMENTS[task]
+    noise = environment.reset_noise
+    qpos, qvel = np.empty((len(seeds), model.nq)), np.empty((len(seeds), model.nv))
+    for row, seed in enumerate(seeds):
+        generator, _ = seeding.np_random(int(seed))
+        qpos[row] = model.qpos0 + generator.uniform(-noise, noise, model.nq)
+        if environment.normal_velocity:
+            qvel[row] = noise * generator.standard_normal(model.nv)
+        else:
+            qvel[row] = generator.uniform(-noise, noise, model.nv)
+    return qpos, qvel
+
+
 def observe(task: str, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
     """Observations (N, d) of states qpos (N, nq) and qvel (N, nv): all but the x position, velocities clipped."""
     limit = _ENVIRONMENTS[task].velocity_limit
@@ -114,11 +125,14 @@ def is_terminated(task: str, qpos: NDArray[np.float64], qvel: NDArray[np.float64
     return ~(healthy & (np.abs(qpos[:, 2:]) < 100.0).all(1) & (np.abs(qvel) < 100.0).all(1))
 
 
-def compute_rewards(task: str, velocity: NDArray[np.float64], actions: Actions) -> NDArray[np.float64]:
+def compute_rewards(
+    task: str, velocity: NDArray[np.float64], actions: Actions, variant: str = "gymnasium"
+) -> NDArray[np.float64]:
     """Rewards (N,) of one step from the x velocities (N,), in m/s, and the applied actions (N, a).
 
     Velocity, plus the reward for being healthy (paid in the last step too), minus the control
-    cost, which Gymnasium computes in the dtype of the action.
+    cost: a sum in the dtype of the action, weighted in that dtype in `gymnasium` (NumPy 2), in
+    float64 in `d4rl` (NumPy 1).
     """
     environment = _ENVIRONMENTS[task]
     squares = np.square(actions)
@@ -126,6 +140,8 @@ def compute_rewards(task: str, velocity: NDArray[np.float64], actions: Actions) 
     cost = squares[:, 0].copy()
     for column in squares.T[1:]:
         cost += column
+    if variant == "d4rl":
+        cost = cost.astype(np.float64)
     return (velocity + environment.healthy_reward) - environment.control_cost_weight * cost
 
 
@@ -151,6 +167,7 @@ class BatchSimulator:
         self._batch = mujoco.batch.Batch(self.model, size, threads)
         self._initial_state = self._batch.state[0].copy()
         self._ctrl = self._batch.bind("ctrl")
+        self._warnings = self._batch.warning[:, _BLOW_UPS, 1]
         self.qpos: NDArray[np.float64] = self._batch.bind("qpos")
         """Positions (size, nq), a live view. Read it; write through `set_state`."""
         self.qvel: NDArray[np.float64] = self._batch.bind("qvel")
@@ -170,16 +187,7 @@ class BatchSimulator:
         ids = np.arange(len(seeds)) if ids is None else np.asarray(ids)
         if len(seeds) != len(ids):
             raise ValueError(f"{len(seeds)} seeds for {len(ids)} environments")
-        noise, model = self._environment.reset_noise, self.model
-        qpos, qvel = np.empty((len(seeds), model.nq)), np.empty((len(seeds), model.nv))
-        for row, seed in enumerate(seeds):
-            generator, _ = seeding.np_random(int(seed))
-            qpos[row] = model.qpos0 + generator.uniform(-noise, noise, model.nq)
-            if self._environment.normal_velocity:
-                qvel[row] = noise * generator.standard_normal(model.nv)
-            else:
-                qvel[row] = generator.uniform(-noise, noise, model.nv)
-        return self.set_state(qpos, qvel, ids)
+        return self.set_state(*draw_initial_states(self.task.name, self.model, seeds), ids)
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """Start new episodes from the given positions (n, nq) and velocities (n, nv); returns observations (n, d).
@@ -204,7 +212,7 @@ class BatchSimulator:
 
         Returns observations (n, d) float64, rewards (n,) float64, terminated (n,) and truncated
         (n,) bool; truncated is true at the task's 1,000th step. Actions are clipped to [-1, 1]
-        before both the physics and the control cost, as D4RL does.
+        before both the physics and the control cost, as D4RL does; `d4rl` rounds as D4RL does, too.
 
         An environment whose physics blows up ends: `terminated` and `diverged` are set, its
         reward is 0 and its observation repeats the one before; the others are not touched.
@@ -220,21 +228,30 @@ class BatchSimulator:
             raise ValueError("actions hold NaN or infinity")
         if self._ended[rows].any():
             raise ValueError(f"environments {np.arange(self.size)[rows][self._ended[rows]]} have ended: reset them")
+        if self.variant == "d4rl":
+            # D4RL's wrapper scales [-1, 1] to [-1, 1] in the action's dtype, which rounds: up to 6e-8 in float32
+            # (d4rl/utils/wrappers.py, NormalizedBoxEnv; its factors 0.5 and 2 are exact).
+            actions = (actions + 1.0) - 1.0
         clipped: Actions = actions.clip(-1.0, 1.0)
-        before, before_velocity = self.qpos[rows].copy(), self.qvel[rows].copy()
+        before, before_velocity = self.qpos[rows], self.qvel[rows]
+        if ids is None:  # Then these are views.
+            before, before_velocity = before.copy(), before_velocity.copy()
         self._ctrl[rows] = clipped
         self._batch.step(ids, nstep=self._environment.frame_skip)
+        qpos, qvel = self.qpos[rows], self.qvel[rows]
         # MuJoCo resets a simulation that blows up and steps on; its warning counters tell.
-        diverged = self._batch.warning[:, _BLOW_UPS, 1][rows].any(1)
-        diverged |= ~(np.isfinite(self.qpos[rows]).all(1) & np.isfinite(self.qvel[rows]).all(1))
-        if diverged.any():
+        warnings = self._warnings[rows]
+        diverged = np.zeros(count, bool)
+        # Row by row only where it is needed: this runs at every step.
+        if warnings.any() or not (np.isfinite(qpos).all() and np.isfinite(qvel).all()):
+            diverged = warnings.any(1) | ~(np.isfinite(qpos).all(1) & np.isfinite(qvel).all(1))
             broken = np.arange(self.size)[rows][diverged]
             self.qpos[broken] = before[diverged]
             self.qvel[broken] = before_velocity[diverged]
             self.diverged[broken] = True
-        qpos, qvel = self.qpos[rows], self.qvel[rows]
+            qpos, qvel = self.qpos[rows], self.qvel[rows]
         velocity = (qpos[:, 0] - before[:, 0]) / (self.model.opt.timestep * self._environment.frame_skip)
-        rewards = np.where(diverged, 0.0, compute_rewards(self.task.name, velocity, clipped))
+        rewards = np.where(diverged, 0.0, compute_rewards(self.task.name, velocity, clipped, self.variant))
         terminated = is_terminated(self.task.name, qpos, qvel) | diverged
         self.steps[rows] += 1
         truncated = self.steps[rows] >= self.task.episode_steps

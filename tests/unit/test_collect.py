@@ -108,7 +108,9 @@ def test_gymnasium_repeats_every_episode(made):
         observation, _ = environment.reset(seed=int(seed))
         for row in range(start, end):
             np.testing.assert_array_equal(content["observations"][row], observation.astype(np.float32))
-            observation, reward, terminated, truncated, _ = environment.step(content["actions"][row])
+            observation, reward, terminated, truncated, _ = environment.step(
+                (content["actions"][row] + 1) - 1
+            )  # D4RL's wrapper rounds
             np.testing.assert_array_equal(content["next_observations"][row], observation.astype(np.float32))
             np.testing.assert_allclose(content["rewards"][row], reward, rtol=1e-6)
             assert content["terminals"][row] == terminated

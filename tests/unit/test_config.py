@@ -76,7 +76,7 @@ VALID: dict[str, Any] = {
         ({"rollout": {"fractions": [0.3, "x"]}}, ["rollout.fractions[1]", '"x"', "number"]),
         ({"rollout": {"episodes": 3}}, ["rollout", "'episodes'", "report_episodes"]),
         ({"split": {"test": 0.9}}, ["split.test", "0.9", "less than 0.5"]),
-        ({"simulators": ["mujoco"]}, ["simulators[0]", '"mujoco"', "d4rl, gymnasium"]),
+        ({"simulators": ["mujoco"]}, ["simulators[0]", '"mujoco"', "d4rl, gymnasium, mujoco-py"]),
         ({"seeds": [1, 1]}, ["seeds", "differ"]),
         ({"seeds": []}, ["seeds", "at least 1"]),
         ({"datasets": []}, ["datasets", "at least 1"]),

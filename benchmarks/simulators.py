@@ -1,0 +1,207 @@
+"""The same policies in D4RL's original simulator, in ours, and in stock Gymnasium: returns, and how much they differ.
+
+The shipped behaviour policies, each by its mean action, play the same initial states in every simulator. "original,
+moved" is the original once more with every initial position moved by about 1e-15: what it does to itself is the most
+that one can ask of another simulator. Needs the environment of envs/mujoco-py/install.sh.
+"""
+
+import argparse
+import datetime
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import matplotlib
+import mujoco
+import numpy as np
+import onnx
+import pandas as pd
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from tqdm import tqdm
+
+from d4rl_automl import files, scores, tasks
+from d4rl_automl.figures import style
+from d4rl_automl.legacy_simulator import LegacySimulator
+from d4rl_automl.policy import OnnxPolicy
+from d4rl_automl.script import run
+from d4rl_automl.seeds import episode_seeds
+from d4rl_automl.simulator import BatchSimulator, draw_initial_states, make_model
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+ROOT = Path(__file__).parents[1]
+POLICIES = ("halfcheetah-medium", "hopper-medium", "hopper-expert", "walker2d-medium", "walker2d-expert")
+ORIGINAL, MOVED = "original", "original, moved"
+SIMULATORS = {
+    ORIGINAL: "D4RL 1.1, MuJoCo 2.1.0 (mujoco-py)",
+    MOVED: "the same, initial positions moved by 1e-15",
+    "d4rl": f"ours (d4rl), MuJoCo {mujoco.__version__}",
+    "gymnasium": f"Gymnasium v4, MuJoCo {mujoco.__version__}",
+    "gymnasium-v5": f"Gymnasium v5, MuJoCo {mujoco.__version__}",
+}
+LINES = {
+    ORIGINAL: {"color": style.INK, "linewidth": 3.2, "alpha": 0.45},
+    MOVED: {"color": style.INK, "linewidth": 1.0, "linestyle": (0, (1, 2))},
+    "d4rl": {"color": style.COLOURS[0], "linewidth": 1.5},
+    "gymnasium": {"color": style.COLOURS[1], "linewidth": 1.5, "linestyle": "--"},
+    "gymnasium-v5": {"color": style.COLOURS[2], "linewidth": 1.5, "linestyle": "-."},
+}
+
+
+class Serial:
+    """Gymnasium's v5 environments, one for each episode, with `BatchSimulator`'s interface."""
+
+    def __init__(self, task: str, size: int) -> None:
+        self.task, self.steps = tasks.get(task), np.zeros(size, np.int64)
+        name = f"{self.task.environment}-v5"
+        self._environments = [gymnasium.make(name, disable_env_checker=True).unwrapped for _ in range(size)]
+
+    def reset(self, seeds: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.array([one.reset(seed=int(seed))[0] for one, seed in zip(self._environments, seeds, strict=True)])
+
+    def step(self, actions: NDArray[Any], ids: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        rows = [self._environments[i].step(action)[:3] for i, action in zip(ids, actions, strict=True)]
+        self.steps[ids] += 1
+        return (*map(np.array, zip(*rows, strict=True)), self.steps[ids] >= self.task.episode_steps)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--episodes", type=int, default=100, help="per policy and simulator")
+    parser.add_argument("--policies", nargs="+", default=POLICIES, choices=POLICIES)
+    parser.add_argument("--output", default=ROOT / "results/benchmarks/simulators.json", help="every return, as JSON")
+    parser.add_argument("--figure", default=ROOT / "docs/figures/simulators.png")
+    arguments = parser.parse_args()
+    make_model("hopper")  # Turns MuJoCo's log file off.
+    rows = []
+    for name in arguments.policies:
+        for simulator in tqdm(SIMULATORS, desc=name, file=sys.stderr):
+            rows.append(play(name, simulator, arguments.episodes))
+    table = summarise(rows)
+    print(table.to_string(index=False))
+    facts = {
+        "date": datetime.date.today().isoformat(),
+        "machine": platform.processor() or platform.machine(),
+        "mujoco": mujoco.__version__,
+        "gymnasium": gymnasium.__version__,
+        "original": LegacySimulator("hopper", 0).versions,
+        "summary": table.to_dict("records"),
+        "episodes": rows,
+    }
+    files.write_json(arguments.output, facts)
+    draw(rows, Path(arguments.figure))
+
+
+def play(name: str, simulator: str, episodes: int) -> dict[str, Any]:
+    """One policy in one simulator: the return and the length of each episode, and whether it fell."""
+    task = name.split("-", maxsplit=1)[0]
+    policy, seeds = load_mean_action(name), episode_seeds(0, name, "report", episodes)
+    played: Any
+    if simulator in (ORIGINAL, MOVED):
+        played = LegacySimulator(task, episodes)
+    elif simulator == "gymnasium-v5":
+        played = Serial(task, episodes)
+    else:
+        played = BatchSimulator(task, episodes, simulator)
+    observations = played.reset(seeds)
+    np.testing.assert_array_equal(observations, BatchSimulator(task, episodes).reset(seeds))
+    if simulator == MOVED:
+        qpos, qvel = draw_initial_states(task, make_model(task), seeds)
+        observations = played.set_state(
+            qpos + 1e-15 * np.random.default_rng(0).standard_normal(qpos.shape), qvel, np.arange(episodes)
+        )
+    returns, fell, running = np.zeros(episodes), np.zeros(episodes, bool), np.arange(episodes)
+    while len(running):
+        observations, rewards, fell[running], truncated = played.step(policy.act(observations), running)
+        returns[running] += rewards
+        going = ~(fell[running] | truncated)
+        running, observations = running[going], observations[going]
+    return {
+        "policy": name,
+        "simulator": simulator,
+        "returns": returns.tolist(),
+        "lengths": played.steps.tolist(),
+        "fell": fell.tolist(),
+    }
+
+
+def load_mean_action(name: str) -> OnnxPolicy:
+    """A behaviour policy without its noise, in the project's ONNX format."""
+    path = files.RESOURCES / "behaviour" / f"{name}.npz"
+    with np.load(path, allow_pickle=False) as arrays:
+        weights = {key: arrays[key] for key in arrays.files}
+    activation = {"tanh": "Tanh", "relu": "Relu"}[str(weights["activation"])]
+    nodes, constants, current = [], [], "observation"
+    for layer, (weight, bias, function) in enumerate(
+        (("w0", "b0", activation), ("w1", "b1", activation), ("w_mu", "b_mu", "Tanh"))
+    ):
+        constants += [numpy_helper.from_array(weights[key].astype(np.float32), key) for key in (weight, bias)]
+        output = "action" if weight == "w_mu" else f"hidden{layer}"
+        nodes.append(helper.make_node("Gemm", [current, weight, bias], [f"sum{layer}"]))
+        nodes.append(helper.make_node(function, [f"sum{layer}"], [output]))
+        current = output
+    task = tasks.get(name.split("-", maxsplit=1)[0])
+    sizes = {"observation": task.observation_size, "action": task.action_size}
+    values = [helper.make_tensor_value_info(key, TensorProto.FLOAT, ["N", width]) for key, width in sizes.items()]
+    graph = helper.make_graph(nodes, "policy", values[:1], values[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    metadata = {"method": name, "seed": 0, "outcome_rule": "none", "task": task.name}
+    metadata |= {"observation_size": task.observation_size, "action_size": task.action_size}
+    return OnnxPolicy(model.SerializeToString(), metadata, 1, path)
+
+
+def summarise(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Per policy and simulator; differences are of normalised scores, episode by episode, from the original's."""
+    table = []
+    for row in rows:
+        task = row["policy"].split("-")[0]
+        original = next(r for r in rows if r["policy"] == row["policy"] and r["simulator"] == ORIGINAL)
+        returns = np.array(row["returns"])
+        difference = scores.normalise(task, returns) - scores.normalise(task, original["returns"])
+        low, middle, high = np.quantile(returns, (0.25, 0.5, 0.75))
+        table.append(
+            {
+                "policy": row["policy"],
+                "simulator": row["simulator"],
+                "mean": round(returns.mean(), 1),
+                "sd": round(returns.std(ddof=1), 1),
+                "quartiles": f"{low:.0f} {middle:.0f} {high:.0f}",
+                "normalised": round(float(scores.normalise(task, returns.mean())), 2),
+                "falls": int(np.sum(row["fell"])),
+                "difference": round(difference.mean(), 2),
+                "95 % ±": round(1.96 * difference.std(ddof=1) / len(difference) ** 0.5, 2),
+                "median |difference|": float(f"{np.median(np.abs(difference)):.2g}"),
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """The distribution function of the normalised score, a panel for each policy."""
+    names = list(dict.fromkeys(row["policy"] for row in rows))
+    with style.settings():
+        figure, axes = plt.subplots(2, 3, figsize=(10.5, 6), sharey=True, layout="constrained")
+        for ax, name in zip(axes.flat, names, strict=False):
+            for row in (row for row in rows if row["policy"] == name):
+                normalised = scores.normalise(name.split("-")[0], row["returns"])
+                ax.ecdf(normalised, label=SIMULATORS[row["simulator"]], **LINES[row["simulator"]])
+            ax.set(title=name, xlabel="normalised score of an episode")
+            ax.set_ylim(0, 1)
+        for ax in axes[:, 0]:
+            ax.set_ylabel("share of episodes at or below")
+        for ax in axes.flat[len(names) :]:
+            ax.set_axis_off()
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        axes.flat[-1].legend(handles, labels, loc="center", title=f"{len(rows[0]['returns'])} episodes each")
+        with files.whole(path) as part:
+            figure.savefig(part, dpi=style.DPI)
+        plt.close(figure)
+
+
+if __name__ == "__main__":
+    run(main)
