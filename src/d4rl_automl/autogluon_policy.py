@@ -28,8 +28,8 @@ class Predictors:
         # Predictors trained on a GPU would return to it, but who only predicts has asked for no slot of it.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._chain = chain
-        self._predictors = [TabularPredictor.load(str(directory), verbosity=0) for directory in directories]
-        for predictor in self._predictors:
+        self.predictors = [TabularPredictor.load(str(directory), verbosity=0) for directory in directories]
+        for predictor in self.predictors:
             predictor.persist(max_memory=None)
         # Only now are the libraries that bring their own OpenMP loaded.
         threadpoolctl.threadpool_limits(threads)
@@ -37,10 +37,10 @@ class Predictors:
 
     def act(self, observations: NDArray[np.float32], outcome: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, a) actions in [-1, 1] for `observations` (N, d) and `outcome` (N, 1), dimension after dimension."""
-        actions = np.zeros((len(observations), len(self._predictors)), np.float32)
+        actions = np.zeros((len(observations), len(self.predictors)), np.float32)
         table = features(observations, outcome, actions)
         width = observations.shape[1] + 1
-        for i, predictor in enumerate(self._predictors):
+        for i, predictor in enumerate(self.predictors):
             predicted = predictor.predict(table.iloc[:, : width + i * self._chain], as_pandas=False)
             actions[:, i] = action_transform.backward(predicted)
             table.isetitem(width + i, actions[:, i])

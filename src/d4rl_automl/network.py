@@ -7,7 +7,6 @@ in clip(tanh(y) / 0.995, -1, 1) (`action_transform.backward`).
 
 import contextlib
 import itertools
-import json
 import logging
 import os
 import time
@@ -17,18 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from d4rl_automl import action_transform, policy
 from d4rl_automl.errors import InputError
 from d4rl_automl.files import sha256, whole
-
-# Old enough for every ONNX reader of the last years; the graph needs nothing newer.
-OPSET, IR_VERSION = 17, 8
+from d4rl_automl.onnx_graph import Graph
 
 DATASET_FACTS = ("dataset", "task", "sha256")
 """What a policy's metadata repeat of the metadata of the transitions table."""
@@ -235,51 +230,20 @@ def export(network: Network, path: str | Path, metadata: Mapping[str, Any]) -> N
     """Write the network as ONNX: `observation` float32 (N, d), `outcome` float32 (N, 1) to `action` float32 (N, a).
 
     `outcome` is absent if the network is unconditional. `metadata` goes into `metadata_props`: strings as
-    they are, anything else as JSON. The graph is small and fixed, so it is built node by node.
+    they are, anything else as JSON.
     """
-    nodes, constants = [], []
-
-    def constant(name: str, value: torch.Tensor | float) -> str:
-        constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
-        return name
-
-    def node(operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
-        return output
-
-    def linear(layer: Any, inputs: str, name: str) -> str:
-        weight = constant(f"{name}.weight", layer.weight.detach())
-        return node("Gemm", [inputs, weight, constant(f"{name}.bias", layer.bias.detach())], name, transB=1)
-
+    graph = Graph()
     inputs = {"observation": network.observation_size}
     if network.conditional:
         inputs["outcome"] = 1
-        x = node("Concat", list(inputs), "inputs", axis=1)
+        x = graph.node("Concat", *inputs, axis=1)
     else:
         x = "observation"
-    x = node("Sub", [x, constant("mean", network.mean)], "centred")
-    x = node("Mul", [x, constant("scale", network.scale)], "normalised")
-    for i, layer in enumerate(network.hidden):
-        x = node("Relu", [linear(layer, x, f"hidden{i}")], f"hidden{i}.relu")
-    x = node("Tanh", [linear(network.head, x, "head")], "head.tanh")
-    x = node("Div", [x, constant("head_scale", action_transform.SCALE)], "unclipped")
-    node("Clip", [x, constant("low", -1), constant("high", 1)], "action")
-
-    graph = helper.make_graph(
-        nodes,
-        "policy",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size]) for name, size in inputs.items()],
-        [helper.make_tensor_value_info("action", TensorProto.FLOAT, ["N", network.head.out_features])],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    model.producer_name = "d4rl_automl"
-    helper.set_model_props(
-        model, {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
-    )
-    onnx.checker.check_model(model, full_check=True)
-    with whole(path) as part:
-        onnx.save(model, part)
+    x = graph.node("Mul", graph.node("Sub", x, network.mean), network.scale)
+    for layer in network.hidden:
+        x = graph.node("Relu", graph.linear(layer, x))
+    graph.action(graph.linear(network.head, x), "action")
+    graph.save(path, inputs, {"action": network.head.out_features}, metadata)
 
 
 def write_policy(

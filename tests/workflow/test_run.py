@@ -42,6 +42,7 @@ CONFIG = {
             "kind": "autogluon_student",
             "teacher": "tiny",
             "hyperparameters": {"NN_TORCH": {"num_epochs": 2}},
+            "export": True,
             "selection_episodes": 1,
             "report_episodes": 1,
         },

@@ -59,8 +59,11 @@ def provided_by(provider):
     return any_of(name for name, entry in DATASETS.items() if entry["provider"] == provider)
 
 
-def of_kind(*kinds):
-    return any_of(name for name, entry in METHODS.items() if entry["kind"] in kinds)
+def of_kind(*kinds, **settings):
+    """The methods of these kinds that have these settings."""
+    return any_of(
+        name for name, entry in METHODS.items() if entry["kind"] in kinds and settings.items() <= entry.items()
+    )
 
 
 wildcard_constraints:
@@ -93,6 +96,11 @@ def method_entry(wildcards):
     return without_datasets(METHODS[wildcards.method], "selection_episodes", "report_episodes")
 
 
+def distillation_entry(wildcards):
+    """What shapes AutoGluon's own students; how they are played does not."""
+    return without_datasets(METHODS[wildcards.method], "selection_episodes", "report_episodes", "export")
+
+
 def without_datasets(entry, *others):
     return json.dumps({key: value for key, value in entry.items() if key not in ("datasets", *others)})
 
@@ -120,7 +128,8 @@ def files_of(dataset, method, seed):
         "teacher": "results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}",
         "autogluon_student": DISTILLED,
     }
-    pattern = patterns.get(METHODS[method]["kind"], POLICY_ONNX)
+    exported = METHODS[method].get("export")
+    pattern = POLICY_ONNX if exported else patterns.get(METHODS[method]["kind"], POLICY_ONNX)
     teacher = METHODS[method].get("teacher")
     every = range(TASKS[DATASETS[dataset]["task"]].action_size)
     files = (pattern.format(dataset=dataset, method=method, teacher=teacher, seed=seed, dimension=i) for i in every)

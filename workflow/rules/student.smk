@@ -85,7 +85,7 @@ rule distill_teacher:
         runtime=lambda wildcards: 30 + int(METHODS[wildcards.method]["time_limit"] * 2 // 60),
         gpu=GPU,
     params:
-        settings=method_entry,
+        settings=distillation_entry,
         teacher=teacher_entry,
         device=DEVICE,
         code=digest("distill_teacher"),
@@ -107,7 +107,7 @@ rule fit_autogluon_student:
     benchmark:
         "results/benchmarks/{dataset}/policies/{method}-s{seed}.tsv"
     wildcard_constraints:
-        method=of_kind("autogluon_student"),
+        method=of_kind("autogluon_student", export=False),
     conda:
         "../../envs/d4rl-automl.yaml"
     threads: 1
@@ -123,6 +123,17 @@ rule fit_autogluon_student:
         "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
         " --teacher {params.teacher:q} --deployed {input.deployed:q} > {log:q} 2>&1"
+
+
+use rule fit_autogluon_student as export_autogluon_student with:
+    output:
+        policy=POLICY,
+        onnx=POLICY_ONNX,
+    wildcard_constraints:
+        method=of_kind("autogluon_student", export=True),
+    resources:
+        mem_mb=4000,
+        runtime=10,
 
 
 rule compare_students:

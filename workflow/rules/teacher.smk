@@ -73,7 +73,7 @@ rule fit_teacher:
     benchmark:
         "results/benchmarks/{dataset}/policies/{method}-s{seed}.tsv"
     wildcard_constraints:
-        method=of_kind("teacher"),
+        method=of_kind("teacher", export=False),
     conda:
         "../../envs/d4rl-automl.yaml"
     threads: 1
@@ -89,3 +89,14 @@ rule fit_teacher:
         "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
         " --teacher {params.teacher:q} --deployed {input.deployed:q} > {log:q} 2>&1"
+
+
+use rule fit_teacher as export_teacher with:
+    output:
+        policy=POLICY,
+        onnx=POLICY_ONNX,
+    wildcard_constraints:
+        method=of_kind("teacher", export=True),
+    resources:
+        mem_mb=4000,
+        runtime=10,

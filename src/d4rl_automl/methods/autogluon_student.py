@@ -1,4 +1,4 @@
-"""AutoGluon's own students as a policy: the teacher's kind of handle, pointing at the distilled directories."""
+"""AutoGluon's own students as a policy: as the teacher is, but from the distilled directories."""
 
 from d4rl_automl.methods.teacher import fit
 
