@@ -1,6 +1,6 @@
 # make demo   the main job on an embedded dataset      make test   the tests
 # make lint   formatters, linters, types                make lock   the pins, from pyproject.toml
-# make oracle the simulator against D4RL's original
+# make oracle the simulator against D4RL's original     make bench  the speed, against physics alone
 
 # The first Python that runs, has the right version and can make an environment.
 FITS := 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
@@ -35,6 +35,15 @@ oracle: $(INSTALLED) $(ORIGINAL)
 $(ORIGINAL): envs/mujoco-py/install.sh envs/mujoco-py/requirements.txt envs/mujoco-py/mujoco-py.pth
 	envs/mujoco-py/install.sh
 
+BENCHMARKS := rollout trees serial teacher scaling
+bench: $(INSTALLED)
+	set -e; for b in $(BENCHMARKS) plan evaluation; do $(BIN)/python benchmarks/$$b.py --quick; done
+
+bench-full: $(INSTALLED)
+	set -e; for b in $(BENCHMARKS); do $(BIN)/python benchmarks/$$b.py --skip 100 --steps 200; done
+	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/evaluation.py
+
 # Torch stays out of the hashed lock: pip takes a CPU build where it finds one and PyPI's
 # CUDA build, with the libraries it needs, elsewhere.
 $(INSTALLED): envs/lock.txt pyproject.toml
@@ -53,4 +62,4 @@ lock:
 	  --extra dev --extra cluster --excludes envs/lock-excludes.txt --no-emit-package torch \
 	  pyproject.toml --output-file envs/lock.txt
 
-.PHONY: demo test lint install oracle lock
+.PHONY: demo test lint install oracle bench bench-full lock

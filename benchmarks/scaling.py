@@ -1,0 +1,61 @@
+"""Rollouts of a student by processes (1, 2, … one a core) and batch (64, 256, 2,000), and what bounds each.
+
+Shares are of the rollout's own processor time: physics (mujoco.batch), inference (ONNX Runtime), and the rest, which
+is NumPy and Python between them. "of one" is the speed-up over one process at the same batch.
+"""
+
+import functools
+from typing import Any
+
+import common
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    common.add_window(parser)
+    parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 2_000])
+    arguments = parser.parse_args()
+    asked = common.window(arguments)
+    window = common.Window(asked.skipped, asked.steps, fractions=(1.0,))
+    rows: list[dict[str, Any]] = []
+    counts = [1] + ([common.CORES] if common.CORES > 1 else [])
+    for task in arguments.tasks:
+        policies = {"2x256": str(common.student(task))}
+        for batch in arguments.batches:
+            # A small batch passes a window too quickly to be timed.
+            longer = common.Window(
+                window.skipped,
+                window.steps and min(1000 - window.skipped, window.steps * max(1, 512 // batch)),
+                fractions=window.fractions,
+            )
+            runs, groups = {}, []
+            for count in counts:
+                group = common.Processes(
+                    count, 1, common.rollouts, policies, batch // count, longer, common.load_policy
+                )
+                groups.append(group)
+                runs[str(count)] = functools.partial(group.run, "rollout 2x256")
+            found = common.in_turns(runs, arguments.repeats)
+            for group in groups:
+                group.__exit__()
+            for count in counts:
+                run = found[str(count)]
+                shares = {part: run.parts[part] / run.cpu for part in ("physics", "inference")}
+                shares["rest"] = 1 - sum(shares.values())
+                rows.append(
+                    {
+                        "task": task,
+                        "batch": batch,
+                        "processes": count,
+                        "steps per second": round(run.rate),
+                        "of one": round(run.rate / found["1"].rate, 2),
+                        "cpu us/step": round(run.microseconds, 2),
+                        **{part: round(share, 3) for part, share in shares.items()},
+                        "bound by": max(shares, key=lambda part: shares[part]),
+                    }
+                )
+    common.report(arguments, rows, {})
+
+
+if __name__ == "__main__":
+    main()
