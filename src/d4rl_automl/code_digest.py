@@ -55,7 +55,7 @@ def _reached(start: Path) -> set[Path]:
 @functools.cache
 def _imports(path: Path) -> frozenset[Path]:
     names: set[str] = set()
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -70,11 +70,6 @@ def _module_file(name: str) -> Path | None:
         if file.is_file():
             return file
     return None
-
-
-@functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
 
 
 @functools.cache

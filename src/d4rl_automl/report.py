@@ -17,7 +17,7 @@ from d4rl_automl import files, tables
 from d4rl_automl.errors import InputError
 
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
-"""One caption per kind of figure and table, shared with Snakemake's own report."""
+"""One caption per kind of figure and table, in plain text."""
 FIGURES = {
     "reward_to_go": "The data",
     "returns": "Returns by commanded target",

@@ -109,9 +109,9 @@ def rollout_file(
 ) -> None:
     """Play a policy's file as `rollout` does, split over `processes` of one thread each, and write Parquet.
 
-    `dataset`: its entry in the config, which the policy must have been made from. The rows do
-    not depend on `processes`. The schema metadata key `d4rl_automl` holds, as JSON, versions,
-    the policy's own metadata, the SHA-256 of its file, and the speed: environment steps, wall
+    `dataset`: its entry in the config, which the policy must have been made from. The rows of
+    an ONNX policy do not depend on `processes`. The schema metadata key `d4rl_automl` holds, as JSON, versions,
+    the policy's own metadata, the SHA-256 of its handle, and the speed: environment steps, wall
     seconds (loading the policy and starting processes included), steps per second.
 
     Raises InputError as `rollout` and `policy.load` do, and for a policy of another dataset;
