@@ -35,7 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with np.load(arguments.recording, allow_pickle=False) as arrays:
         recording = dict(arrays)
-    table = pd.DataFrame([measure(recording, task, model) for task in tasks.TASKS for model in MODELS])
+    table = pd.DataFrame([measure(recording, task, model) for task in tasks.SIMULATED for model in MODELS])
     print(table.to_string(index=False))
     write_json(arguments.output, table.to_dict("records"))
 

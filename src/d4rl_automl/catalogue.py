@@ -28,7 +28,7 @@ _FIELDS: dict[str, dict[str, type]] = {
 }
 _OWN_PROVIDERS = ("embedded", "file")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
-_RESERVED = ("figures", "report", "benchmarks")
+_RESERVED = ("figures", "report", "benchmarks", "behaviour")
 
 
 def names() -> list[str]:
@@ -139,8 +139,9 @@ def _check_fields(name: str, found: Mapping[str, Any]) -> None:
         if type(found[field]) is not kind:
             wanted = {str: "text", int: "a whole number"}[kind]
             raise InputError(f"dataset {name!r}: {field} is {found[field]!r}, expected {wanted}")
-    if found["task"] not in tasks.TASKS:
-        raise InputError(f"dataset {name!r}: task is {found['task']!r}, expected one of {', '.join(tasks.TASKS)}")
+    known = tasks.SIMULATED if provider == "embedded" else tuple(tasks.TASKS)
+    if found["task"] not in known:
+        raise InputError(f"dataset {name!r}: task is {found['task']!r}, expected one of {', '.join(known)}")
 
 
 def _check_embedded(name: str, found: Mapping[str, Any]) -> None:

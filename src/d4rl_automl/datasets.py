@@ -6,7 +6,11 @@
     infos/*            (N, …)                metadata/* anything
 
 The authority on the layout is D4RL's own reader, d4rl/offline_env.py `get_dataset`
-(Farama-Foundation/D4RL@89141a6).
+(Farama-Foundation/D4RL@89141a6). Older files are read too: without `next_observations`, with
+float64 arrays, with flags stored as numbers, and without `timeouts` (`Reader` says how).
+
+AntMaze files differ. Their `terminals` mark the rows at the goal, many in a row, and the
+recorded episode goes on; it ends by `timeouts` alone.
 """
 
 import contextlib
@@ -34,8 +38,17 @@ REPAIRS = {
     "flags_to_bool": "terminals or timeouts stored as numbers are used as bool",
     "terminated_and_truncated": "rows with both flags set count as terminated",
     "actions_clipped": "action entries beyond [-1, 1] are clipped",
+    "timeouts_inferred": "there is no `timeouts`: rows where the time limit must have ended an episode count as such",
+    "unmarked_resets": "the ant is elsewhere in the next row: an episode without a timeout ends there",
 }
 """What is mended on the way in; each is counted and logged."""
+
+_ROWS_PER_CHUNK = 8192
+LONGEST_STEP = 1.0
+"""Metres in the x, y plane. The recorded ants move 0.4 in a step at most; a reset moves them by metres."""
+
+LARGEST_RESET = 1.0
+"""By which two initial observations of a gym robot differ at most, in any entry (its reset noise is 0.1)."""
 
 _REQUIRED = ("observations", "actions", "rewards", "terminals", "timeouts")
 _MATRICES = ("observations", "actions", "next_observations")
@@ -69,7 +82,17 @@ class Dataset:
 class Reader:
     """An open, checked raw dataset whose large arrays are read chunk by chunk.
 
-    `repairs` counts what had to be mended in the rows read so far, by the names in `REPAIRS`.
+    terminals, timeouts     (N,) bool, as recorded, or as inferred for a file without `timeouts`
+    terminated, truncated   (N,) bool, Gymnasium's meaning, never both; either ends an episode
+    rewards                 (N,) float32
+    repairs                 counts what was mended in the rows read so far, by the names in `REPAIRS`
+
+    They differ where an end has both flags, which counts as terminated, and in AntMaze, where
+    no episode is terminated, and one is truncated by a timeout or where the ant is suddenly elsewhere.
+
+    Without `timeouts` the task's time limit ends the episodes that reach it, which needs a
+    `task`: after 1,000 rows or, as in D4RL's v0 files, after 999. It is that of the two by which
+    the episodes' first states differ least; where they differ more than resets do, the file is refused.
     """
 
     def __init__(self, path: Path, file: h5py.File, task: str | None) -> None:
@@ -79,29 +102,63 @@ class Reader:
         self._arrays = self._checked_arrays(task)
         self.rows = len(self._arrays["observations"])
         self.rewards = self.values("rewards", slice(None))  # (N,) float32
-        self.terminals = self._flags("terminals")  # (N,) bool
-        self.timeouts = self._flags("timeouts")  # (N,) bool
-        self.repairs["terminated_and_truncated"] += int((self.terminals & self.timeouts).sum())
-        if not (self.terminals | self.timeouts).any():
+        self.terminals = self._flags("terminals")
+        robot = None if task is None else tasks.get(task)
+        self.timeouts = self._flags("timeouts") if "timeouts" in self else self._infer_timeouts(robot)
+        if robot is not None and robot.maze:
+            self.terminated = np.zeros_like(self.terminals)
+            self.truncated = self.timeouts | self._find_unmarked_resets()
+        else:
+            self.terminated = self.terminals
+            self.truncated = self.timeouts & ~self.terminals
+            self.repairs["terminated_and_truncated"] += int((self.terminals & self.timeouts).sum())
+        if not (self.terminated | self.truncated).any():
             raise InputError(
                 f"{path}: no episode is finished (terminals and timeouts are False in all {self.rows} rows); "
                 "mark each episode's last row in one of them"
             )
-        if task is not None:
-            self._refuse_long_episodes(tasks.get(task).episode_steps)
-
-    @property
-    def terminated(self) -> NDArray[np.bool_]:
-        """(N,) Gymnasium's terminated."""
-        return self.terminals
-
-    @property
-    def truncated(self) -> NDArray[np.bool_]:
-        """(N,) Gymnasium's truncated, False where the row terminated as well."""
-        return self.timeouts & ~self.terminals
+        # An AntMaze recording may outlast the environment's limit, and its resets show in the positions.
+        if robot is not None and not robot.maze:
+            self._refuse_long_episodes(robot.episode_steps)
 
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
+
+    def _infer_timeouts(self, robot: tasks.Task | None) -> NDArray[np.bool_]:
+        """(N,) where the time limit ended an episode, for a file that does not say."""
+        if robot is None or robot.maze:
+            raise InputError(
+                f"{self.path}: no array `timeouts`, and "
+                + (f"in {robot.name} nothing else marks an end" if robot else "no task is given whose time limit it is")
+                + ": use a newer file, name the task, or add `timeouts` (N,) bool, True in each episode's last row"
+            )
+        with _hdf5_errors(self.path):
+            observations = self._arrays["observations"][()]
+        within = returns.episodes(self.terminals, np.zeros_like(self.terminals)).steps()
+        candidates = []
+        for steps in (robot.episode_steps, robot.episode_steps - 1):
+            timeouts = within % steps == steps - 1
+            starts = returns.episodes(self.terminals, timeouts).starts
+            candidates.append((np.abs(observations[starts] - observations[0]), timeouts))
+        differences, timeouts = min(candidates, key=lambda candidate: candidate[0].mean())
+        if differences.max() <= LARGEST_RESET:
+            self.repairs["timeouts_inferred"] = int(timeouts.sum())
+            return timeouts
+        raise InputError(
+            f"{self.path}: no array `timeouts`, and the episodes that reached the time limit cannot be told apart: "
+            f"not all begin at the robot's initial state if each ends after {robot.episode_steps} rows, nor after "
+            f"{robot.episode_steps - 1}; use the v2 file, or add `timeouts` (N,) bool, True in the last row of each "
+            "such episode"
+        )
+
+    def _find_unmarked_resets(self) -> NDArray[np.bool_]:
+        """(N,) where the ant is elsewhere in the next row though there is no timeout."""
+        with _hdf5_errors(self.path):
+            position = self._arrays["observations"][:, :2]
+        moved = np.hypot(*np.diff(position, axis=0).T) > LONGEST_STEP
+        found = np.append(moved, False) & ~self.timeouts
+        self.repairs["unmarked_resets"] += int(found.sum())
+        return found
 
     def _refuse_long_episodes(self, steps: int) -> None:
         """An episode beyond the time limit is two whose end is not marked, and would rescale every reward-to-go."""
@@ -160,13 +217,7 @@ class Reader:
                 for name in (*_REQUIRED, "next_observations")
                 if isinstance(self.file.get(name), h5py.Dataset)
             }
-        missing = [name for name in _REQUIRED if name not in arrays]
-        if missing == ["timeouts"]:
-            raise InputError(
-                f"{self.path}: no array `timeouts` (D4RL's v0 files lack it), so the episodes that ended by the "
-                "time limit cannot be told apart: use the v2 file, or add `timeouts` (N,) bool, True in the "
-                "last row of each such episode"
-            )
+        missing = [name for name in _REQUIRED if name not in arrays and name != "timeouts"]
         if missing:
             raise InputError(
                 f"{self.path}: missing {', '.join(missing)}; D4RL's layout has the arrays {', '.join(_REQUIRED)} "
@@ -249,13 +300,15 @@ def validate(path: str | Path, task: str) -> dict[str, int]:
         return {name: count for name, count in reader.repairs.items() if count}
 
 
-def load(path: str | Path) -> Dataset:
+def load(path: str | Path, task: str | None = None) -> Dataset:
     """The arrays of an HDF5 file in D4RL's layout, checked: D4RL's `get_dataset`.
 
-    Values are as recorded, but floats are float32 and flags bool. Raises InputError as
-    `validate` does; sizes are not compared with a task's.
+    Values are as recorded, but floats are float32 and flags bool. With a `task` its sizes and
+    episode lengths are demanded, and `timeouts` are inferred for a file that has none
+    (`Reader`). Raises InputError as `validate` does, and without a task for a file without
+    `timeouts`.
     """
-    with reading(path) as reader:
+    with reading(path, task) as reader:
         everything = slice(None)
         with _hdf5_errors(reader.path):
             infos, metadata = (_tree(reader.file, group) for group in ("infos", "metadata"))
@@ -274,17 +327,20 @@ def load(path: str | Path) -> Dataset:
     return dataset
 
 
-def qlearning(dataset: Dataset) -> dict[str, NDArray[Any]]:
-    """D4RL's `qlearning_dataset` (d4rl/__init__.py, Farama-Foundation/D4RL@89141a6), default arguments.
+def qlearning(dataset: Dataset, terminate_on_end: bool = False) -> dict[str, NDArray[Any]]:
+    """D4RL's `qlearning_dataset` (d4rl/__init__.py, Farama-Foundation/D4RL@89141a6).
 
     Row i's next observation is row i+1's observation, so the last row is left out, and
     so is every row with a timeout, whose follower belongs to another episode. Terminal
     rows stay: their next observation is another episode's first and must not be used.
+    With `terminate_on_end` the rows with a timeout stay as well; D4RL's documentation says
+    that they then become terminal, but its code leaves `terminals` as they are, and so does this.
 
     Returns observations (M, d), actions (M, a), next_observations (M, d), rewards (M,)
     float32 and terminals (M,) bool, M <= N - 1.
     """
-    kept = np.flatnonzero(~dataset.timeouts[:-1])
+    last = len(dataset.rewards) - 1
+    kept = np.arange(last) if terminate_on_end else np.flatnonzero(~dataset.timeouts[:last])
     return {
         "observations": dataset.observations[kept],
         "actions": dataset.actions[kept],
@@ -294,34 +350,36 @@ def qlearning(dataset: Dataset) -> dict[str, NDArray[Any]]:
     }
 
 
-def write(path: str | Path, blocks: Iterable[Mapping[str, NDArray[Any]]], metadata: Mapping[str, Any]) -> None:
-    """Write a raw dataset in the layout of D4RL's gym v2 files, gzip-compressed, block after block.
+def write(
+    path: str | Path, blocks: Iterable[Mapping[str, NDArray[Any]] | NDArray[np.void]], metadata: Mapping[str, Any]
+) -> None:
+    """Write a raw dataset in the layout of D4RL's gym v2 files, block after block.
 
-    Each block maps every array name of the layout (`observations` … `infos/qvel`,
-    `infos/action_log_probs`) to its next rows; `metadata` becomes scalars or arrays
-    under `metadata/`. The bytes depend on the content alone, not on how it was cut.
+    Each block holds, by name, the next rows of every array of the layout (`observations` …
+    `infos/qvel`, `infos/action_log_probs`): a mapping, or a structured array. `metadata`
+    becomes scalars or arrays under `metadata/`. The bytes depend on the content alone, not on
+    how it was cut.
+
+    Only the flags are compressed: the mantissas of simulated float32 are as good as random, so
+    that gzip saves 15 % of the bytes and takes a fifth of the time of the simulation.
     """
-    rows_per_chunk = 8192
     with files.whole(path) as part, h5py.File(part, "w") as file:
         for name, value in metadata.items():
             file[f"metadata/{name}"] = value
-
-        def append(arrays: Mapping[str, NDArray[Any]]) -> None:
+        rows = 0
+        for arrays in _rechunk(blocks, _ROWS_PER_CHUNK):
             for name, dtype in _LAYOUT.items():
-                values = np.asarray(arrays[name])
+                values = arrays[name]
                 if name not in file:
                     shape = values.shape[1:]
                     file.create_dataset(
-                        name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows_per_chunk, *shape),
-                        compression="gzip", shuffle=True,
+                        name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(_ROWS_PER_CHUNK, *shape),
+                        compression="gzip" if dtype is np.bool_ else None,
                     )  # fmt: skip
                 array = file[name]
-                start = len(array)
-                array.resize(start + len(values), axis=0)
-                array[start:] = values.astype(dtype, copy=False)
-
-        for arrays in _rechunk(blocks, rows_per_chunk):
-            append(arrays)
+                array.resize(rows + len(values), axis=0)
+                array[rows:] = values.astype(dtype, copy=False)
+            rows += len(arrays["rewards"])
 
 
 def link(entry: Mapping[str, Any], output: str | Path, provenance: str | Path) -> None:
@@ -347,9 +405,11 @@ def link(entry: Mapping[str, Any], output: str | Path, provenance: str | Path) -
     )
 
 
-def _rechunk(blocks: Iterable[Mapping[str, NDArray[Any]]], rows: int) -> Iterator[dict[str, NDArray[Any]]]:
+def _rechunk(
+    blocks: Iterable[Mapping[str, NDArray[Any]] | NDArray[np.void]], rows: int
+) -> Iterator[dict[str, NDArray[Any]]]:
     """The same rows, cut anew into blocks of `rows` (the last one shorter), so that each HDF5 chunk is written once."""
-    pending: list[Mapping[str, NDArray[Any]]] = []
+    pending: list[Any] = []
     count = 0
     for block in blocks:
         pending.append(block)

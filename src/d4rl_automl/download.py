@@ -1,11 +1,11 @@
-"""D4RL's files, fetched from a host that is often slow or down: resumed, checked, or taken from the user's own copy."""
+"""D4RL's files, fetched from hosts that are often slow or down: resumed, checked, or taken from the user's own copy."""
 
 import http.client
 import logging
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
@@ -31,29 +31,33 @@ def download(
     provenance: str | Path,
     *,
     local: str | Path = LOCAL,
-    attempts: int = 6,
+    mirrors: Sequence[str] = (),
+    attempts: int = 4,
     wait: float = 2.0,
-    timeout: float = 60.0,
+    timeout: float = 30.0,
 ) -> None:
     """Provide the file of a catalogue entry of provider `d4rl`, its size and SHA-256 checked.
 
     Arguments
         entry: catalogue entry with name, provider, task, url, size_bytes, sha256.
         output: the file; it appears only once it is whole and right. What an interrupted
-            download brought waits beside it as `.part` and is resumed, also by a later call.
+            download brought waits beside it as `.part` and is resumed, also by a later call
+            and from another host.
         provenance: becomes JSON with the SHA-256 and where the file came from.
         local: folder that is looked in first, for a file named as in the URL. A right one
             is linked to; a wrong one is passed over with a warning.
-        attempts: how many in a row may bring no byte before the download is given up.
+        mirrors: base URLs under which hosts have files of the same names, tried in this
+            order when the entry's own URL has been given up.
+        attempts: how many in a row may bring no byte before a host is given up.
         wait: seconds before the second attempt, doubled with each further one in a row.
         timeout: seconds of silence that end an attempt.
 
-    Raises InputError that says what each attempt met and how to supply the file by hand.
+    Raises InputError that says what each host answered and how to supply the file by hand.
     """
-    output, url = Path(output), entry["url"]
-    name = PurePosixPath(urlparse(url).path).name
-    own = Path(local).expanduser() / name
-    origin, notes = url, []
+    output, folder = Path(output), Path(local).expanduser()
+    name = PurePosixPath(urlparse(entry["url"]).path).name
+    own, notes = folder / name, []
+    origin = None
     if own.is_file():
         wrong = _difference(own, entry)
         if wrong is None:
@@ -61,23 +65,28 @@ def download(
         else:
             notes.append(f"{own} was passed over: {wrong}")
             log.warning(notes[-1])
-    if origin == url:
+    if origin is None:
         part = output.with_name(output.name + ".part")
         part.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _fetch(entry, part, attempts, wait, timeout)
-        except _GivenUp as error:
+        urls = [entry["url"], *(f"{mirror.rstrip('/')}/{name}" for mirror in mirrors)]
+        for url in urls:
+            history = _fetch(entry, url, part, attempts=attempts, wait=wait, timeout=timeout)
+            if history is None:
+                origin = url
+                break
+            notes.append("\n    ".join([f"tried {url}", *history[-attempts:]]))
+        else:
             raise InputError(
                 "\n  ".join(
                     [
-                        f"{entry['name']}: no usable file from {url}",
-                        *error.args[0],
+                        f"{entry['name']}: no host had a usable file",
                         *notes,
                         f"To supply it by hand, put {name} ({entry['size_bytes']} bytes, SHA-256 {entry['sha256']}) "
-                        f"into {Path(local)} and run this again.",
+                        f"into {folder} (the config's d4rl_dir) and run this again. Further hosts go into the "
+                        "config's mirrors.",
                     ]
                 )
-            ) from None
+            )
         part.replace(output)
     else:
         log.info("%s: using %s", entry["name"], origin)
@@ -91,18 +100,16 @@ def download(
             "task": entry["task"],
             "sha256": entry["sha256"],
             "size_bytes": entry["size_bytes"],
-            "url": url,
+            "url": entry["url"],
             "obtained_from": origin,
         },
     )
 
 
-class _GivenUp(Exception):
-    """The download failed for good; its argument is the list of what happened."""
-
-
-def _fetch(entry: Mapping[str, Any], part: Path, attempts: int, wait: float, timeout: float) -> None:
-    """Bring `part` to the entry's size and SHA-256, resuming it."""
+def _fetch(
+    entry: Mapping[str, Any], url: str, part: Path, *, attempts: int, wait: float, timeout: float
+) -> list[str] | None:
+    """Bring `part` to the entry's size and SHA-256, resuming it; when given up, what each attempt met."""
     history: list[str] = []
     fruitless = 0
     most = _size(part)
@@ -110,32 +117,32 @@ def _fetch(entry: Mapping[str, Any], part: Path, attempts: int, wait: float, tim
     while True:
         final, said = False, ""
         if _size(part) < entry["size_bytes"]:
-            final, said = _attempt(entry, part, timeout)
+            final, said = _attempt(entry, url, part, timeout)
         size = _size(part)
         if size >= entry["size_bytes"]:
             wrong = _difference(part, entry)
             if wrong is None:
-                return
+                return None
             part.unlink()
-            # What an earlier run left may be at fault: once, all of it is fetched anew.
+            # What an earlier run or another host left may be at fault: once, all of it is fetched anew.
             final, said = not resumed, f"the file is wrong: {wrong}"
-            resumed = False
+            resumed, size, most, fruitless = False, 0, 0, 0
         elif not said:
             said = f"the connection ended after {size} of {entry['size_bytes']} bytes"
-        history.append(said)
-        log.warning("%s: %s", entry["url"], said)
+        history.append(f"attempt {len(history) + 1}: {said}")
+        log.warning("%s: %s", url, said)
         fruitless = 1 if size > most else fruitless + 1
         most = max(most, size)
         if final or fruitless >= attempts:
-            raise _GivenUp([f"attempt {i}: {line}" for i, line in enumerate(history, 1)][-attempts:])
+            return history
         time.sleep(wait * 2 ** (fruitless - 1))
 
 
-def _attempt(entry: Mapping[str, Any], part: Path, timeout: float) -> tuple[bool, str]:
+def _attempt(entry: Mapping[str, Any], url: str, part: Path, timeout: float) -> tuple[bool, str]:
     """One request, appended to `part`: whether its failure is final, and what it met ("" for a plain end)."""
     size = entry["size_bytes"]
     start = _size(part)
-    request = urllib.request.Request(entry["url"], headers={"Range": f"bytes={start}-"} if start else {})
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             if answer.status != http.client.PARTIAL_CONTENT:
@@ -151,7 +158,7 @@ def _attempt(entry: Mapping[str, Any], part: Path, timeout: float) -> tuple[bool
                 tqdm(total=size, initial=start, unit="B", unit_scale=True, mininterval=5, desc=entry["name"]) as bar,
             ):
                 stream.seek(start)
-                while start <= size and (block := answer.read(_BLOCK)):
+                while start <= size and (block := answer.read1(_BLOCK)):
                     stream.write(block)
                     start += len(block)
                     bar.update(len(block))

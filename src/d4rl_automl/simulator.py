@@ -75,9 +75,11 @@ def _prepare_mujoco() -> None:
 def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     """The MuJoCo model of `task` ("hopper", "halfcheetah", "walker2d") in one `variant` of the physics.
 
-    Raises InputError for an unknown task or variant.
+    Raises InputError for an unknown task or variant, and for a task without simulator.
     """
     environment = tasks.get(task).environment
+    if environment is None:
+        raise InputError(f"task {task!r} has no simulator; those that have one are {', '.join(tasks.SIMULATED)}")
     if variant not in VARIANTS:
         raise InputError(f"simulator {variant!r} is unknown; the simulators are {', '.join(VARIANTS)}")
     _prepare_mujoco()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from d4rl_automl import catalogue, tasks
+from d4rl_automl import catalogue, legacy_simulator, tasks
 from d4rl_automl.errors import InputError
 
 EMBEDDED = {
@@ -19,32 +19,93 @@ EMBEDDED = {
 FILE = {"name": "mine", "provider": "file", "task": "walker2d", "path": "data/mine.hdf5"}
 
 
-def test_the_twelve_gym_datasets_and_the_embedded_one():
-    expected = [
+D4RL = [
+    *(
         f"{task}-{kind}-v2"
         for task in ("halfcheetah", "hopper", "walker2d")
         for kind in ("random", "medium", "medium-replay", "medium-expert")
-    ]
-    assert catalogue.names() == [*expected, "hopper-medium-expert-embedded-100k-v1"]
+    ),
+    *(
+        f"antmaze-{maze}-v2"
+        for maze in ("umaze", "umaze-diverse", "medium-play", "medium-diverse", "large-play", "large-diverse")
+    ),
+]
+
+
+def test_d4rls_eighteen_datasets():
+    assert [name for name in catalogue.names() if catalogue.entry(name)["provider"] == "d4rl"] == D4RL
 
 
 @pytest.mark.parametrize("name", catalogue.names())
 def test_catalogue_entries(name):
     entry = catalogue.entry(name)
     assert entry["name"] == name
-    assert entry["task"] == name.split("-")[0]
     assert entry["task"] in tasks.TASKS
+    assert name.startswith(f"{entry['task']}-")
     assert json.loads(json.dumps(entry)) == entry
     if entry["provider"] == "d4rl":
         assert re.fullmatch(r"[0-9a-f]{64}", entry["sha256"])
-        # D4RL's files have an underscore where the dataset's name has a hyphen.
-        assert entry["url"].endswith("/gym_mujoco_v2/" + name.removesuffix("-v2").replace("-", "_") + "-v2.hdf5")
         assert 50_000_000 < entry["size_bytes"] < 600_000_000
 
 
 def test_checksums_differ():
     entries = [catalogue.entry(name) for name in catalogue.names()]
-    assert len({entry["sha256"] for entry in entries if entry["provider"] == "d4rl"}) == 12
+    assert len({entry["sha256"] for entry in entries if entry["provider"] == "d4rl"}) == 18
+
+
+ORIGINAL = """
+import json, sys, gym, d4rl.gym_mujoco, d4rl.locomotion
+from d4rl.infos import DATASET_URLS, REF_MAX_SCORE, REF_MIN_SCORE
+
+def about(name):
+    spec = gym.spec(name)
+    return DATASET_URLS[name], REF_MIN_SCORE[name], REF_MAX_SCORE[name], spec.max_episode_steps
+
+print("FOUND", json.dumps([about(name) for name in sys.argv[1:]]))
+"""
+
+
+def test_urls_scores_and_time_limits_are_d4rls_own():
+    try:
+        python = legacy_simulator.find_python()
+    except InputError as error:
+        pytest.skip(str(error))
+    command = [python, "-I", "-W", "ignore", "-c", ORIGINAL, *D4RL]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for name, found in zip(D4RL, json.loads(said.split("FOUND", 1)[1]), strict=True):
+        entry = catalogue.entry(name)
+        task = tasks.get(entry["task"])
+        assert found == [entry["url"], task.reference_min, task.reference_max, task.episode_steps], name
+
+
+EMBEDDED_SIZES = {
+    f"{task}-{recipe}-embedded-v1": rows
+    for task, replay in (("halfcheetah", 202_000), ("hopper", 402_000), ("walker2d", 302_000))
+    for recipe, rows in (
+        ("random", 1_000_000),
+        ("medium", 1_000_000),
+        ("medium-replay", replay),
+        ("medium-expert", 2_000_000),
+    )
+}
+
+
+def test_the_twelve_embedded_datasets_have_d4rls_sizes():
+    found = [catalogue.entry(name) for name in catalogue.names()]
+    sizes = {entry["name"]: entry["transitions"] for entry in found if entry["provider"] == "embedded"}
+    assert sizes == {**EMBEDDED_SIZES, "hopper-medium-expert-embedded-100k-v1": 100_000}
+
+
+@pytest.mark.parametrize("name", EMBEDDED_SIZES)
+def test_every_embedded_dataset_has_its_policies(name):
+    entry = catalogue.entry(name)
+    assert name == f"{entry['task']}-{entry['recipe']}-embedded-v1"
+    sources = catalogue.sources(entry["task"], entry["recipe"])
+    expected = {"random": 1, "medium": 1, "medium-expert": 2}.get(entry["recipe"])
+    assert len(sources) == expected if expected else len(sources) > 2
+    # Equal shares, each with room for an episode of full length.
+    assert {source["share"] for source in sources} == {sources[0]["share"]}
+    assert entry["transitions"] / len(sources) >= 1000
 
 
 def test_the_embedded_entry():
@@ -80,19 +141,17 @@ BAD = {
     "leading dot": ({**FILE, "name": ".mine"}, "small letters"),
     "line end": ({**FILE, "name": "mine\n"}, "small letters"),
     "reserved": ({**FILE, "name": "figures"}, "is taken"),
+    "reserved for training": ({**FILE, "name": "behaviour"}, "is taken"),
     "the catalogue's": ({**FILE, "name": "hopper-medium-v2"}, "catalogue's own"),
     "no provider": ({"name": "mine"}, "provider is None.*embedded or file"),
     "provider d4rl": ({"name": "mine", "provider": "d4rl"}, "provider is 'd4rl'"),
     "missing path": ({key: FILE[key] for key in FILE if key != "path"}, "lacks path"),
     "unknown field": ({**FILE, "url": "x"}, "has unknown url; the fields of provider file are name, provider"),
     "path of another type": ({**FILE, "path": 3}, "path is 3, expected text"),
-    "unknown task": ({**FILE, "task": "ant"}, "expected one of halfcheetah, hopper, walker2d"),
+    "unknown task": ({**FILE, "task": "ant"}, "expected one of halfcheetah, hopper, walker2d, antmaze-umaze"),
+    "embedded ant": ({**EMBEDDED, "task": "antmaze-umaze"}, "expected one of halfcheetah, hopper, walker2d$"),
     "unmarked embedded": ({**EMBEDDED, "name": "hopper-medium-5k"}, "contains -embedded"),
-    "unknown recipe": ({**EMBEDDED, "recipe": "expert"}, "hopper has random, medium, medium-expert"),
-    "recipe of another task": (
-        {**EMBEDDED, "task": "halfcheetah", "recipe": "medium-expert"},
-        "halfcheetah has random, medium",
-    ),
+    "unknown recipe": ({**EMBEDDED, "recipe": "expert"}, "hopper has random, medium"),
     "text for a number": ({**EMBEDDED, "transitions": "5000"}, "expected a whole number"),
     "bool for a number": ({**EMBEDDED, "seed": True}, "expected a whole number"),
     "negative seed": ({**EMBEDDED, "seed": -1}, "0 or more"),

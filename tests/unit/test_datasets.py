@@ -1,12 +1,18 @@
 import json
+import subprocess
 
 import h5py
 import numpy as np
 import pytest
 
-from d4rl_automl import datasets
+from d4rl_automl import datasets, legacy_simulator, returns
 from d4rl_automl.errors import InputError
 from d4rl_automl.files import sha256
+
+try:
+    D4RL, MISSING = legacy_simulator.find_python(), ""
+except InputError as error:
+    D4RL, MISSING = None, str(error)
 
 
 def arrays(rows=50, task="hopper", seed=0):
@@ -52,11 +58,11 @@ def test_load_returns_what_was_recorded(tmp_path):
     np.testing.assert_array_equal(dataset.metadata["policy/fc0/bias"], np.ones(4))
 
 
-def d4rl_loop(dataset):
-    """D4RL's qlearning_dataset with default arguments, by its published definition, row by row."""
+def d4rl_loop(dataset, terminate_on_end):
+    """D4RL's qlearning_dataset, by its published definition, row by row."""
     rows = []
     for i in range(len(dataset.rewards) - 1):
-        if dataset.timeouts[i]:
+        if dataset.timeouts[i] and not terminate_on_end:
             continue
         rows.append(
             (
@@ -71,18 +77,207 @@ def d4rl_loop(dataset):
     return {name: np.array([row[k] for row in rows]) for k, name in enumerate(names)}
 
 
+@pytest.mark.parametrize("terminate_on_end", [False, True])
 @pytest.mark.parametrize("rows", [50, 45])
-def test_qlearning_is_d4rls(tmp_path, rows):
+def test_qlearning_is_d4rls(tmp_path, rows, terminate_on_end):
     content = arrays(rows)
     content["timeouts"][29] = True  # an end with both flags
     dataset = datasets.load(store(tmp_path / "raw.hdf5", content))
-    result, expected = datasets.qlearning(dataset), d4rl_loop(dataset)
+    result, expected = datasets.qlearning(dataset, terminate_on_end), d4rl_loop(dataset, terminate_on_end)
     assert result.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_array_equal(result[name], values)
         assert result[name].dtype == values.dtype
-    assert len(result["rewards"]) == rows - 1 - content["timeouts"][:-1].sum()
+    assert len(result["rewards"]) == rows - 1 - (0 if terminate_on_end else content["timeouts"][:-1].sum())
     assert result["terminals"].any()
+
+
+def test_qlearning_by_hand(tmp_path):
+    """Row 1 fell, row 3 timed out, row 5 did both, row 7 is the last one."""
+    content = {name: values[:8] for name, values in arrays().items()}
+    content["observations"] = np.repeat(np.arange(8, dtype=np.float32)[:, None], 11, axis=1)
+    content["terminals"] = np.isin(np.arange(8), [1, 5])
+    content["timeouts"] = np.isin(np.arange(8), [3, 5])
+    dataset = datasets.load(store(tmp_path / "raw.hdf5", content))
+    for on_end, kept in ((False, [0, 1, 2, 4, 6]), (True, [0, 1, 2, 3, 4, 5, 6])):
+        result = datasets.qlearning(dataset, terminate_on_end=on_end)
+        assert result["observations"][:, 0].tolist() == kept
+        assert result["next_observations"][:, 0].tolist() == [i + 1 for i in kept]
+        assert np.flatnonzero(result["terminals"]).tolist() == [i for i, row in enumerate(kept) if row in (1, 5)]
+
+
+ORIGINAL = """
+import sys, gym, numpy as np, d4rl
+from d4rl.offline_env import OfflineEnv
+
+class Env(OfflineEnv):
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (int(sys.argv[3]),))
+    action_space = gym.spaces.Box(-1, 1, (int(sys.argv[4]),))
+    _max_episode_steps = 1000
+
+env = Env()
+dataset = env.get_dataset(sys.argv[1])
+made = {f"dataset/{k}": v for k, v in dataset.items()}
+for flag in (False, True):
+    made.update({f"{flag}/{k}": v for k, v in d4rl.qlearning_dataset(env, dataset, terminate_on_end=flag).items()})
+np.savez(sys.argv[2], **made)
+"""
+
+
+def d4rl_itself(path):
+    """What D4RL 1.1 itself reads: get_dataset, and qlearning_dataset with terminate_on_end False and True."""
+    with h5py.File(path) as file:
+        sizes = [str(file[name].shape[1]) for name in ("observations", "actions")]
+    output = path.with_suffix(".npz")
+    command = [D4RL, "-I", "-W", "ignore", "-c", ORIGINAL, path, output, *sizes]
+    subprocess.run(command, check=True, capture_output=True)
+    with np.load(output) as found:
+        return dict(found)
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+@pytest.mark.parametrize("layout", ["v2", "medium-replay", "antmaze", "v0"])
+def test_load_and_qlearning_equal_d4rl_itself(tmp_path, layout):
+    content, task = {
+        "v2": lambda: (arrays(), None),
+        "medium-replay": lambda: (medium_replay(), None),
+        "antmaze": lambda: (antmaze(), None),
+        "v0": lambda: (without_timeouts([1000, 1000, 300], fallen=[]), "halfcheetah"),
+    }[layout]()
+    path = store(tmp_path / "raw.hdf5", content)
+    expected = d4rl_itself(path)
+    dataset = datasets.load(path, task)
+    for name in content:
+        if name in datasets.Dataset.__dataclass_fields__:
+            np.testing.assert_array_equal(getattr(dataset, name), expected[f"dataset/{name}"].astype(np.float32))
+    for flag in (False, True):
+        for name, values in datasets.qlearning(dataset, flag).items():
+            np.testing.assert_array_equal(values, expected[f"{flag}/{name}"])
+            assert values.dtype == expected[f"{flag}/{name}"].dtype
+
+
+def medium_replay(rows=50):
+    """D4RL's medium-replay v2: a training buffer, some of it in float64, without log-probabilities."""
+    content = arrays(rows)
+    del content["infos/action_log_probs"]
+    for name in ("observations", "next_observations", "rewards", "infos/qpos", "infos/qvel"):
+        content[name] = content[name] * np.float64(1 + 1e-9)
+    return content
+
+
+def test_medium_replays_float64_becomes_float32(tmp_path):
+    content = medium_replay()
+    path = store(tmp_path / "raw.hdf5", content)
+    dataset = datasets.load(path)
+    for name in ("observations", "next_observations", "rewards"):
+        assert getattr(dataset, name).dtype == np.float32
+        np.testing.assert_array_equal(getattr(dataset, name), content[name].astype(np.float32))
+    assert datasets.validate(path, "hopper") == {"float64_to_float32": 50 * (11 + 11 + 1)}
+
+
+def antmaze(episodes=4, steps=30, dtype=np.float32, tail=7, seed=0):
+    """D4RL's AntMaze v2: rewards and terminals are 1 in every row at the goal, timeouts end the episodes."""
+    rng = np.random.default_rng(seed)
+    rows = episodes * steps + tail
+    step = np.arange(rows) % steps
+    observations = rng.standard_normal((rows, 29))
+    observations[:, 0], observations[:, 1] = 0.3 * step, 0.1 * step
+    at_goal = (step > 20) & (step < 25)
+    return {
+        "observations": observations.astype(np.float32),
+        "actions": rng.uniform(-1, 1, (rows, 8)).astype(np.float32),
+        "rewards": at_goal.astype(dtype),
+        "terminals": at_goal.astype(dtype),
+        "timeouts": step == steps - 1,
+        "infos/goal": np.zeros((rows, 2), np.float32),
+        "infos/qpos": rng.standard_normal((rows, 15)).astype(np.float32),
+        "infos/qvel": rng.standard_normal((rows, 14)).astype(np.float32),
+    }
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_antmaze_ends_by_timeouts_alone(tmp_path, dtype):
+    content = antmaze(dtype=dtype)
+    path = store(tmp_path / "raw.hdf5", content)
+    with datasets.reading(path, "antmaze-umaze") as reader:
+        assert not reader.terminated.any()
+        np.testing.assert_array_equal(reader.truncated, content["timeouts"])
+        np.testing.assert_array_equal(reader.terminals, content["terminals"] == 1)
+        where = returns.episodes(reader.terminated, reader.truncated)
+    assert where.lengths.tolist() == [30, 30, 30, 30, 7]
+    repairs = {"flags_to_bool": 127} | ({"float64_to_float32": 127} if dtype == np.float64 else {})
+    assert datasets.validate(path, "antmaze-umaze") == repairs
+    dataset = datasets.load(path)
+    assert dataset.next_observations is None
+    np.testing.assert_array_equal(dataset.terminals, content["terminals"] == 1)
+
+
+def test_antmaze_episodes_longer_than_the_environments_limit_are_taken(tmp_path):
+    """D4RL's recordings have 701 and 1,001 rows: their counter was compared before it was raised."""
+    path = store(tmp_path / "raw.hdf5", antmaze(3, 1001))
+    assert datasets.validate(path, "antmaze-umaze-diverse") == {"flags_to_bool": 3 * 1001 + 7}
+
+
+def test_an_ant_that_is_suddenly_elsewhere_was_reset(tmp_path, caplog):
+    content = antmaze()
+    content["timeouts"][59] = False
+    path = store(tmp_path / "raw.hdf5", content)
+    with datasets.reading(path, "antmaze-large-play") as reader:
+        np.testing.assert_array_equal(np.flatnonzero(reader.truncated), [29, 59, 89, 119])
+        assert not reader.timeouts[59]
+    assert datasets.validate(path, "antmaze-large-play") == {"flags_to_bool": 127, "unmarked_resets": 1}
+    assert datasets.REPAIRS["unmarked_resets"] in caplog.text
+
+
+def without_timeouts(lengths, fallen, task="halfcheetah"):
+    """A v0 file from before D4RL added `timeouts`: episodes that begin near one state and wander off at once."""
+    rows = sum(lengths)
+    content = {
+        name: values
+        for name, values in arrays(rows, task).items()
+        if name in ("observations", "actions", "rewards", "terminals")
+    }
+    ends = np.cumsum(lengths)
+    content["terminals"] = np.isin(np.arange(rows), ends[fallen] - 1)
+    starts = np.concatenate([[0], ends[:-1]])
+    since = np.arange(rows) - np.repeat(starts, lengths)
+    # One step after a reset the robot has hardly moved.
+    content["observations"] *= np.minimum(0.1 * (1 + since), 5)[:, None]
+    return content
+
+
+@pytest.mark.parametrize("limit", [1000, 999])
+def test_missing_timeouts_are_inferred_from_the_time_limit(tmp_path, limit, caplog):
+    """After a fall, too, where D4RL's own fallback counts one row too many."""
+    lengths, fallen = [limit, 400, limit, limit, limit, 20, 50], [1, 3, 5]
+    content = without_timeouts(lengths, fallen)
+    path = store(tmp_path / "raw.hdf5", content)
+    ends = np.cumsum(lengths) - 1
+    with datasets.reading(path, "halfcheetah") as reader:
+        np.testing.assert_array_equal(np.flatnonzero(reader.terminated), ends[fallen])
+        np.testing.assert_array_equal(np.flatnonzero(reader.truncated), ends[[0, 2, 4]])
+    # The fourth episode fell in the very step of the limit.
+    counted = {"timeouts_inferred": 4, "terminated_and_truncated": 1}
+    assert datasets.validate(path, "halfcheetah") == counted
+    assert datasets.REPAIRS["timeouts_inferred"] in caplog.text
+    np.testing.assert_array_equal(np.flatnonzero(datasets.load(path, "halfcheetah").timeouts), ends[[0, 2, 3, 4]])
+
+
+def test_missing_timeouts_that_cannot_be_inferred_are_refused(tmp_path):
+    path = store(tmp_path / "raw.hdf5", without_timeouts([1000, 700, 1000], []))
+    with pytest.raises(InputError, match=r"no array `timeouts`, and the episodes .* cannot be told apart"):
+        datasets.validate(path, "halfcheetah")
+    with pytest.raises(InputError, match="no task is given"):
+        datasets.load(path)
+    content = {name: values for name, values in antmaze().items() if name != "timeouts"}
+    with pytest.raises(InputError, match="in antmaze-umaze nothing else marks an end"):
+        datasets.validate(store(tmp_path / "ant.hdf5", content), "antmaze-umaze")
+
+
+def test_a_file_without_next_observations(tmp_path):
+    path = store(tmp_path / "raw.hdf5", without("next_observations"))
+    assert datasets.validate(path, "hopper") == {}
+    assert datasets.load(path).next_observations is None
 
 
 def change(**changes):
@@ -102,7 +297,7 @@ def with_value(name, index, value):
 
 BAD = {
     "no observations": (without("observations"), "missing observations"),
-    "no timeouts": (without("timeouts"), "v0 files lack it"),
+    "no timeouts": (without("timeouts"), "no array `timeouts`, and the episodes .* cannot be told apart"),
     "another task's observations": (arrays(task="halfcheetah"), r"\(50, 17\), expected \(50, 11\) for task 'hopper'"),
     "one flat action": (change(actions=np.zeros(50, np.float32)), r"actions has shape \(50,\), expected \(50, 3\)"),
     "a matrix of rewards": (change(rewards=np.zeros((50, 2), np.float32)), r"rewards has shape \(50, 2\)"),
@@ -161,8 +356,8 @@ def test_repairs_are_counted(tmp_path, caplog):
         "terminated_and_truncated": 1,
         "actions_clipped": 2,
     }
-    for description in datasets.REPAIRS.values():
-        assert description in caplog.text
+    for name in counts:
+        assert datasets.REPAIRS[name] in caplog.text
 
 
 def test_a_sound_file_needs_no_repair(tmp_path, caplog):
@@ -195,7 +390,6 @@ def test_written_files_follow_d4rls_layout(tmp_path):
         for name, values in content.items():
             np.testing.assert_array_equal(found[name][:], values)
             assert found[name].dtype == values.dtype
-            assert found[name].compression == "gzip"
         assert found["metadata/algorithm"][()] == b"none"
         assert found["metadata/seed"][()] == 3
     assert datasets.validate(path, "hopper") == {}

@@ -15,12 +15,14 @@ BODY = np.random.default_rng(0).bytes(1_000_000)
 class Host:
     """A loopback HTTP server that treats its n-th request as the n-th of `answers` says, the last one for ever.
 
-    An answer is a status to fail with, or (body, ranges, cut): whether Range is honoured, and
-    after how many bytes the connection is cut.
+    An answer is a status to fail with, a URL to redirect to, or (body, ranges, cut): whether Range
+    is honoured, and after how many bytes the connection is cut; with cut negative, after how
+    many it goes silent.
     """
 
     def __init__(self, answers):
         self.ranges = []
+        self.awake = threading.Event()
         host = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -31,6 +33,11 @@ class Host:
                 if isinstance(answer, int):
                     self.send_error(answer)
                     return
+                if isinstance(answer, str):
+                    self.send_response(302)
+                    self.send_header("Location", answer)
+                    self.end_headers()
+                    return
                 body, ranges, cut = answer
                 start = int(asked.removeprefix("bytes=").removesuffix("-")) if ranges and asked else 0
                 self.send_response(206 if start else 200)
@@ -38,13 +45,16 @@ class Host:
                     self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
                 self.send_header("Content-Length", str(len(body) - start))
                 self.end_headers()
-                self.wfile.write(body[start:][:cut])
+                self.wfile.write(body[start:][: cut if cut is None else abs(cut)])
+                if cut is not None and cut < 0:
+                    host.awake.wait()
 
             def log_message(self, *_):
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/datasets/some-file.hdf5"
+        self.base = f"http://127.0.0.1:{self.server.server_port}/datasets"
+        self.url = f"{self.base}/some-file.hdf5"
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
 
@@ -59,6 +69,7 @@ def serve(monkeypatch):
 
     yield start
     for host in hosts:
+        host.awake.set()
         host.server.shutdown()
         host.server.server_close()
 
@@ -207,3 +218,91 @@ def test_a_wrong_own_copy_is_passed_over(serve, tmp_path, wrong, caplog):
     assert get(host, tmp_path)["obtained_from"] == host.url
     assert f"{own} was passed over" in caplog.text
     assert own.read_bytes() == wrong
+
+
+def test_a_host_that_goes_silent_keeps_what_it_sent(serve, tmp_path):
+    """Less than the downloader reads at once."""
+    host = serve((BODY, True, -100_000), (BODY, True, None))
+    get(host, tmp_path, timeout=0.3)
+    assert host.ranges == [None, "bytes=100000-"]
+
+
+def test_a_silent_host_is_given_up(serve, tmp_path):
+    assert "timed out" in refused(serve((BODY, False, -1)), tmp_path, timeout=0.2, attempts=2)
+    assert left(tmp_path) == ["raw.hdf5.part"]
+
+
+def test_a_redirect_is_followed_and_resumed(serve, tmp_path):
+    """As Hugging Face answers: from its own host to the one that stores the file."""
+    store = serve((BODY, True, 400_000), (BODY, True, None))
+    get(serve(store.url), tmp_path)
+    assert store.ranges == [None, "bytes=400000-"]
+
+
+@pytest.mark.parametrize("bad", [403, 404, 503, (bytes(len(BODY)), True, None), (b"<html>sorry</html>", True, None)])
+def test_the_next_mirror_takes_over(serve, tmp_path, bad):
+    hosts = [serve(bad), serve(bad), serve((BODY, True, None)), serve(500)]
+    made = get(hosts[0], tmp_path, mirrors=[f"{hosts[1].base}/", hosts[2].base, hosts[3].base], attempts=2)
+    assert made["obtained_from"] == hosts[2].url
+    assert made["url"] == hosts[0].url
+    assert hosts[2].ranges == [None]
+    assert hosts[3].ranges == []
+    assert left(tmp_path) == ["raw.hdf5", "raw.json"]
+
+
+def test_the_next_mirror_takes_over_from_no_host_at_all(serve, tmp_path):
+    mirror = serve((BODY, True, None))
+    assert get("http://127.0.0.1:9/some-file.hdf5", tmp_path, mirrors=[mirror.base])["obtained_from"] == mirror.url
+
+
+def test_the_next_mirror_takes_over_from_a_silent_host(serve, tmp_path):
+    mirror = serve((BODY, True, None))
+    get(serve((BODY, True, -300_000)), tmp_path, mirrors=[mirror.base], timeout=0.2, attempts=1)
+    assert mirror.ranges == ["bytes=300000-"]
+
+
+def test_the_next_mirror_resumes(serve, tmp_path):
+    first, mirror = serve((BODY, True, 600_000), 404), serve((BODY, True, None))
+    assert get(first, tmp_path, mirrors=[mirror.base])["obtained_from"] == mirror.url
+    assert mirror.ranges == ["bytes=600000-"]
+
+
+def test_a_mirror_that_ignores_range_starts_again(serve, tmp_path):
+    first, mirror = serve((BODY, True, 600_000), 404), serve((BODY, False, None))
+    get(first, tmp_path, mirrors=[mirror.base])
+    assert mirror.ranges == ["bytes=600000-"]
+
+
+def test_a_mirror_does_not_suffer_for_what_the_host_before_it_sent(serve, tmp_path):
+    """Half of another file, resumed, is wrong: the mirror then sends all of it, as often cut as it likes."""
+    first = serve((bytes(len(BODY)), True, 600_000), 404)
+    mirror = serve((BODY, True, None), (BODY, True, 200_000))
+    get(first, tmp_path, mirrors=[mirror.base], attempts=2)
+    assert mirror.ranges == ["bytes=600000-", None, *(f"bytes={i}00000-" for i in (2, 4, 6, 8))]
+
+
+def test_the_error_names_every_host_what_it_answered_and_the_way_out(serve, tmp_path):
+    (tmp_path / "local").mkdir()
+    own = tmp_path / "local" / "some-file.hdf5"
+    own.write_bytes(b"cut")
+    wrong = bytes(len(BODY))
+    hosts = [serve(403), serve(503), serve((wrong, True, None)), serve((BODY, False, 1000))]
+    message = refused(hosts[0], tmp_path, mirrors=[host.base for host in hosts[1:]], attempts=2)
+    assert message.splitlines() == [
+        "some-v2: no host had a usable file",
+        f"  {own} was passed over: it has 3 bytes, expected 1000000",
+        f"  tried {hosts[0].url}",
+        "    attempt 1: the host answered 403 Forbidden",
+        f"  tried {hosts[1].url}",
+        "    attempt 1: the host answered 503 Service Unavailable",
+        "    attempt 2: the host answered 503 Service Unavailable",
+        f"  tried {hosts[2].url}",
+        f"    attempt 1: the file is wrong: its SHA-256 is {hashlib.sha256(wrong).hexdigest()}, "
+        f"expected {hashlib.sha256(BODY).hexdigest()}",
+        f"  tried {hosts[3].url}",
+        "    attempt 1: the connection ended after 1000 of 1000000 bytes",
+        "    attempt 2: the connection ended after 1000 of 1000000 bytes",
+        f"  To supply it by hand, put some-file.hdf5 (1000000 bytes, SHA-256 {hashlib.sha256(BODY).hexdigest()}) "
+        f"into {tmp_path / 'local'} (the config's d4rl_dir) and run this again. Further hosts go into the "
+        "config's mirrors.",
+    ]

@@ -17,7 +17,7 @@ from tests.unit.test_oracle import part, recording  # noqa: F401  a fixture
 from tests.unit.test_policy import write_policy
 from tests.unit.test_rollout import dataset_of
 
-ALL_TASKS = list(tasks.TASKS)
+ALL_TASKS = list(tasks.SIMULATED)
 
 try:
     legacy_simulator.find_python()

@@ -15,7 +15,7 @@ from d4rl_automl.errors import InputError
 from d4rl_automl.files import RESOURCES
 from d4rl_automl.simulator import VARIANTS, BatchSimulator, compute_rewards, is_terminated, make_model, observe
 
-ALL_TASKS = list(tasks.TASKS)
+ALL_TASKS = list(tasks.SIMULATED)
 SEEDS = np.array([0, 7, 2**62 - 1, 123_456_789_012])
 
 
@@ -211,6 +211,8 @@ def test_timer_callback_is_gone():
 def test_refusals():
     with pytest.raises(InputError, match=r"'ant' is unknown.*halfcheetah, hopper, walker2d"):
         make_model("ant")
+    with pytest.raises(InputError, match="'antmaze-umaze' has no simulator; those that have one are halfcheetah"):
+        make_model("antmaze-umaze")
     with pytest.raises(InputError, match=r"'mujoco' is unknown.*d4rl, gymnasium"):
         BatchSimulator("hopper", 2, "mujoco")
     simulator = BatchSimulator("hopper", 2)
