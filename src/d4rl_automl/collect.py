@@ -11,18 +11,20 @@ asked for, and then has no flag. A cut in the middle would fuse two episodes unn
 
 On one kind of processor the data are a function of the entry alone. Episode i of a source
 has its own seed, for its initial state and, apart from it, for its actions; and since BLAS
-rounds differently with the number of rows, episodes are always played in the same
-companies of `WAVE`, whichever process plays which.
+rounds differently with the number of rows and may with a row's place among them, the policy
+is always asked about `ROWS` rows, of which episode i is row i mod `ROWS`. So it does not
+matter which process plays which episodes, or how many side by side.
 """
 
-import itertools
+import functools
 import json
+import math
 import multiprocessing
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +41,20 @@ from d4rl_automl.seeds import episode_seeds
 from d4rl_automl.simulator import BatchSimulator
 
 VARIANT = "d4rl"
-WAVE = 32
-"""Episodes played side by side. Data depend on it."""
+ROWS = 256
+"""Rows of a policy's batch, and the most episodes played side by side. Data depend on it."""
+LEAST = 4
+"""The fewest episodes worth a task of their own: fewer take nearly as long."""
 
 _WEIGHTS = ("w0", "b0", "w1", "b1", "w_mu", "b_mu", "w_ls", "b_ls", "log_std_min", "log_std_max")
-_ACTIVATIONS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
-    "tanh": np.tanh,
-    "relu": lambda values: np.maximum(values, 0),
+_ACTIVATIONS: dict[str, Callable[[NDArray[np.float32]], Any]] = {
+    "tanh": lambda values: np.tanh(values, out=values),
+    "relu": lambda values: np.maximum(values, 0, out=values),
 }
+"""In place, as is all arithmetic of a network here: after the physics, memory is what costs."""
 
-Block = dict[str, NDArray[Any]]
-"""Consecutive rows of D4RL's arrays, by name."""
+Block = np.ndarray[Any, Any]
+"""Consecutive rows, (n,): a field for each of D4RL's arrays, by its name."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,11 @@ class TanhGaussian:
                 f"{path}: observations and actions have sizes {sizes}, but {task}'s are "
                 f"{(robot.observation_size, robot.action_size)}"
             )
-        self._noise = np.float32(noise)
+        # One product for both heads.
+        for kind in ("w", "b"):
+            heads = self._weights[f"{kind}_mu"], self._weights[f"{kind}_ls"]
+            self._weights[f"{kind}_heads"] = np.concatenate(heads, axis=-1)
+        self._log_noise = np.float32(math.log(noise))
 
     def draw(self, generator: np.random.Generator, steps: int) -> NDArray[np.float32]:
         """As `Uniform.draw`."""
@@ -113,15 +122,22 @@ class TanhGaussian:
         self, observations: NDArray[np.float32], chance: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """As `Uniform.act`."""
-        w = self._weights
-        hidden = self._activation(observations @ w["w0"] + w["b0"])
-        hidden = self._activation(hidden @ w["w1"] + w["b1"])
-        log_std = np.clip(hidden @ w["w_ls"] + w["b_ls"], w["log_std_min"], w["log_std_max"]) + np.log(self._noise)
-        raw = hidden @ w["w_mu"] + w["b_mu"] + np.exp(log_std) * chance
+        hidden = observations
+        for layer in ("0", "1"):
+            hidden = self._linear(hidden, layer)
+            self._activation(hidden)
+        mean, log_std = np.split(self._linear(hidden, "_heads"), 2, axis=1)
+        log_std = np.clip(log_std, self._weights["log_std_min"], self._weights["log_std_max"]) + self._log_noise
+        raw = mean + np.exp(log_std) * chance
         # Change of variables: log(1 - tanh(u)^2) = 2 (log 2 - u - log(1 + exp(-2u))), which does not cancel.
-        normal = -0.5 * (chance**2 + np.log(2 * np.pi)) - log_std
-        squash = 2 * (np.log(2) - raw - np.logaddexp(0, -2 * raw))
-        return np.tanh(raw), (normal - squash).sum(axis=1).astype(np.float32)
+        normal = -0.5 * (chance * chance + math.log(2 * math.pi)) - log_std
+        squash = 2 * (math.log(2) - raw - np.logaddexp(0, -2 * raw))
+        return np.tanh(raw), (normal - squash).sum(axis=1)
+
+    def _linear(self, values: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+        result = values @ self._weights[f"w{name}"]
+        result += self._weights[f"b{name}"]
+        return result
 
 
 def collect(entry: Mapping[str, Any], output: str | Path, provenance: str | Path, processes: int = 1) -> None:
@@ -163,98 +179,154 @@ def collect(entry: Mapping[str, Any], output: str | Path, provenance: str | Path
     )
 
 
+@dataclass
+class _Progress:
+    """How far a source is."""
+
+    source: Source
+    rows: int
+    """That it has to bring; with its last episode whole, it brings more."""
+    longest: int
+    """Steps of the longest possible episode: what is expected until one has been played."""
+    asked: int = 0
+    """Episodes played or under way."""
+    played: int = 0
+    steps: int = 0
+    """Of the episodes played."""
+    pending: deque[Future[tuple[Block, list[int]]]] = field(default_factory=deque)
+
+    def wanted(self) -> int:
+        """Episodes still to be asked for, by the mean length so far."""
+        mean = self.steps / self.played if self.played else self.longest
+        return math.ceil((self.rows - self.steps) / mean - (self.asked - self.played))
+
+
 def _rows(entry: Mapping[str, Any], used: list[Source], pool: ProcessPoolExecutor, processes: int) -> Iterator[Block]:
     """Every episode of the file in its order, the last one cut."""
-    total, done = entry["transitions"], 0
-    goals = np.rint(total * np.cumsum([source.share for source in used])).astype(int)
-    with tqdm(total=total, unit=" transitions", unit_scale=True, desc=entry["name"], mininterval=5) as bar:
-        for number, (source, goal) in enumerate(zip(used, goals, strict=True)):
-            if done >= goal:
-                raise ValueError(f"{entry['name']}: {total} transitions leave none for source {source.policy}")
-            for episode in _episodes(entry["task"], source, _waves(entry, number, len(used)), pool, processes):
-                # Cut or not: the row that carries the end's flag is the last one.
-                block = {name: values[: total - done] for name, values in episode.items()}
-                yield block
-                done += len(block["rewards"])
-                bar.update(len(block["rewards"]))
-                if done >= goal:
-                    break
-
-
-def _waves(entry: Mapping[str, Any], number: int, sources: int) -> Iterator[NDArray[np.int64]]:
-    """Episode seeds of source `number` of so many, `WAVE` at a time, without end."""
-    seeds = np.empty(0, np.int64)
-    for start in itertools.count(step=WAVE):
-        if (start + WAVE) * sources > len(seeds):
-            count = max((start + WAVE) * sources, 2 * len(seeds))
-            seeds = episode_seeds(entry["seed"], entry["name"], "collection", count)
-        yield seeds[number::sources][start : start + WAVE]
-
-
-def _episodes(
-    task: str, source: Source, waves: Iterator[NDArray[np.int64]], pool: ProcessPoolExecutor, processes: int
-) -> Iterator[Block]:
-    """A source's episodes in order, without end; as many waves are under way as there are processes."""
-    pending: deque[Future[list[Block]]] = deque()
+    total, longest = entry["transitions"], tasks.get(entry["task"]).episode_steps
+    shares = np.cumsum([source.share for source in used])
+    goals = np.rint(total * shares / shares[-1]).astype(int)
+    every = [
+        _Progress(source, rows, longest) for source, rows in zip(used, np.diff(goals, prepend=0).tolist(), strict=True)
+    ]
+    done = 0
     try:
-        while True:
-            while len(pending) < processes:
-                pending.append(pool.submit(_play, task, source, next(waves)))
-            yield from pending.popleft().result()
+        with tqdm(total=total, unit=" transitions", unit_scale=True, desc=entry["name"], mininterval=5) as bar:
+            for number, (progress, goal) in enumerate(zip(every, goals.tolist(), strict=True)):
+                if done >= goal:
+                    raise ValueError(f"{entry['name']}: {total} transitions leave none for {progress.source.policy}")
+                while done < goal:
+                    _ask(entry, every, number, pool, processes)
+                    rows, lengths = progress.pending.popleft().result()
+                    progress.played += len(lengths)
+                    progress.steps += len(rows)
+                    # What the source needs, its last episode whole, and never more than the file has room for.
+                    ends = np.cumsum(lengths)
+                    count = min(int(ends[min(np.searchsorted(ends, goal - done), len(ends) - 1)]), total - done)
+                    yield rows[:count]
+                    done += count
+                    bar.update(count)
     finally:
-        for future in pending:
-            future.cancel()
+        for progress in every:
+            for future in progress.pending:
+                future.cancel()
+
+
+def _ask(
+    entry: Mapping[str, Any], every: list[_Progress], number: int, pool: ProcessPoolExecutor, processes: int
+) -> None:
+    """Let source `number` have tasks under way, and while processes would be idle, the sources after it too.
+
+    Tasks come in rounds of one per process, equally large, so that all end together.
+    """
+    for index in range(number, len(every)):
+        progress = every[index]
+        while (wanted := progress.wanted()) > 0 and (
+            sum(len(one.pending) for one in every[number:]) <= processes or not every[number].pending
+        ):
+            rounds = math.ceil(wanted / (processes * ROWS))
+            count = max(math.ceil(wanted / (processes * rounds)), LEAST)
+            for _ in range(processes):
+                seeds = episode_seeds(
+                    entry["seed"], entry["name"], "collection", count * len(every), progress.asked * len(every)
+                )
+                own = seeds[index :: len(every)]
+                progress.pending.append(pool.submit(_play, entry["task"], progress.source, progress.asked, own))
+                progress.asked += count
 
 
 def _one_thread() -> None:
     threadpool_limits(1)
 
 
-def _play(task: str, source: Source, seeds: NDArray[np.int64]) -> list[Block]:
-    """Play one episode per seed, side by side; who has finished leaves."""
-    policy: Uniform | TanhGaussian
+@functools.cache
+def _simulator(task: str) -> BatchSimulator:
+    return BatchSimulator(task, ROWS, VARIANT)
+
+
+@functools.cache
+def _policy(task: str, source: Source) -> Uniform | TanhGaussian:
     if source.policy == "uniform":
-        policy = Uniform(task)
-    else:
-        policy = TanhGaussian(BEHAVIOUR / source.policy, task, source.noise)
-    simulator = BatchSimulator(task, len(seeds), VARIANT)
-    steps = simulator.task.episode_steps
+        return Uniform(task)
+    return TanhGaussian(BEHAVIOUR / source.policy, task, source.noise)
+
+
+def _play(task: str, source: Source, first: int, seeds: NDArray[np.int64]) -> tuple[Block, list[int]]:
+    """Play the source's episodes from number `first` on, one per seed, side by side; who has finished leaves.
+
+    Returns their rows, one episode after the other, and the length of each.
+    """
+    policy, simulator = _policy(task, source), _simulator(task)
+    count, steps = len(seeds), simulator.task.episode_steps
     # The reset draws from SeedSequence(seed) itself; the actions from a child of it.
     generators = [np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(1,))) for seed in seeds]
-    chance = np.stack([policy.draw(generator, steps) for generator in generators])
-    record = {
-        name: np.empty((len(seeds), steps, *shape), dtype)
-        for name, shape, dtype in (
-            ("observations", (simulator.task.observation_size,), np.float32),
-            ("actions", (simulator.task.action_size,), np.float32),
-            ("rewards", (), np.float32),
-            ("next_observations", (simulator.task.observation_size,), np.float32),
-            ("terminals", (), np.bool_),
-            ("timeouts", (), np.bool_),
-            ("infos/qpos", (simulator.model.nq,), np.float32),
-            ("infos/qvel", (simulator.model.nv,), np.float32),
-            ("infos/action_log_probs", (), np.float32),
-        )
-    }
-    running = np.arange(len(seeds))
+    chance = np.stack([policy.draw(generator, steps) for generator in generators], axis=1)
+    record: Block = np.empty((count, steps), _row_type(simulator))
+    now: Block = np.empty(count, record.dtype)
+    rows = (first + np.arange(count)) % ROWS
+    batch_observations = np.zeros((ROWS, simulator.task.observation_size), np.float32)
+    batch_chance = np.zeros((ROWS, simulator.task.action_size), np.float32)
+    running = np.arange(count)
     observations = simulator.reset(seeds).astype(np.float32)
     for step in range(steps):
-        record["observations"][running, step] = observations
-        record["infos/qpos"][running, step] = simulator.qpos[running]
-        record["infos/qvel"][running, step] = simulator.qvel[running]
-        actions, log_probabilities = policy.act(observations, chance[running, step])
+        now["observations"] = observations
+        now["infos/qpos"], now["infos/qvel"] = simulator.qpos[running], simulator.qvel[running]
+        batch_observations[rows] = observations
+        batch_chance[rows] = chance[step, running]
+        every_action, every_log_probability = policy.act(batch_observations, batch_chance)
+        actions = every_action[rows]
+        now["actions"], now["infos/action_log_probs"] = actions, every_log_probability[rows]
         following, rewards, terminated, truncated = simulator.step(actions, running)
         observations = following.astype(np.float32)
-        record["actions"][running, step] = actions
-        record["infos/action_log_probs"][running, step] = log_probabilities
-        record["rewards"][running, step] = rewards
-        record["next_observations"][running, step] = observations
-        record["terminals"][running, step] = terminated
-        record["timeouts"][running, step] = truncated & ~terminated
+        now["rewards"], now["next_observations"] = rewards, observations
+        now["terminals"], now["timeouts"] = terminated, truncated & ~terminated
+        record[running, step] = now
         going = ~(terminated | truncated)
-        running, observations = running[going], observations[going]
+        if not going.all():
+            running, rows, observations = running[going], rows[going], observations[going]
+            now = now[: len(running)]
         if not len(running):
             break
-    if simulator.diverged.any():
-        raise RuntimeError(f"{task}: the physics diverged in the episode of seed {seeds[simulator.diverged][0]}")
-    return [{name: values[i, :length] for name, values in record.items()} for i, length in enumerate(simulator.steps)]
+    if simulator.diverged[:count].any():
+        diverged = seeds[simulator.diverged[:count]]
+        raise RuntimeError(f"{task}: the physics diverged in the episode of seed {diverged[0]}")
+    lengths = simulator.steps[:count]
+    return record[np.arange(steps) < lengths[:, None]], lengths.tolist()
+
+
+def _row_type(simulator: BatchSimulator) -> np.dtype:
+    """One row of a block: a field for each of D4RL's arrays."""
+    observation = (np.float32, (simulator.task.observation_size,))
+    return np.dtype(
+        [
+            ("observations", *observation),
+            ("actions", np.float32, (simulator.task.action_size,)),
+            ("rewards", np.float32),
+            ("next_observations", *observation),
+            ("terminals", np.bool_),
+            ("timeouts", np.bool_),
+            ("infos/qpos", np.float32, (simulator.model.nq,)),
+            ("infos/qvel", np.float32, (simulator.model.nv,)),
+            ("infos/action_log_probs", np.float32),
+        ],
+    )

@@ -11,8 +11,8 @@ from d4rl_automl.errors import InputError
 PURPOSES = ("collection", "selection", "report")
 
 
-def episode_seeds(seed: int, dataset: str, purpose: str, count: int) -> NDArray[np.int64]:
-    """Reset seeds (count,) int64 in [0, 2^62) of the first `count` episodes of one purpose.
+def episode_seeds(seed: int, dataset: str, purpose: str, count: int, first: int = 0) -> NDArray[np.int64]:
+    """Reset seeds (count,) int64 in [0, 2^62) of `count` episodes of one purpose, from number `first` on.
 
     Each is a SHA-256 of (seed, dataset, purpose, index). `purpose` is "collection" (of embedded
     data), "selection" (of the commanded target) or "report"; no seed of one occurs in another,
@@ -24,5 +24,8 @@ def episode_seeds(seed: int, dataset: str, purpose: str, count: int) -> NDArray[
     """
     if purpose not in PURPOSES:
         raise InputError(f"purpose {purpose!r} is unknown; the purposes are {', '.join(PURPOSES)}")
-    digests = (hashlib.sha256(json.dumps([seed, dataset, purpose, index]).encode()).digest() for index in range(count))
+    digests = (
+        hashlib.sha256(json.dumps([seed, dataset, purpose, index]).encode()).digest()
+        for index in range(first, first + count)
+    )
     return np.array([int.from_bytes(digest[:8]) >> 2 for digest in digests], np.int64)

@@ -21,13 +21,13 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import datasets, files, returns, scores, tasks
 from d4rl_automl.errors import InputError
@@ -136,9 +136,13 @@ def write(
 
 
 def read(
-    path: str | Path, splits: Sequence[str] = ("train",), limit: int | None = None, seed: int | None = None
+    path: str | Path,
+    splits: Sequence[str] = ("train",),
+    limit: int | None = None,
+    seed: int | None = None,
+    episodes: ArrayLike | None = None,
 ) -> Transitions:
-    """Rows of a transitions table that belong to `splits`, in the order of the file.
+    """Rows of a transitions table that belong to `splits`, in the order of the file; only of `episodes` if given.
 
     With a `limit` below their number, that many of them, drawn uniformly without
     replacement by `seed`. Peak memory is the result and one row group. Raises InputError
@@ -150,7 +154,10 @@ def read(
         raise ValueError(f"splits {sorted(unknown)} are unknown; there are {SPLITS}")
     file, metadata = _open(path)
     with _parquet_errors(path):
-        rows = np.flatnonzero(_belongs(file.read(["split"]), splits))
+        belongs = _belongs(file.read(["split"]), splits)
+        if episodes is not None:
+            belongs &= np.isin(_values(file.read(["episode"]), "episode"), episodes)
+    rows = np.flatnonzero(belongs)
     if limit is not None:
         if seed is None:
             raise ValueError("a limit needs a seed")
@@ -179,6 +186,40 @@ def read(
                 vector[start:end] = _values(table, name)[local]
         first_row = next_row
     return Transitions(observations, actions, vectors["rtg"], vectors["episode"], vectors["step"], metadata)
+
+
+def outcomes(rows: Transitions, rule: str) -> NDArray[np.float32] | None:
+    """The outcome (N, k) that a policy of an outcome rule (`policy.OUTCOME_SIZES`) reads in recorded rows; or None.
+
+    For "constant" the average reward-to-go; for "reduced" the undivided one, the average times H - t, and the step t.
+    """
+    if rule == "none":
+        return None
+    if rule == "constant":
+        return rows.rtg[:, None]
+    left = rows.metadata["longest_episode"] - rows.steps
+    return np.column_stack([rows.rtg * left.astype(np.float32), rows.steps]).astype(np.float32)
+
+
+class EpisodeReturns(NamedTuple):
+    """Episodes of a split, in the order of the file."""
+
+    episodes: NDArray[np.int64]  # (E,) their numbers
+    lengths: NDArray[np.int64]  # (E,)
+    returns: NDArray[np.float64]  # (E,) undiscounted
+
+
+def episode_returns(path: str | Path, split: str) -> EpisodeReturns:
+    """The episodes of one split. Raises InputError as `read` does."""
+    file, _ = _open(path)
+    with _parquet_errors(path):
+        table = file.read(["split", "episode", "reward"])
+    belongs = _belongs(table, (split,))
+    numbers = _values(table, "episode")[belongs]
+    lengths = np.bincount(numbers)
+    returns = np.bincount(numbers, _values(table, "reward")[belongs]).astype(np.float64)
+    found = np.flatnonzero(lengths)
+    return EpisodeReturns(found, lengths[found], returns[found])
 
 
 def write_csv(path: str | Path, output: str | Path) -> None:

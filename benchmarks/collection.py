@@ -1,0 +1,150 @@
+"""Collecting embedded data, HDF5 and all, against the physics of the very same episodes, on all cores.
+
+The floor replays the collected episodes' controls with mj_step in a compiled loop (mujoco.batch where there is no C
+compiler), one process a core: no policy, no observation, no reward, no file. It ends in the positions that were
+collected. Collecting is scripts/collect.py as the workflow runs it, from its start to its end: imports, processes
+started, policies asked, rows written, the file's checksum taken. "write" is writing the file alone, by one process.
+"""
+
+import contextlib
+import functools
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import common
+import mujoco.batch
+import numpy as np
+
+from d4rl_automl import catalogue, datasets, returns
+from d4rl_automl.seeds import episode_seeds
+from d4rl_automl.simulator import BatchSimulator, observe
+
+
+def entry(task: str, recipe: str, transitions: int) -> dict[str, Any]:
+    name = f"{task}-{recipe}-embedded-benchmark"
+    given = {"name": name, "provider": "embedded", "task": task, "recipe": recipe, "transitions": transitions}
+    return catalogue.entry(given)
+
+
+@contextlib.contextmanager
+def timed(units: int, found: list[common.Run]) -> Iterator[None]:
+    """Adds the run of the block; its processor time includes that of processes that have ended in it."""
+
+    def processor() -> float:
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.process_time() + ended.ru_utime + ended.ru_stime
+
+    cpu, began = processor(), time.perf_counter()
+    yield
+    found.append(common.Run(units, time.perf_counter() - began, processor() - cpu))
+
+
+def collected(asked: dict[str, Any], folder: Path) -> common.Run:
+    command = [sys.executable, str(common.ROOT / "scripts" / "collect.py"), "--dataset", json.dumps(asked)]
+    command += ["--threads", str(common.CORES), "--output", str(folder / "raw.hdf5")]
+    command += ["--provenance", str(folder / "raw.json")]
+    found: list[common.Run] = []
+    with timed(asked["transitions"], found):
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    return found[0]
+
+
+def written(dataset: datasets.Dataset, folder: Path) -> common.Run:
+    arrays = {name: getattr(dataset, name) for name in ("observations", "actions", "rewards", "next_observations")}
+    arrays |= {"terminals": dataset.terminals, "timeouts": dataset.timeouts}
+    arrays |= {f"infos/{name}": values for name, values in dataset.infos.items()}
+    found: list[common.Run] = []
+    with timed(len(dataset.rewards), found):
+        datasets.write(folder / "written.hdf5", [arrays], {})
+    return found[0]
+
+
+def floors(index: int, asked: dict[str, Any], path: Path) -> dict[str, common.Measured]:
+    """For `common.Processes`: the physics of every CORES-th episode of the file."""
+    dataset = datasets.load(path)
+    where = returns.episodes(dataset.terminals, dataset.timeouts)
+    sources = catalogue.sources(asked["task"], asked["recipe"])
+    seeds = episode_seeds(asked["seed"], asked["name"], "collection", len(where.starts) * len(sources))
+    ends = where.starts + where.lengths
+    goals = np.rint(asked["transitions"] * np.cumsum([source["share"] for source in sources]))
+    # The episodes of each source are those until its share is reached.
+    bounds = [0, *(int(np.searchsorted(ends, goal)) + 1 for goal in goals)]
+    counts = np.diff(bounds)
+    of_episode = np.concatenate([seeds[number :: len(sources)][:count] for number, count in enumerate(counts)])
+    mine = np.arange(index, len(ends), common.CORES)
+    simulator = BatchSimulator(asked["task"], len(mine))
+    simulator.reset(of_episode[mine])
+    actions = ((dataset.actions + np.float32(1)) - np.float32(1)).astype(np.float64)
+    ids = [np.flatnonzero(where.lengths[mine] > step) for step in range(where.lengths[mine].max())]
+    controls = [actions[where.starts[mine][rows] + step] for step, rows in enumerate(ids)]
+    frame_skip = simulator._environment.frame_skip
+    recording = common._Recording(
+        simulator.model, frame_skip, simulator._batch.state.copy(), ids, controls, [], np.empty(0)
+    )
+    batch = mujoco.batch.Batch(recording.model, len(mine), 1)
+    batch.state[:] = recording.states
+    for rows, control in zip(ids, controls, strict=True):
+        batch.ctrl[rows] = control
+        batch.step(rows, frame_skip)
+    recording.positions = batch.qpos.copy()
+    assert dataset.next_observations is not None
+    np.testing.assert_array_equal(
+        observe(asked["task"], batch.qpos, batch.qvel).astype(np.float32), dataset.next_observations[ends[mine] - 1]
+    )
+    if shutil.which("cc"):
+        return {"physics": functools.partial(common._replay_compiled, recording)}
+    return {"physics": functools.partial(common._replay, recording, 1)}
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("--recipes", nargs="+", default=["medium-expert"])
+    parser.add_argument("--transitions", type=int, help="rows of each dataset; default: 2,000,000; 200,000 if --quick")
+    parser.add_argument("--repeats", type=int, default=2, help="the fastest of so many runs counts")
+    arguments = parser.parse_args()
+    transitions = arguments.transitions or (200_000 if arguments.quick else 2_000_000)
+    rows: list[dict[str, Any]] = []
+    for task in arguments.tasks:
+        for recipe in arguments.recipes:
+            asked = entry(task, recipe, transitions)
+            with tempfile.TemporaryDirectory() as temporary:
+                folder = Path(temporary)
+                print(f"collecting {asked['name']}", file=sys.stderr)
+                collected(asked, folder)
+                dataset = datasets.load(folder / "raw.hdf5")
+                with common.Processes(common.CORES, 1, floors, asked, folder / "raw.hdf5") as processes:
+                    runs = {
+                        "physics": functools.partial(processes.run, "physics"),
+                        "collect": functools.partial(collected, asked, folder),
+                        "write": functools.partial(written, dataset, folder),
+                    }
+                    found = common.in_turns(runs, arguments.repeats)
+                size = (folder / "raw.hdf5").stat().st_size
+            floor, whole, write = (found[name] for name in ("physics", "collect", "write"))
+            rows.append(
+                {
+                    "task": task,
+                    "recipe": recipe,
+                    "physics, steps/s": round(floor.rate),
+                    "collect, steps/s": round(whole.rate),
+                    "of physics": round(whole.rate / floor.rate, 3),
+                    "cpu, of physics": round(floor.microseconds / whole.microseconds, 3),
+                    "cpu us/step": round(whole.microseconds, 2),
+                    "write, cpu us/row": round(write.microseconds, 2),
+                    "write within": round(write.microseconds / whole.microseconds, 3),
+                    "bytes/row": round(size / transitions),
+                }
+            )
+    common.report(arguments, rows, {"of physics": ">= 0.8"}, transitions=transitions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Make a dataset's card: what it holds, where it is from, and whether the simulator repeats its steps."""
+
+import argparse
+
+from d4rl_automl import card
+from d4rl_automl.script import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--raw", required=True, help="HDF5 file in D4RL's layout")
+    parser.add_argument("--provenance", required=True, help="the JSON file made with it")
+    parser.add_argument("--transitions", required=True, help="its transitions (Parquet)")
+    parser.add_argument("--episodes", required=True, help="its episodes (Parquet)")
+    parser.add_argument("--output", required=True, help="the card as JSON")
+    parser.add_argument("--markdown", required=True, help="the card as Markdown")
+    arguments = parser.parse_args()
+    card.write(
+        arguments.raw,
+        arguments.provenance,
+        arguments.transitions,
+        arguments.episodes,
+        output=arguments.output,
+        markdown=arguments.markdown,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
