@@ -44,7 +44,7 @@ RESULTS = ROOT / "results" / "benchmarks" / "performance"
 PREPARED = RESULTS / "prepared"
 """Datasets and policies that all benchmarks measure with; made once."""
 
-TASKS = tuple(tasks.TASKS)
+TASKS = tasks.SIMULATED
 CORES = len(os.sched_getaffinity(0))
 BATCH = 2_000
 """Environments, and rows of a call of inference alone."""

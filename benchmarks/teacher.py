@@ -1,8 +1,11 @@
-"""An AutoGluon teacher played in one batch of all targets and episodes, against its own `predict`.
+"""AutoGluon teachers played in one batch of all targets and episodes.
 
-"predict" calls the predictors of all action dimensions with ready tables of 2,000 rows, "one row" with one row;
-one process a core, one thread each. Without --policy, a small capped teacher is fitted to embedded data (minutes,
-once). A rollout also steps the physics: "of both" takes predict and physics one after the other.
+Three are fitted to embedded data, once: "LightGBM", with the thousands of trees that the presets grow where nothing
+bounds them; "capped", three models with bounded trees; "networks", neural networks alone, exported as one ONNX graph.
+
+The first two are compared with their own `predict`, called for all action dimensions with ready tables of 2,000 rows,
+or of one row, one process a core, one thread each. A rollout also steps the physics: "of both" takes predict and
+physics one after the other. The third is compared with physics, as rollout.py does.
 """
 
 import functools
@@ -18,27 +21,51 @@ import numpy as np
 from d4rl_automl import policy, tasks
 from d4rl_automl.methods import teacher as teacher_method
 
-HYPERPARAMETERS = {
-    "NN_TORCH": {"num_epochs": 5, "batch_size": 2048, "hidden_size": 256, "num_layers": 3},
-    "CAT": {"iterations": 300, "depth": 8, "learning_rate": 0.1},
-    "XGB": {"n_estimators": 100, "learning_rate": 0.1},
+TEACHERS: dict[str, dict[str, Any]] = {
+    "LightGBM": {
+        "preset": "medium",
+        "rows": 20_000,
+        "hyperparameters": {"GBM": {"num_boost_round": 3_000, "learning_rate": 0.01, "extra_trees": True}},
+    },
+    "capped": {
+        "preset": "medium",
+        "rows": 20_000,
+        "hyperparameters": {
+            "NN_TORCH": {"num_epochs": 5, "batch_size": 2048, "hidden_size": 256, "num_layers": 3},
+            "CAT": {"iterations": 300, "depth": 8, "learning_rate": 0.1},
+            "XGB": {"n_estimators": 100, "learning_rate": 0.1},
+        },
+    },
+    "networks": {
+        "preset": "medium",
+        "rows": 20_000,
+        "hyperparameters": {
+            "NN_TORCH": [
+                {"num_epochs": 5, "batch_size": 2048, "hidden_size": width, "num_layers": 3} for width in (128, 256)
+            ],
+        },
+    },
 }
+"""Settings of each, as in the config's `teachers`."""
+EXPORTED = ("networks",)
+SHORT = common.Window(5, 5)
+"""Where a step of 2,000 environments takes seconds."""
 
 
-def prepared_teacher(task: str) -> Path:
-    """The handle of a teacher of three capped models."""
-    output = common.PREPARED / task / "teacher-s0.json"
+def prepared_teacher(task: str, name: str) -> Path:
+    """The handle of one of `TEACHERS`."""
+    folder = common.PREPARED / task / f"{name}-s0"
+    output = folder / "policy.json"
     if output.exists():
         return output
     # AutoGluon takes seconds to import, and only this needs its training half.
     from d4rl_automl.teacher import train_dimension  # noqa: PLC0415
 
     data = common.prepared_transitions(task)
-    settings = common.settings(task, "teachers", {"hyperparameters": HYPERPARAMETERS, "rows": 20_000})
-    folder = common.PREPARED / task / "teacher-s0"
+    settings = common.settings(task, "teachers", TEACHERS[name])
     deployed = []
     for dimension in range(tasks.get(task).action_size):
-        print(f"fitting the teacher of {task}, dimension {dimension}", file=sys.stderr)
+        print(f"fitting the teacher {name} of {task}, dimension {dimension}", file=sys.stderr)
         deployed.append(str(folder / "deployed" / f"ac{dimension}"))
         train_dimension(
             transitions=data,
@@ -54,7 +81,7 @@ def prepared_teacher(task: str) -> Path:
         )
     teacher_method.fit(
         transitions=str(data),
-        settings={"name": "teacher", "kind": "teacher", "teacher": settings["name"]},
+        settings={"name": name, "kind": "teacher", "teacher": settings["name"], "export": name in EXPORTED},
         seed=0,
         device="cpu",
         threads=1,
@@ -101,40 +128,57 @@ def measured(index: int, handle: str, environments: int, window: common.Window, 
     }
 
 
+def against_predict(
+    name: str, handle: Path, environments: int, window: common.Window, *, seconds: float, repeats: int
+) -> dict[str, Any]:
+    arguments = (str(handle), environments // common.CORES, window, seconds)
+    with common.Processes(common.CORES, 1, measured, *arguments) as processes:
+        found = common.in_turns({run: functools.partial(processes.run, run) for run in processes.names}, repeats)
+    loop, physics, predict = found["rollout teacher"], found["physics, batch teacher"], found["predict"]
+    return {
+        "task": json.loads(handle.read_text())["task"],
+        "policy": name,
+        "physics": round(physics.rate),
+        "predict": round(predict.rate),
+        "one row": round(found["one row"].rate),
+        "rollout": round(loop.rate),
+        "of predict": round(loop.rate / predict.rate, 3),
+        "of both": round(loop.rate / common.back_to_back(physics, predict), 3),
+        "times one row": round(loop.rate / found["one row"].rate, 1),
+        "cpu, of both": round((physics.microseconds + predict.microseconds) / loop.microseconds, 3),
+        "inference within": round(loop.parts["inference"] / loop.cpu, 3),
+        "runs": {run: vars(timed) for run, timed in found.items()},
+    }
+
+
 def main() -> None:
     parser = common.parser(__doc__)
     common.add_window(parser)
-    parser.add_argument("--policy", type=Path, help="handle of a teacher of your own; its task is the one measured")
+    parser.add_argument("--policy", type=Path, help="handle of a teacher of your own that AutoGluon plays, instead")
     parser.add_argument("--seconds", type=float, help="of a run of predict; default: 10, or 2 with --quick")
     parser.set_defaults(tasks=["hopper"])
     arguments = parser.parse_args()
-    window = common.window(arguments)
+    window, environments, repeats = common.window(arguments), arguments.environments, arguments.repeats
     seconds = arguments.seconds or (2 if arguments.quick else 10)
-    handles = [arguments.policy] if arguments.policy else [prepared_teacher(task) for task in arguments.tasks]
-    rows = []
-    for handle in handles:
-        with common.Processes(
-            common.CORES, 1, measured, str(handle), arguments.environments // common.CORES, window, seconds
-        ) as processes:
-            runs = {name: functools.partial(processes.run, name) for name in processes.names}
-            found = common.in_turns(runs, arguments.repeats)
-        loop, physics, predict = found["rollout teacher"], found["physics, batch teacher"], found["predict"]
-        rows.append(
-            {
-                "task": json.loads(handle.read_text())["task"],
-                "physics": round(physics.rate),
-                "predict": round(predict.rate),
-                "one row": round(found["one row"].rate),
-                "rollout": round(loop.rate),
-                "of predict": round(loop.rate / predict.rate, 3),
-                "of both": round(loop.rate / common.back_to_back(physics, predict), 3),
-                "times one row": round(loop.rate / found["one row"].rate, 1),
-                "cpu, of both": round((physics.microseconds + predict.microseconds) / loop.microseconds, 3),
-                "inference within": round(loop.parts["inference"] / loop.cpu, 3),
-                "runs": {name: vars(run) for name, run in found.items()},
-            }
+    if arguments.policy:
+        rows = [against_predict("own", arguments.policy, environments, window, seconds=seconds, repeats=repeats)]
+        common.report(arguments, rows, {"of predict (of both, where physics takes its share)": ">= 0.8"})
+        return
+    rows, exported = [], []
+    for task in arguments.tasks:
+        for name, shown in (("LightGBM", SHORT), ("capped", window)):
+            handle = prepared_teacher(task, name)
+            rows.append(against_predict(name, handle, environments, shown, seconds=seconds, repeats=repeats))
+        policies = {name: str(prepared_teacher(task, name)) for name in EXPORTED}
+        exported += common.against_floors(
+            task, policies, environments, window, repeats=repeats, load=common.load_policy
         )
-    common.report(arguments, rows, {"of predict (of both, where physics takes its share)": ">= 0.8"})
+    common.show(exported)
+    targets = {
+        "of predict (of both, where physics takes its share)": ">= 0.8",
+        "exported, of physics": ">= 0.5",
+    }
+    common.report(arguments, rows, targets, exported=exported)
 
 
 if __name__ == "__main__":

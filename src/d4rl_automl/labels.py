@@ -2,7 +2,7 @@
 
     ob0 … ob{d-1}, rtg, ac0 … ac{a-1}   float32   state, outcome (average reward-to-go), the teacher's action
     kind                                string    how the pair of state and outcome was drawn, see `draw`
-    split                               string    train, validation or test: the split of the recorded state
+    split                               string    train or validation: the split of the recorded state
 
 Every state is a recorded one or lies beside one: a student that saw a simulator's states would no
 longer be learned from offline data alone.
@@ -21,12 +21,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from d4rl_automl import autogluon_policy, files, scores, tables, tasks
+from d4rl_automl import autogluon_policy, files, policy, scores, tables, tasks
 from d4rl_automl.features import TRAINING_FILE
 from d4rl_automl.transitions import METADATA_KEY, Transitions
 from d4rl_automl.transitions import read as read_transitions
 
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation")
 KINDS = ("recorded", "perturbed", "commanded")
 BATCH = 10_000
 
@@ -48,11 +48,10 @@ def draw(
     """Pairs of state and outcome, drawn from each split's rows.
 
     Arguments
-        splits: the rows of "train", "validation" and "test".
+        splits: the rows of "train" and "validation". Test rows need no labels: policies are compared by acting.
         targets: the average rewards-to-go that will be commanded.
         settings: `recorded`, `perturbed`, `commanded`, the rows of each kind in the training split,
-            and `noise`. Validation has the same mixture in proportion to its rows, test
-            (where nothing is tuned) the recorded kind alone.
+            and `noise`. Validation has the same mixture in proportion to its rows.
         seed: the same seed, the same pairs.
 
     Kinds
@@ -73,8 +72,6 @@ def draw(
 
         index = generator.permutation(len(rows.rtg))[: count["recorded"]]
         parts.append((rows.observations[index], rows.rtg[index], KINDS.index("recorded"), code))
-        if split == "test":
-            continue
 
         index = generator.integers(len(rows.rtg), size=count["perturbed"])
         noise = settings["noise"] * deviation * generator.standard_normal((len(index), len(deviation)))
@@ -166,3 +163,13 @@ def read(path: str | Path, split: str) -> Labels:
     actions = [f"ac{i}" for i in range(task.action_size)]
     frame = tables.read_parquet(path, [*observations, "rtg", *actions, "split"], filters=[("split", "==", split)])
     return Labels(*(np.ascontiguousarray(frame[c].to_numpy(np.float32)) for c in (observations, "rtg", actions)))
+
+
+def facts(transitions: str | Path, labels: str | Path) -> dict[str, Any]:
+    """What a student's handle repeats: `dataset`, the facts of the transitions table, and the seconds spent before."""
+    before = tables.read_parquet_metadata(labels, ("label_seconds", "teacher_seconds"))
+    return {
+        "dataset": tables.read_parquet_metadata(transitions, policy.DATASET_FACTS),
+        "label_seconds": before["label_seconds"],
+        "teacher_seconds": before["teacher_seconds"],
+    }

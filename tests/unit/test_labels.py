@@ -48,7 +48,7 @@ def rows(count: int, seed: int) -> transitions.Transitions:
     seed=st.integers(0, 2**31),
 )
 def test_what_is_drawn(*, train, held_out, recorded, perturbed, commanded, targets, seed):
-    splits = {"train": rows(train, 0), "validation": rows(held_out, 1), "test": rows(held_out, 2)}
+    splits = {"train": rows(train, 0), "validation": rows(held_out, 1)}
     wanted = {"recorded": recorded, "perturbed": perturbed, "commanded": commanded, "noise": 0.05}
     drawn = labels.draw(splits, targets, wanted, seed)
     assert drawn.observations.dtype == drawn.outcomes.dtype == np.float32
@@ -66,8 +66,6 @@ def test_what_is_drawn(*, train, held_out, recorded, perturbed, commanded, targe
             if kind == "recorded":
                 assert len(found) == min(np.ceil(round(recorded * share, 9)), len(here.rtg))
                 assert set(found) <= pairs and len(set(found)) == len(found)
-            elif split == "test":
-                assert not found
             else:
                 assert len(found) == np.ceil(round(wanted[kind] * share, 9))
                 if kind == "commanded":
@@ -82,7 +80,7 @@ def test_what_is_drawn(*, train, held_out, recorded, perturbed, commanded, targe
 
 
 def test_noise_is_in_units_of_each_observation_and_commands_are_covered():
-    splits = {"train": rows(20_000, 0), "validation": rows(2000, 1), "test": rows(2000, 2)}
+    splits = {"train": rows(20_000, 0), "validation": rows(2000, 1)}
     wanted = {"recorded": 1, "perturbed": 40_000, "commanded": 40_000, "noise": 0.5}
     drawn = labels.draw(splits, [-1.0, 4.0], wanted, 0)
     perturbed = drawn.observations[(drawn.kinds == 1) & (drawn.splits == 0)]
@@ -136,7 +134,6 @@ def test_labels_are_the_teachers_actions(made):
         ("validation", "recorded"): 400,
         ("validation", "perturbed"): 200,
         ("validation", "commanded"): 600,
-        ("test", "recorded"): 400,
     }
     # One row at a time, so that a mix-up of batches or of columns would show.
     predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], TEACHER["chain"], 1)
@@ -170,10 +167,12 @@ def test_a_student_learns_the_teacher_not_the_data(made, tmp_path):
         output=str(handle),
         labels=str(made / "labels.parquet"),
     )
-    test = labels.read(made / "labels.parquet", "test")
-    acted = policy.load(handle).act(test.observations, test.outcomes[:, None])
-    recorded = learnable.actions(test.observations, test.outcomes)
-    assert np.mean((acted - test.actions) ** 2) < 0.002
+    test = transitions.read(made / "transitions.parquet", splits=("test",))
+    predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], TEACHER["chain"], 1)
+    taught = predictors.act(test.observations, test.rtg[:, None])
+    acted = policy.load(handle).act(test.observations, test.rtg[:, None])
+    recorded = learnable.actions(test.observations, test.rtg)
+    assert np.mean((acted - taught) ** 2) < 0.002
     assert np.mean((acted - recorded) ** 2) > 0.01
     training = json.loads(handle.read_text())["training"]
     assert training["rows"] == 3600

@@ -13,7 +13,7 @@ import pytest
 from autogluon.tabular import TabularPredictor
 from sklearn.metrics import mean_squared_error
 
-from d4rl_automl import distillation, files, policy, teacher, teacher_evaluation
+from d4rl_automl import distillation, files, policy, teacher, teacher_evaluation, teacher_importance
 from d4rl_automl import transitions as tables
 from d4rl_automl.errors import InputError
 from d4rl_automl.methods import autogluon_student as autogluon_student_method
@@ -194,6 +194,56 @@ def test_evaluation_measures_the_teacher_as_it_acts(transitions, evaluated):
     assert list(predictions) == [*(f"ac{i}" for i in range(3)), *(f"predicted_ac{i}" for i in range(3))]
     np.testing.assert_allclose(predictions[[f"predicted_ac{i}" for i in range(3)]], expected, atol=1e-5)
     np.testing.assert_array_equal(predictions[["ac0", "ac1", "ac2"]], recorded)
+
+
+def test_importance_finds_what_each_dimension_follows(transitions, trained, tmp_path):
+    """The first dimension follows the first observation, every other one the dimension before it."""
+    tables_made = []
+    for name in ("a.csv", "b.csv"):
+        teacher_importance.measure(
+            transitions=transitions,
+            deployed=[trained / "deployed" / f"ac{i}" for i in range(3)],
+            settings=SETTINGS,
+            seed=0,
+            threads=1,
+            output=tmp_path / name,
+        )
+        tables_made.append((tmp_path / name).read_bytes())
+    assert tables_made[0] == tables_made[1]
+    table = pd.read_csv(tmp_path / "a.csv")
+    assert set(table.dataset) == {"hopper-tiny"} and set(table.model) == {"tiny"} and set(table.seed) == {0}
+    for dimension, expected in enumerate(({"ob0"}, {"ac0", "ob1"}, {"ac1", "rtg"})):
+        own = table[table.output == f"ac{dimension}"].set_index("feature").importance
+        assert list(own.index) == [*OBSERVATIONS, "rtg", *(f"ac{i}" for i in range(dimension))]
+        assert own.sum() == pytest.approx(1) and (own >= 0).all()
+        assert set(own.nlargest(len(expected)).index) == expected
+
+
+@pytest.mark.parametrize("chain", [True, False])
+def test_a_chain_that_is_off_is_off_from_training_to_acting(transitions, tmp_path, chain):
+    """Acting as trained: without the chain no dimension hears of another; with it the answers before it count."""
+    settings = SETTINGS | {"chain": chain, "hyperparameters": {"GBM": {"num_boost_round": 30}}}
+    for dimension in range(3):
+        train(transitions, tmp_path / "t", dimension, chain=chain, hyperparameters=settings["hyperparameters"])
+    deployed = [tmp_path / "t" / "deployed" / f"ac{i}" for i in range(3)]
+    path = tmp_path / "policies" / "tiny-s0.json"
+    teacher_method.fit(
+        transitions=str(transitions),
+        settings={"name": "tiny", "kind": "teacher", "teacher": "tiny"},
+        seed=0,
+        device="cpu",
+        threads=1,
+        output=str(path),
+        teacher=settings,
+        deployed=[str(directory) for directory in deployed],
+    )
+    rows = rows_of(transitions, "test")
+    actions = policy.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
+    np.testing.assert_allclose(actions, acted(deployed, rows, chain), atol=1e-5)
+    teacher_importance.measure(
+        transitions=transitions, deployed=deployed, settings=settings, seed=0, threads=1, output=tmp_path / "i.csv"
+    )
+    assert set(pd.read_csv(tmp_path / "i.csv").feature) == {*OBSERVATIONS, "rtg", *(["ac0", "ac1"] if chain else [])}
 
 
 def test_acting_hides_the_gpu(handle, monkeypatch):
