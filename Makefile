@@ -1,6 +1,7 @@
 # make demo   the main job on an embedded dataset      make test   the tests
 # make lint   formatters, linters, types                make lock   the pins, from pyproject.toml
 # make oracle the simulator against D4RL's original     make bench  the speed, against physics alone
+# make behaviour   the behaviour policies, trained anew
 
 # The first Python that runs, has the right version and can make an environment.
 FITS := 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
@@ -35,14 +36,22 @@ oracle: $(INSTALLED) $(ORIGINAL)
 $(ORIGINAL): envs/mujoco-py/install.sh envs/mujoco-py/requirements.txt envs/mujoco-py/mujoco-py.pth
 	envs/mujoco-py/install.sh
 
+# Half an hour of a core. Files as in resources/behaviour are then in results/behaviour/chosen.
+TRAINING := .venv-behaviour/.installed
+behaviour: $(INSTALLED) $(TRAINING)
+	$(BIN)/snakemake --cores $(CORES) behaviour
+
+$(TRAINING): envs/behaviour/install.sh envs/behaviour/requirements.txt
+	envs/behaviour/install.sh
+
 BENCHMARKS := rollout trees serial teacher scaling
+DATA_BENCHMARKS := collection transitions
 bench: $(INSTALLED)
-	set -e; for b in $(BENCHMARKS) plan evaluation; do $(BIN)/python benchmarks/$$b.py --quick; done
+	set -e; for b in $(BENCHMARKS) $(DATA_BENCHMARKS) plan evaluation; do $(BIN)/python benchmarks/$$b.py --quick; done
 
 bench-full: $(INSTALLED)
-	set -e; for b in $(BENCHMARKS); do $(BIN)/python benchmarks/$$b.py --skip 100 --steps 200; done
-	$(BIN)/python benchmarks/plan.py
-	$(BIN)/python benchmarks/evaluation.py
+	set -e; for b in $(BENCHMARKS); do $(BIN)/python benchmarks/$$b.py --skip 50 --steps 60; done
+	set -e; for b in $(DATA_BENCHMARKS) plan evaluation; do $(BIN)/python benchmarks/$$b.py; done
 
 # Torch stays out of the hashed lock: pip takes a CPU build where it finds one and PyPI's
 # CUDA build, with the libraries it needs, elsewhere.
@@ -62,4 +71,4 @@ lock:
 	  --extra dev --extra cluster --excludes envs/lock-excludes.txt --no-emit-package torch \
 	  pyproject.toml --output-file envs/lock.txt
 
-.PHONY: demo test lint install oracle bench bench-full lock
+.PHONY: demo test lint install oracle behaviour bench bench-full lock

@@ -49,7 +49,7 @@ CORES = len(os.sched_getaffinity(0))
 BATCH = 2_000
 """Environments, and rows of a call of inference alone."""
 FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
-RECIPES = {"halfcheetah": "medium", "hopper": "medium-expert", "walker2d": "medium-expert"}
+RECIPE = "medium-expert"
 TRANSITIONS = 100_000
 
 Load = Callable[[Path], policy.Policy]
@@ -469,10 +469,10 @@ def load_policy(path: Path) -> policy.Policy:
 def entry(task: str) -> dict[str, Any]:
     """The embedded dataset of a robot."""
     found = {
-        "name": f"{task}-{RECIPES[task]}-embedded-benchmark",
+        "name": f"{task}-{RECIPE}-embedded-benchmark",
         "provider": "embedded",
         "task": task,
-        "recipe": RECIPES[task],
+        "recipe": RECIPE,
         "transitions": TRANSITIONS,
         "seed": 0,
     }

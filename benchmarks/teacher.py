@@ -98,7 +98,7 @@ def measured(index: int, handle: str, environments: int, window: common.Window, 
     runs = common.rollouts_and_floors(index, policies, environments, window, common.load_policy)
     del runs["inference teacher"]
     loaded: Any = policy.load(handle)
-    predictors, chain = loaded.predictors.predictors, loaded.metadata["chain"]
+    predictors, chain = loaded._predictors.predictors, loaded.metadata["chain"]
     from d4rl_automl.features import features  # noqa: PLC0415
 
     rng = np.random.default_rng(index)

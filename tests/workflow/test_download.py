@@ -215,7 +215,9 @@ def test_an_interrupted_run_leaves_no_file_and_the_next_one_resumes(project: Pat
     name = provide(project, hopper_medium_v2=hopper)["hopper-medium-v2"]
     half = len(hopper) // 2
     hosts.answers = {(D4RL, name): [(hopper, half), (hopper, len(hopper))]}
-    command = [Path(sys.executable).with_name("snakemake"), "--cores", "1", "transitions", *CONFIG]
+    # Tests started in the background of a shell ignore Ctrl-C, and so would all that they start.
+    heeding = ["env", "--default-signal=INT"]
+    command = [*heeding, Path(sys.executable).with_name("snakemake"), "--cores", "1", "transitions", *CONFIG]
     with subprocess.Popen(
         command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as run:
