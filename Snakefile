@@ -13,12 +13,22 @@ include: "workflow/rules/student.smk"
 include: "workflow/rules/baseline.smk"
 include: "workflow/rules/rollout.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/behaviour.smk"
 
 
 rule all:
     default_target: True
     input:
-        "results/report/index.html",
+        "results/report/index.html" if LEARNED else every_figure,
+        "results/cards.csv",
+        expand("results/{dataset}/card.md", dataset=DATASETS),
+
+
+rule data:
+    input:
+        "results/cards.csv",
+        expand("results/{dataset}/card.md", dataset=DATASETS),
+        expand("results/{dataset}/figures/card.png", dataset=DATASETS),
 
 
 rule transitions:
@@ -41,8 +51,16 @@ rule policies:
         [policy for dataset in DATASETS for policy in policies_of(dataset)["policies"]],
 
 
+rule behaviour:
+    input:
+        CHOSEN,
+        "results/behaviour/curves.png",
+
+
 localrules:
     all,
+    data,
+    behaviour,
     transitions,
     csv,
     teachers,

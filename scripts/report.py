@@ -8,10 +8,14 @@ from d4rl_automl.script import run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    # Paths of a large run exceed a command line: they come in a file, one argument a line.
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--scores", required=True, help="scores of every training seed (CSV)")
     parser.add_argument("--summary", required=True, help="summary over seeds and datasets (CSV)")
+    parser.add_argument("--comparisons", required=True, help="every pair of methods (CSV)")
+    parser.add_argument("--costs", required=True, help="costs of every policy (CSV)")
     parser.add_argument("--students", nargs="*", default=[], help="student comparisons, results/{dataset}/students.csv")
+    parser.add_argument("--cards", nargs="+", required=True, help="cards (JSON), one per dataset")
     parser.add_argument("--figures", nargs="+", required=True, help="figures (PNG), their SVG and CSV beside them")
     parser.add_argument("--config", type=json.loads, required=True, help="JSON: the validated configuration")
     parser.add_argument("--output", required=True, help="the page (HTML)")
@@ -19,7 +23,10 @@ def main() -> None:
     report.write(
         given.scores,
         given.summary,
+        comparisons=given.comparisons,
+        costs=given.costs,
         students=given.students,
+        cards=given.cards,
         figures=given.figures,
         config=given.config,
         output=given.output,

@@ -8,17 +8,16 @@ from d4rl_automl.script import run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    # Paths of a large run exceed a command line: they come in a file, one argument a line.
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--rollouts", nargs="+", required=True, help="report tables (Parquet)")
     parser.add_argument("--targets", nargs="+", required=True, help="chosen targets (JSON files)")
     parser.add_argument("--providers", type=json.loads, required=True, help='JSON: {"dataset": "provider", …}')
     parser.add_argument("--output", required=True, help="scores (CSV)")
     parser.add_argument("--summary", required=True, help="summary (CSV)")
+    parser.add_argument("--comparisons", required=True, help="every pair of methods (CSV)")
     arguments = parser.parse_args()
-    text = statistics.score_files(
-        arguments.rollouts, arguments.targets, arguments.providers, arguments.output, arguments.summary
-    )
-    print(text)
+    print(statistics.score_files(**vars(arguments)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -11,7 +12,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from d4rl_automl import catalogue
+from d4rl_automl import catalogue, tasks
 from d4rl_automl.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
@@ -44,9 +45,12 @@ def schema() -> dict[str, Any]:
 def validated(config: dict[str, Any]) -> dict[str, Any]:
     """A copy of `config` with defaults filled in and `datasets` as full entries.
 
+    Teachers and methods are kept from the datasets whose task has no simulator.
+
     Raises InputError naming the path of the wrong key, what was found and what is allowed:
     for a wrong key, type or value; a name used twice; an unknown dataset; a method whose
-    teacher does not exist.
+    teacher does not exist; a method that is called RvS-R and is not; a teacher or method for a
+    dataset whose task has no simulator.
     """
     config = json.loads(json.dumps(config))
     _fill(config, schema())
@@ -63,6 +67,9 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     for key in ("datasets", "teachers", "methods"):
         _refuse_twice(key, [entry["name"] for entry in config[key]])
     _refuse_unknown(config)
+    _refuse_misnamed(config)
+    _name_reference(config)
+    _keep_to_simulated(config)
     return config
 
 
@@ -85,6 +92,16 @@ def _refuse_twice(key: str, names: list[str]) -> None:
         )
 
 
+def _refuse_misnamed(config: dict[str, Any]) -> None:
+    """Tables call a method by its name, and RvS-R is one of certain settings: nothing else may go by that name."""
+    for index, entry in enumerate(config["methods"]):
+        if entry["kind"] != "rvs_r" and re.match(r"rvs[-_]?r(?![a-z0-9])", entry["name"]):
+            raise InputError(
+                f"config: methods[{index}].name: found {entry['name']!r}, but its kind is {entry['kind']}; "
+                "only a method of kind rvs_r, which has the published settings, may be called so; choose another name"
+            )
+
+
 def _refuse_unknown(config: dict[str, Any]) -> None:
     datasets = [entry["name"] for entry in config["datasets"]]
     # A teacher of config.yaml may be restricted to datasets that an overlay left out.
@@ -103,7 +120,36 @@ def _refuse_unknown(config: dict[str, Any]) -> None:
                 raise InputError(
                     f"config: {key}[{index}].teacher: found {teacher!r}; teachers of this config: {allowed}"
                 )
-    for dataset in datasets:
+
+
+def _name_reference(config: dict[str, Any]) -> None:
+    """See that the reference is a method; where none is named, it is the first mlp, or the first method."""
+    names = [method["name"] for method in config["methods"]]
+    if config.get("reference") is None:
+        config["reference"] = next(
+            (m["name"] for m in config["methods"] if m["kind"] == "mlp"), next(iter(names), None)
+        )
+    elif config["reference"] not in names:
+        allowed = ", ".join(names) or "none is defined"
+        raise InputError(f"config: reference: found {config['reference']!r}; methods of this config: {allowed}")
+
+
+def _keep_to_simulated(config: dict[str, Any]) -> None:
+    """Restrict teachers and methods to the datasets whose policies can be played, and see that each has one."""
+    played = [entry["name"] for entry in config["datasets"] if entry["task"] in tasks.SIMULATED]
+    data_only = {entry["name"]: entry["task"] for entry in config["datasets"] if entry["name"] not in played}
+    for key in ("teachers", "methods"):
+        for index, entry in enumerate(config[key]):
+            for name in entry.get("datasets", []):
+                if name in data_only:
+                    raise InputError(
+                        f"config: {key}[{index}].datasets: found {name!r}, but {data_only[name]} has no simulator yet: "
+                        "of this dataset there are the data (`snakemake transitions`), no teachers and no policies; "
+                        "take it from this list"
+                    )
+            if data_only and entry.get("teacher") is None:
+                entry.setdefault("datasets", played)
+    for dataset in played:
         if not methods_for(config, dataset):
             raise InputError(f"config: datasets: {dataset!r} has no method: every one is restricted to other datasets")
 
@@ -167,7 +213,7 @@ def _told(error: jsonschema.ValidationError) -> str:
     told = {
         "enum": lambda: "one of " + ", ".join(map(str, allowed)),
         "type": lambda: " or ".join(allowed) if isinstance(allowed, list) else str(allowed),
-        "pattern": lambda: f"a name like {allowed}",
+        "pattern": lambda: f"text like {allowed}",
         "minimum": lambda: f"at least {allowed}",
         "exclusiveMinimum": lambda: f"more than {allowed}",
         "exclusiveMaximum": lambda: f"less than {allowed}",

@@ -1,8 +1,9 @@
-"""Policies as files: a JSON handle beside an ONNX graph, or beside AutoGluon's directories."""
+"""Policies as files: a JSON handle beside an ONNX graph or a forest, or beside AutoGluon's directories."""
 
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 from d4rl_automl import files, tasks
 from d4rl_automl.errors import InputError
 
-OUTCOME_SIZES = {"none": 0, "constant": 1}
+OUTCOME_SIZES = {"none": 0, "constant": 1, "reduced": 2}
 """Width of the outcome that a policy of each outcome rule takes.
 
 "none": unconditional, there is no outcome. "constant": the commanded average reward-to-go,
-the same at every step of the episode.
+the same at every step of the episode. "reduced": the commanded return (undivided) reduced by each
+reward of the episode so far, and the number of the step, from 0.
 """
+
+DATASET_FACTS = ("dataset", "task", "sha256")
+"""What a policy's metadata repeat of the metadata of the transitions table."""
 
 _COMMON_KEYS: dict[str, type] = {
     "method": str,
@@ -33,6 +38,8 @@ _COMMON_KEYS: dict[str, type] = {
 }
 _FORMAT_KEYS: dict[str, dict[str, type]] = {
     "onnx": {"file": str, "sha256": str},
+    "xgboost": {"file": str, "sha256": str},
+    "catboost": {"file": str, "sha256": str},
     "autogluon": {"directories": list, "directory_sha256": list, "chain": bool},
 }
 
@@ -57,7 +64,7 @@ class Policy(ABC):
     def act(self, observations: ArrayLike, outcome: ArrayLike | None = None) -> NDArray[np.float32]:
         """Actions (N, a) float32 within [-1, 1].
 
-        `observations` (N, d); `outcome` (N, k), average reward-to-go per step, None for a policy
+        `observations` (N, d); `outcome` (N, k) as `OUTCOME_SIZES` tells, None for a policy
         whose outcome rule is "none". Both of any float dtype. Raises InputError for a wrong
         shape, and where an action comes out as NaN or infinite.
         """
@@ -129,7 +136,7 @@ class OnnxPolicy(Policy):
 def load(path: str | Path, threads: int = 1) -> Policy:
     """The policy behind a `.json` handle, or in an `.onnx` file that carries its own metadata.
 
-    `threads`: for one call of `act`. An ONNX file must have the SHA-256 that its handle names.
+    `threads`: for one call of `act`. A policy's file must have the SHA-256 that its handle names.
     AutoGluon's directories hold pickles: load only what your own run has made.
 
     Raises InputError for a file that is missing or corrupt or not the one the handle was
@@ -152,7 +159,32 @@ def load(path: str | Path, threads: int = 1) -> Policy:
             f"{file}: its SHA-256 is {digest}, but {path} was written for {metadata['sha256']}; "
             "the file was changed or replaced: make the policy again, or restore the file"
         )
-    return OnnxPolicy(content, metadata, threads, file)
+    if metadata["format"] == "onnx":
+        return OnnxPolicy(content, metadata, threads, file)
+    # Here, because other policies do without these libraries.
+    from d4rl_automl.tree_policy import CatBoostPolicy, XGBoostPolicy  # noqa: PLC0415
+
+    trees = {"xgboost": XGBoostPolicy, "catboost": CatBoostPolicy}[metadata["format"]]
+    return trees(content, metadata, threads, file)
+
+
+def describe(settings: Mapping[str, Any], seed: int, dataset: Mapping[str, Any], outcome_rule: str) -> dict[str, Any]:
+    """The beginning of a handle: what every policy tells of itself.
+
+    `settings` is the method's entry in the config, `seed` the training seed; `dataset` has `DATASET_FACTS`.
+    """
+    task = tasks.get(dataset["task"])
+    return {
+        "method": settings["name"],
+        "kind": settings["kind"],
+        "seed": seed,
+        "dataset": dataset["dataset"],
+        "task": task.name,
+        "dataset_sha256": dataset["sha256"],
+        "outcome_rule": outcome_rule,
+        "observation_size": task.observation_size,
+        "action_size": task.action_size,
+    }
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
@@ -180,8 +212,8 @@ def write_handle(path: str | Path, metadata: dict[str, Any]) -> None:
     """Write a policy's handle, a JSON object.
 
     Keys: method, kind, seed (of training), dataset, task, dataset_sha256, outcome_rule,
-    observation_size, action_size and format; with format "onnx" file (relative to the handle)
-    and sha256; with "autogluon" directories (relative to the handle, one per action dimension)
+    observation_size, action_size and format; with format "onnx", "xgboost" or "catboost" file
+    (relative to the handle) and sha256; with "autogluon" directories (relative to the handle, one per action dimension)
     and chain. Others are kept as they are. Raises InputError for a key that is missing, of a
     wrong type, or contradicts the task.
     """

@@ -13,18 +13,30 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
-from d4rl_automl import files, tables
+from d4rl_automl import card, files, tables
+from d4rl_automl.costs import COLUMNS as COST_COLUMNS
 from d4rl_automl.errors import InputError
 
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
 """One caption per kind of figure and table, in plain text."""
 FIGURES = {
+    "card": "Returns and lengths of the episodes",
     "reward_to_go": "The data",
     "returns": "Returns by commanded target",
     "calibration": "Commanded against achieved return",
+    "l2": "Squared error by action dimension",
     "actions": "Predicted against recorded actions",
+    "curves": "Training curves",
+    "importance": "Importance of the inputs",
 }
 """Kinds of figures, in the order of the page."""
+OVERALL_FIGURES = {
+    "heat_table": "All scores",
+    "profiles": "Performance profiles",
+    "improvement": "Probability of improvement",
+    "costs": "Score against cost",
+}
+"""Kinds of figures over all datasets of a provider, in the order of the page."""
 RULES = {"selected": "Selected target", "fixed": "Fixed target (the expert's return)", "all": "All targets together"}
 PACKAGES = (
     "d4rl-automl",
@@ -51,6 +63,10 @@ _SUMMARY_COLUMNS = (
     "iqm",
     "iqm_low",
     "iqm_high",
+    "optimality_gap",
+    "optimality_gap_low",
+    "optimality_gap_high",
+    "no_interval",
 )
 _STUDENT_COLUMNS = (
     "method",
@@ -71,16 +87,21 @@ def write(
     scores: str | Path,
     summary: str | Path,
     *,
+    comparisons: str | Path,
+    costs: str | Path,
     students: Sequence[str | Path],
+    cards: Sequence[str | Path],
     figures: Sequence[str | Path],
     config: Mapping[str, Any],
     output: str | Path,
 ) -> None:
     """Write the page: one HTML file that needs nothing else, but links to the CSV and SVG files beside it.
 
-    `scores` and `summary`: CSV of `statistics.score_files`; `students`: the comparison of
-    each dataset, at results/{dataset}/students.csv; `figures`: PNG files of
-    `figures.style.save`, with the SVG and CSV beside them; `config`: the validated
+    `scores`, `summary` and `comparisons`: CSV of `statistics.score_files`, the last only linked
+    to; `costs`: CSV of `costs.measure`; `students`: the comparison of each dataset, at
+    results/{dataset}/students.csv; `cards`: JSON of `card.write`, one per dataset, with card.md
+    beside it; `figures`: PNG files of `figures.style.save`, with the SVG and CSV beside them;
+    `config`: the validated
     configuration. Raises InputError for a file that is missing, empty or corrupt, and for one
     of a dataset that the configuration does not name.
     """
@@ -96,6 +117,16 @@ def write(
         _refuse_unknown(path, dataset, names)
         rows = _students(tables.read_csv(path, _STUDENT_COLUMNS), score_table[score_table["dataset"] == dataset])
         compared[dataset] = {**rows, "link": os.path.relpath(path, folder)}
+    described = {}
+    for path in cards:
+        facts = card.summary(card.read(path))
+        _refuse_unknown(path, facts["dataset"], names)
+        described[facts["dataset"]] = {**facts, "link": os.path.relpath(Path(path).with_suffix(".md"), folder)}
+    missing = [name for name in names if name not in described]
+    if missing:
+        raise InputError(f"cards: the card of dataset {missing[0]!r} is missing; pass one for each dataset")
+    if not Path(comparisons).is_file():
+        raise InputError(f"{comparisons}: is missing; score the rollouts again")
     shown = sorted((_figure(path, folder, names) for path in figures), key=lambda figure: figure["order"])
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     page = environment.from_string(_PAGE).render(
@@ -109,7 +140,12 @@ def write(
         scores_link=os.path.relpath(scores, folder),
         summary=_summary(summary_table),
         summary_link=os.path.relpath(summary, folder),
+        costs=_as_text(tables.read_csv(costs, COST_COLUMNS).drop(columns="kind")),
+        costs_link=os.path.relpath(costs, folder),
+        comparisons_link=os.path.relpath(comparisons, folder),
+        overall=[figure for figure in shown if figure["dataset"] is None],
         students=compared,
+        cards=described,
         figures={name: [figure for figure in shown if figure["dataset"] == name] for name in names},
         caption=_caption,
     )
@@ -144,7 +180,10 @@ def _figure(path: str | Path, folder: Path, names: Sequence[str]) -> dict[str, A
         content = path.read_bytes()
     except (OSError, SyntaxError, ValueError, KeyError) as error:
         raise InputError(f"{path}: is no PNG of this project's figures ({error!r}); draw it again") from None
-    _refuse_unknown(path, facts["dataset"], names)
+    dataset = facts.get("dataset")
+    kinds = OVERALL_FIGURES if dataset is None else FIGURES
+    if dataset is not None:
+        _refuse_unknown(path, dataset, names)
     links = {}
     for ending in ("csv", "svg"):
         beside = path.with_name(path.name.removesuffix(".png") + f".{ending}")
@@ -153,11 +192,11 @@ def _figure(path: str | Path, folder: Path, names: Sequence[str]) -> dict[str, A
         links[ending.upper()] = os.path.relpath(beside, folder)
     about = {key: value for key, value in facts.items() if key not in ("kind", "dataset")}
     return {
-        "dataset": facts["dataset"],
+        "dataset": dataset,
         "kind": facts["kind"],
-        "title": FIGURES[facts["kind"]],
+        "title": kinds[facts["kind"]],
         "about": ", ".join(f"{key} {value}" for key, value in about.items()),
-        "order": (list(FIGURES).index(facts["kind"]), [str(value) for value in about.values()]),
+        "order": (list(kinds).index(facts["kind"]), [str(value) for value in about.values()]),
         # PNGs have 150 dots per inch, a page 96.
         "width": round(width * 96 / 150),
         "source": "data:image/png;base64," + base64.b64encode(content).decode(),
@@ -188,12 +227,16 @@ def _mean_and_spread(values: pd.Series) -> str:
 
 
 def _summary(summary: pd.DataFrame) -> dict[str, Any]:
-    header = ["provider", "method", "simulator", "target", "datasets", "seeds", "mean", "IQM", "95 % interval"]
+    header = ["provider", "method", "simulator", "target", "datasets", "seeds", "mean"]
+    for name in ("IQM", "optimality gap"):
+        header += [name, "95 % interval"]
     rows = []
     for row in summary.to_dict("records"):
-        interval = "" if pd.isna(row["iqm_low"]) else f"{row['iqm_low']:.1f} to {row['iqm_high']:.1f}"
-        counted = [str(row[name]) for name in header[:6]]
-        rows.append([*counted, f"{row['mean']:.1f}", f"{row['iqm']:.1f}", interval])
+        cells = [str(row[name]) for name in header[:6]] + [f"{row['mean']:.1f}"]
+        for name in ("iqm", "optimality_gap"):
+            low, high = row[f"{name}_low"], row[f"{name}_high"]
+            cells += [f"{row[name]:.1f}", row["no_interval"] if pd.isna(low) else f"{low:.1f} to {high:.1f}"]
+        rows.append(cells)
     return {"header": header, "rows": rows, "text_columns": 4}
 
 
@@ -298,6 +341,15 @@ _PAGE = """\
 {% endfor %}
 </tbody></table></div>
 {%- endmacro -%}
+{%- macro figure_of(figure, of) %}
+<figure>
+<h3>{{ figure.title }}{% if figure.about %}: {{ figure.about }}{% endif %}</h3>
+<img src="{{ figure.source }}" width="{{ figure.width }}"
+ alt="{{ figure.title }}, {{ of }}, {{ figure.about }}">
+<figcaption>{{ caption(figure.kind) }}
+{% for name, link in figure.links.items() %}<a href="{{ link }}">{{ name }}</a> {% endfor %}</figcaption>
+</figure>
+{%- endmacro -%}
 <!DOCTYPE html>
 <html lang="en">
 <head>
@@ -338,20 +390,16 @@ Do not compare scores on {{ "it" if embedded|length == 1 else "them" }} with pub
 <h2 id="summary">Summary</h2>
 <p class="caption">{{ caption("summary") }}</p>
 {{ table_of(summary) }}
-<p><a href="{{ summary_link }}">summary.csv</a></p>
+<p><a href="{{ summary_link }}">summary.csv</a>, every pair of methods:
+<a href="{{ comparisons_link }}">comparisons.csv</a></p>
+<details><summary>Costs of every policy ({{ costs.rows|length }} rows)</summary>{{ table_of(costs) }}</details>
+<p><a href="{{ costs_link }}">costs.csv</a></p>
+{% for figure in overall %}{{ figure_of(figure, "all datasets") }}{% endfor %}
 
 {% for dataset in config.datasets %}
 <section>
 <h2 id="dataset-{{ dataset.name }}">{{ dataset.name }} {{ badge(dataset.provider) }}</h2>
-{% for figure in figures[dataset.name] %}
-<figure>
-<h3>{{ figure.title }}{% if figure.about %}: {{ figure.about }}{% endif %}</h3>
-<img src="{{ figure.source }}" width="{{ figure.width }}"
- alt="{{ figure.title }}, {{ dataset.name }}, {{ figure.about }}">
-<figcaption>{{ caption(figure.kind) }}
-{% for name, link in figure.links.items() %}<a href="{{ link }}">{{ name }}</a> {% endfor %}</figcaption>
-</figure>
-{% endfor %}
+{% for figure in figures[dataset.name] %}{{ figure_of(figure, dataset.name) }}{% endfor %}
 {% if dataset.name in students %}
 <h3>Teacher and students</h3>
 <p class="caption">{{ caption("students") }}</p>
@@ -364,12 +412,22 @@ Do not compare scores on {{ "it" if embedded|length == 1 else "them" }} with pub
 <h2 id="run">This run</h2>
 <h3>Datasets</h3>
 <div class="scroll"><table><thead><tr><th scope="col" class="text">name</th><th scope="col" class="text">provider</th>
-<th scope="col" class="text">robot</th></tr></thead><tbody>
+<th scope="col" class="text">robot</th><th scope="col">rows</th><th scope="col">episodes</th>
+<th scope="col">score of the data, median</th><th scope="col">score, best</th><th scope="col">ended by a fall</th>
+<th scope="col">replay error, median</th><th scope="col" class="text">card</th></tr></thead><tbody>
 {% for dataset in config.datasets %}
+{% set card = cards[dataset.name] %}
 <tr><td class="text">{{ dataset.name }}</td><td class="text">{{ badge(dataset.provider) }}</td>
-<td class="text">{{ dataset.task }}</td></tr>
+<td class="text">{{ dataset.task }}</td><td class="number">{{ "{:,}".format(card.rows) }}</td>
+<td class="number">{{ "{:,}".format(card.episodes) }}</td><td class="number">{{ "%.1f"|format(card.score_median) }}</td>
+<td class="number">{{ "%.1f"|format(card.score_max) }}</td>
+<td class="number">{{ "{:.1%}".format(card.terminated_share) }}</td>
+<td class="number">{{ "" if card.replay_d4rl_median is none else "%.1e"|format(card.replay_d4rl_median) }}</td>
+<td class="text"><a href="{{ card.link }}">card.md</a></td></tr>
 {% endfor %}
 </tbody></table></div>
+<p class="caption">Replay error: the largest difference of any entry of the next observation after one step of the d4rl
+simulator from a recorded state. Empty where nothing can be replayed; the card says why.</p>
 <h3>Methods</h3>
 <div class="scroll"><table><thead><tr><th scope="col" class="text">name</th><th scope="col" class="text">kind</th>
 <th scope="col" class="text">teacher</th><th scope="col">selection episodes per target</th>

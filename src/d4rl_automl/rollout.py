@@ -50,8 +50,8 @@ SCHEMA = pa.schema(
         pa.field("normalised_score", pa.float64(), nullable=False),
     ]
 )
-"""A rollout table. fraction and target (average reward-to-go per step) are null for an unconditional
-policy; episode counts within a target; return is undiscounted; diverged: the physics blew up."""
+"""A rollout table. fraction and target (the commanded return per step, of an episode of full length) are null for an
+unconditional policy; episode counts within a target; return is undiscounted; diverged: the physics blew up."""
 
 Progress = Callable[[int, int], None]
 """Told after each step how many environment steps were made, and how many are saved by episodes that just ended."""
@@ -78,8 +78,9 @@ def rollout(
 ) -> pa.Table:
     """Play `episodes` episodes for each commanded target; a table of `SCHEMA`, target by target.
 
-    `simulator` is one of `SIMULATORS`. A fraction f commands the average reward-to-go of f of
-    the expert's return (`scores.target`), held through the episode. An unconditional policy is
+    `simulator` is one of `SIMULATORS`. A fraction f commands f of the expert's return, as the policy's outcome
+    rule says: its average over an episode (`scores.target`), held through the episode, or the return itself
+    (`scores.commanded_return`), reduced by each reward. An unconditional policy is
     commanded nothing: it is played once per episode, whatever the fractions, and its rows have
     none. Every target, method and training seed meets the same initial states, which follow
     from (seed, the policy's dataset, purpose).
@@ -208,26 +209,39 @@ def _play(
     """One batch holds every (target, episode), target by target; who has finished leaves it."""
     targets = _targets(policy.metadata, fractions)
     simulator = _make_simulator(policy.metadata["task"], len(targets) * len(seeds), variant)
-    outcomes = None
+    outcomes, commanded = None, np.zeros(0)
     if policy.outcome_rule == "constant":
         outcomes = np.repeat(np.array(targets, np.float32), len(seeds))[:, None]
+    elif policy.outcome_rule == "reduced":
+        returns_to_go = [scores.commanded_return(policy.metadata["task"], fraction) for fraction in fractions]
+        commanded = np.repeat(np.array(returns_to_go), len(seeds))
     returns = np.zeros(simulator.size)
     terminated = np.zeros(simulator.size, bool)
     running = np.arange(simulator.size)
     observations = simulator.reset(np.tile(seeds, len(targets)))
     step = 0
     while len(running):
+        outcome: NDArray[np.floating] | None
+        if policy.outcome_rule == "reduced":
+            outcome = np.column_stack([commanded[running] - returns[running], np.full(len(running), step)])
+        else:
+            outcome = None if outcomes is None else outcomes[running]
         try:
-            actions = policy.act(observations, None if outcomes is None else outcomes[running])
+            actions = policy.act(observations, outcome)
         except InputError as error:
             raise InputError(f"step {step}: {error}") from None
-        observations, rewards, fell, truncated = simulator.step(actions, running)
+        # All of them need no index, which saves copies at every step.
+        observations, rewards, fell, truncated = simulator.step(
+            actions, running if len(running) < simulator.size else None
+        )
         step += 1
         returns[running] += rewards
-        terminated[running] = fell
-        going = ~(fell | truncated)
-        progress(len(running), int((~going).sum()) * (simulator.task.episode_steps - step))
-        running, observations = running[going], observations[going]
+        ended = fell | truncated
+        finished = int(np.count_nonzero(ended))
+        progress(len(running), finished * (simulator.task.episode_steps - step))
+        if finished:
+            terminated[running] = fell
+            running, observations = running[~ended], observations[~ended]
     shape = (len(targets), len(seeds))
     return _Episodes(
         returns.reshape(shape),

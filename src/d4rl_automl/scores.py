@@ -23,6 +23,10 @@ def target(task: str, fraction: float) -> float:
     (ref_min + fraction (ref_max - ref_min)) / 1,000 steps, as RvS commands it
     (scottemmons/rvs@90c0ffb). Fraction 1.0 asks for a normalised score of 100.
     """
+    return commanded_return(task, fraction) / tasks.get(task).episode_steps
+
+
+def commanded_return(task: str, fraction: float) -> float:
+    """ref_min + fraction (ref_max - ref_min): a fraction of the expert's return, undiscounted."""
     reference = tasks.get(task)
-    span = reference.reference_max - reference.reference_min
-    return (reference.reference_min + fraction * span) / reference.episode_steps
+    return reference.reference_min + fraction * (reference.reference_max - reference.reference_min)

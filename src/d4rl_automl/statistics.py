@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,18 @@ TARGET_RULES = {
 }
 """How the target behind a score was picked; an unconditional method scores the same by all three."""
 
+DESIRED_SCORE = 100.0
+"""The optimality gap counts what is missing to the expert's score; what lies above it earns nothing."""
+
 BOOTSTRAP_REPETITIONS = 2000
 BOOTSTRAP_SEED = 0
+SCORE_COLUMNS = ("dataset", "provider", "method", "seed", "simulator", "target", "normalised")
+"""The columns of a score table that statistics and figures read."""
+COMPARISON = ["provider", "simulator", "target", "method", "against", "datasets", "seeds"]
+COMPARISON += ["probability", "low", "high", "no_interval"]
+"""The columns of `compare`."""
+ONE_SEED = "one training seed"
+"""Why there is no interval; the column no_interval is empty where there is one."""
 
 
 def score_table(
@@ -97,44 +107,153 @@ def _by_rule(group: pd.DataFrame, chosen: float | None) -> Iterator[tuple[str, f
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """One row per provider, method, simulator and target rule: the interquartile mean over seeds and datasets.
+    """One row per provider, method, simulator and target rule: statistics over seeds and datasets.
 
     Providers stay apart, because an embedded dataset is not the D4RL dataset of a similar
-    name. Columns: datasets and seeds (counts), mean and iqm (normalised scores), iqm_low and
-    iqm_high (see `iqm_interval`). Raises InputError where a method lacks a seed of a dataset.
+    name. Columns: datasets and seeds (counts), mean, iqm and optimality_gap (of normalised
+    scores; see `interquartile_mean` and `optimality_gap`), each of the last two with
+    _low and _high (see `interval`), and no_interval (why there is none, or empty). Raises
+    InputError where a method lacks a seed of a dataset.
     """
     rows = []
-    for key, group in scores.groupby(["provider", "method", "simulator", "target"], sort=False):
-        grid = group.pivot(index="seed", columns="dataset", values="normalised")
-        if grid.isna().any(axis=None):
-            seed, dataset = grid.stack(future_stack=True).pipe(lambda cells: cells[cells.isna()].index[0])
-            raise InputError(f"scores: {key[1]} has no score of training seed {seed} on {dataset}; roll it out")
-        values = grid.to_numpy(np.float64)
-        low, high = iqm_interval(values)
-        rows.append(
-            dict(zip(("provider", "method", "simulator", "target"), key, strict=True))
-            | {"datasets": grid.shape[1], "seeds": grid.shape[0], "mean": values.mean()}
-            | {"iqm": metrics.aggregate_iqm(values), "iqm_low": low, "iqm_high": high}
-        )
+    for key, grids in _grids(scores):
+        for method, grid in grids.items():
+            values = grid.to_numpy(np.float64)
+            low, high = interval(
+                values, statistic=lambda draw: np.array([interquartile_mean(draw), optimality_gap(draw)])
+            )
+            rows.append(
+                {"provider": key[0], "method": method, "simulator": key[1], "target": key[2]}
+                | {"datasets": grid.shape[1], "seeds": grid.shape[0], "mean": values.mean()}
+                | {"iqm": interquartile_mean(values), "iqm_low": low[0], "iqm_high": high[0]}
+                | {
+                    "optimality_gap": optimality_gap(values),
+                    "optimality_gap_low": low[1],
+                    "optimality_gap_high": high[1],
+                }
+                | {"no_interval": ONE_SEED if len(values) < 2 else None}
+            )
     return pd.DataFrame(rows)
 
 
-def iqm_interval(scores: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % percentile interval of the interquartile mean, by rliable's stratified bootstrap.
+def compare(scores: pd.DataFrame) -> pd.DataFrame:
+    """The probability of improvement, one row per ordered pair of methods of a provider, simulator and target rule.
 
-    `scores`: (training seeds, datasets). The seeds of each dataset are drawn anew (Agarwal et
-    al. 2021, "Deep reinforcement learning at the edge of the statistical precipice"). With
-    one training seed there is nothing to draw from and the interval is (NaN, NaN): the
+    Columns: provider, simulator, target, method, against, datasets (how many both methods were
+    trained on; a pair without one has no row), seeds (of method), probability (see
+    `probability_of_improvement`), low and high (see `interval`), no_interval. Raises InputError
+    where a method lacks a seed of a dataset.
+    """
+    rows = []
+    for key, grids in _grids(scores):
+        names = list(grids)
+        for first, method in enumerate(names):
+            for against in names[first + 1 :]:
+                common = [name for name in grids[method].columns if name in grids[against].columns]
+                if not common:
+                    continue
+                pair = [grids[name][common].to_numpy(np.float64) for name in (method, against)]
+                probability = probability_of_improvement(*pair)
+                (low,), (high,) = interval(*pair, statistic=lambda *draw: np.array([probability_of_improvement(*draw)]))
+                facts = dict(zip(("provider", "simulator", "target"), key, strict=True))
+                reason = ONE_SEED if min(map(len, pair)) < 2 else None
+                for one, other, values in (
+                    (method, against, (probability, low, high)),
+                    (against, method, (1 - probability, 1 - high, 1 - low)),
+                ):
+                    rows.append(
+                        facts
+                        | {"method": one, "against": other, "datasets": len(common), "seeds": len(grids[one])}
+                        | dict(zip(("probability", "low", "high"), values, strict=True))
+                        | {"no_interval": reason}
+                    )
+    return pd.DataFrame(rows, columns=COMPARISON)
+
+
+def profiles(scores: pd.DataFrame, thresholds: NDArray[np.float64]) -> pd.DataFrame:
+    """Performance profiles: the share of runs (a training seed on a dataset) that score above each threshold.
+
+    `thresholds`: (T,) normalised scores. Score distributions of Agarwal et al. (2021), section
+    4.2, by rliable. Columns: provider, simulator, target, method, datasets, seeds, threshold,
+    share, low and high (pointwise, see `interval`). Profiles compare only over the same
+    datasets: a method that lacks one of its provider's is left out, and the log says so.
+    """
+    parts = []
+    for (provider, simulator, target), grids in _grids(scores):
+        every = {name for grid in grids.values() for name in grid.columns}
+        for method, grid in grids.items():
+            if lacking := every - set(grid.columns):
+                logging.warning("%s is left out of the %s profiles: not trained on %s", method, provider, min(lacking))
+                continue
+            values = grid.to_numpy(np.float64)
+            low, high = interval(values, statistic=lambda draw: _shares_above(draw, thresholds))
+            facts: dict[str, Any] = {"provider": provider, "simulator": simulator, "target": target, "method": method}
+            facts |= {"datasets": grid.shape[1], "seeds": grid.shape[0]}
+            columns = {"threshold": thresholds, "share": _shares_above(values, thresholds), "low": low, "high": high}
+            parts.append(pd.DataFrame(facts | columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _shares_above(scores: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.mean(scores.reshape(-1, 1) > thresholds, axis=0)
+
+
+def _grids(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], dict[str, pd.DataFrame]]]:
+    """((provider, simulator, target rule), {method: normalised scores, seeds × datasets})."""
+    for key, group in scores.groupby(["provider", "simulator", "target"], sort=False):
+        grids = {}
+        for method, own in group.groupby("method", sort=False):
+            grid = own.pivot(index="seed", columns="dataset", values="normalised")
+            if grid.isna().any(axis=None):
+                seed, dataset = grid.stack(future_stack=True).pipe(lambda cells: cells[cells.isna()].index[0])
+                raise InputError(f"scores: {method} has no score of training seed {seed} on {dataset}; roll it out")
+            grids[str(method)] = grid
+        provider, simulator, target = map(str, key)
+        yield (provider, simulator, target), grids
+
+
+def interquartile_mean(scores: NDArray[np.float64]) -> float:
+    """Mean of the middle half of all entries of (training seeds, datasets); rliable's `aggregate_iqm`."""
+    return float(metrics.aggregate_iqm(scores))
+
+
+def optimality_gap(scores: NDArray[np.float64]) -> float:
+    """Mean of what each entry lacks to `DESIRED_SCORE`, at least 0 each; rliable's `aggregate_optimality_gap`."""
+    return float(metrics.aggregate_optimality_gap(scores, gamma=DESIRED_SCORE))
+
+
+def probability_of_improvement(scores: NDArray[np.float64], against: NDArray[np.float64]) -> float:
+    """How often a training seed of one method scores above one of another on the same dataset; ties count half.
+
+    Both (training seeds, datasets), of the same datasets; the mean over datasets of Mann and
+    Whitney's U divided by the number of pairs (Agarwal et al. 2021, section 4.3). The same as
+    rliable's function of this name, which calls SciPy for each dataset: too slow to draw anew
+    for every pair of methods.
+    """
+    ahead = scores[:, None, :] - against[None, :, :]
+    return float(np.mean((ahead > 0) + 0.5 * (ahead == 0)))
+
+
+def interval(
+    *scores: NDArray[np.float64], statistic: Callable[..., NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """95 % percentile interval, (low, high), of each entry of `statistic(*scores)`, by rliable's stratified bootstrap.
+
+    `scores`: one array (training seeds, datasets) per method. The seeds of each dataset and
+    method are drawn anew (Agarwal et al. 2021, "Deep reinforcement learning at the edge of the
+    statistical precipice"); the datasets stay, so that the interval says nothing about others.
+    Where a method has one training seed there is nothing to draw from and all is NaN: the
     bootstrap would report a width of zero.
     """
-    if len(scores) < 2:
-        return np.nan, np.nan
+    if min(map(len, scores)) < 2:
+        nothing = np.full(np.shape(statistic(*scores)), np.nan)
+        return nothing, nothing
     with _numpy_seed(BOOTSTRAP_SEED):
         _, intervals = library.get_interval_estimates(
-            {"method": scores}, lambda draw: np.array([metrics.aggregate_iqm(draw)]), reps=BOOTSTRAP_REPETITIONS
+            {"method": scores if len(scores) > 1 else scores[0]}, statistic, reps=BOOTSTRAP_REPETITIONS
         )
-    low, high = intervals["method"][:, 0]
-    return float(low), float(high)
+    low, high = intervals["method"]
+    return low, high
 
 
 @contextlib.contextmanager
@@ -171,18 +290,29 @@ def aligned(table: pd.DataFrame) -> str:
     return table.to_string(index=False, float_format=lambda value: f"{value:.2f}", na_rep="")
 
 
+def read_scores(path: str | Path, provider: str, simulator: str) -> pd.DataFrame:
+    """The rows of a score table that are of one provider and simulator; InputError where there is none."""
+    table = tables.read_csv(path, SCORE_COLUMNS)
+    kept = table[(table["provider"] == provider) & (table["simulator"] == simulator)]
+    if kept.empty:
+        raise InputError(f"{path}: there is no score of provider {provider!r} in the simulator {simulator!r}")
+    return kept
+
+
 def score_files(
     rollouts: Sequence[str | Path],
     targets: Sequence[str | Path],
     providers: Mapping[str, str],
+    *,
     output: str | Path,
     summary: str | Path,
+    comparisons: str | Path,
 ) -> str:
-    """Write the table of scores and its summary as CSV; return both as aligned text."""
+    """Write the table of scores, its summary and the comparison of methods as CSV; return the first two as text."""
     chosen = [tables.read_json(path, ("dataset", "method", "simulator", "fraction")) for path in targets]
     scores = score_table(tables.read_rollouts(rollouts, "report"), chosen, providers)
     summed = summarise(scores)
-    for table, path in ((scores, output), (summed, summary)):
+    for table, path in ((scores, output), (summed, summary), (compare(scores), comparisons)):
         with files.whole(path) as part:
             table.to_csv(part, index=False)
     shown = scores[scores["target"] == "selected"].drop(columns="kind")

@@ -1,6 +1,5 @@
 """Teacher, students and the control side by side: loss, size and speed."""
 
-import dataclasses
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 from d4rl_automl import files
 from d4rl_automl.policy import Policy, load
-from d4rl_automl.transitions import Transitions, read
+from d4rl_automl.transitions import Transitions, outcomes, read
 
 ROWS = 20_000
 """Test rows the losses are computed on, at most."""
@@ -38,7 +37,8 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
         output: the table, with the columns
             method, kind, seed
             teacher: method that l2_teacher and r2_teacher refer to; empty if there is none of this seed
-            l2_data, r2_data: `squared_error` and `r2` against the recorded actions of the test rows
+            l2_data, r2_data: `squared_error` and `r2` against the recorded actions of the test rows; empty for a
+                policy that was trained on them, as RvS-R is
             l2_teacher, r2_teacher: against the teacher's actions on the same rows
             bytes: size of the policy's file or directories
             rows_per_second: actions per second in batches of 2,000 on this machine with `threads`
@@ -61,15 +61,17 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
                 "bytes": _size(Path(path), handle),
                 "rows_per_second": round(_rows_per_second(policy, rows)),
                 "rows": handle["training"]["rows"],
+                "splits": handle["training"].get("splits", ["train", "validation"]),
                 "fit_seconds": handle["training"]["fit_seconds"],
                 "total_seconds": sum(handle["training"].get(f"{part}_seconds", 0) for part in COSTS),
             }
         )
     table = []
     for own, facts in zip(actions, described, strict=True):
+        held_out = "test" not in facts.pop("splits")
         errors = {
-            "l2_data": squared_error(rows.actions, own),
-            "r2_data": r2(rows.actions, own),
+            "l2_data": squared_error(rows.actions, own) if held_out else None,
+            "r2_data": r2(rows.actions, own) if held_out else None,
         }
         teachers = [i for i, d in enumerate(described) if d["kind"] == "teacher" and d["seed"] == facts["seed"]]
         for i in teachers:
@@ -102,30 +104,30 @@ def r2(expected: NDArray[np.float32], actions: NDArray[np.float32]) -> float:
 
 
 def _act(policy: Policy, rows: Transitions) -> NDArray[np.float32]:
-    return np.concatenate(
-        [_act_batch(policy, rows, slice(first, first + BATCH)) for first in range(0, len(rows.rtg), BATCH)]
-    )
+    batches = (slice(first, first + BATCH) for first in range(0, len(rows.rtg), BATCH))
+    return np.concatenate([policy.act(*_inputs(policy, rows, batch)) for batch in batches])
 
 
-def _act_batch(policy: Policy, rows: Transitions, index: Any) -> NDArray[np.float32]:
-    return policy.act(rows.observations[index], None if policy.outcome_rule == "none" else rows.rtg[index, None])
+def _inputs(policy: Policy, rows: Transitions, index: Any) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Observations, and the outcomes as the policy's outcome rule has them."""
+    outcome = outcomes(rows, policy.outcome_rule)
+    return rows.observations[index], None if outcome is None else outcome[index]
 
 
 def _rows_per_second(policy: Policy, rows: Transitions) -> float:
     """Of whole batches for `SECONDS`, after one that warms up."""
-    index = np.resize(np.arange(len(rows.rtg)), BATCH)
-    batch = dataclasses.replace(rows, observations=rows.observations[index], rtg=rows.rtg[index])
-    _act_batch(policy, batch, slice(None))
+    inputs = _inputs(policy, rows, np.resize(np.arange(len(rows.rtg)), BATCH))
+    policy.act(*inputs)
     calls, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < SECONDS:
-        _act_batch(policy, batch, slice(None))
+        policy.act(*inputs)
         calls += 1
     return calls * BATCH / elapsed
 
 
 def _size(path: Path, handle: Mapping[str, Any]) -> int:
     """Bytes of all files the handle points at."""
-    parts = [handle["file"]] if handle["format"] == "onnx" else handle["directories"]
+    parts = [handle["file"]] if "file" in handle else handle["directories"]
     roots = [path.parent / part for part in parts]
     files_of = [file for root in roots for file in (root.rglob("*") if root.is_dir() else [root])]
     return sum(file.stat().st_size for file in files_of if file.is_file())

@@ -9,15 +9,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 EPISODES, LENGTH = 20, 200
-METADATA = {
-    "dataset": "hopper-known",
-    "provider": "file",
-    "task": "hopper",
-    "sha256": "ab" * 32,
-    "longest_episode": LENGTH,
-    "transitions": EPISODES * LENGTH,
-    "episodes": EPISODES,
-}
 
 
 def actions(observations: NDArray[np.float32], outcomes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -26,18 +17,27 @@ def actions(observations: NDArray[np.float32], outcomes: NDArray[np.float32]) ->
     return np.column_stack([first, second, outcomes / 2 - 1]).clip(-1, 1).astype(np.float32)
 
 
-def write_transitions(path: Path, seed: int = 0) -> Path:
-    """12 episodes to train on, 4 each for validation and test; outcomes in [0, 2]."""
+def write_transitions(path: Path, seed: int = 0, episodes: int = EPISODES) -> Path:
+    """Of every 5 episodes 3 to train on, 1 each for validation and test; outcomes in [0, 2]."""
     generator = np.random.default_rng(seed)
-    rows = EPISODES * LENGTH
+    rows = episodes * LENGTH
     observations = generator.standard_normal((rows, 11)).astype(np.float32)
     outcomes = generator.uniform(0, 2, rows).astype(np.float32)
-    episodes, steps = np.divmod(np.arange(rows, dtype=np.int32), np.int32(LENGTH))
+    numbers, steps = np.divmod(np.arange(rows, dtype=np.int32), np.int32(LENGTH))
     columns = {f"ob{i}": column for i, column in enumerate(observations.T)}
     columns |= {f"ac{i}": column for i, column in enumerate(actions(observations, outcomes).T)}
-    columns |= {"rtg": outcomes, "reward": outcomes, "episode": episodes, "step": steps}
+    columns |= {"rtg": outcomes, "reward": outcomes, "episode": numbers, "step": steps}
     columns |= {"terminated": steps == LENGTH - 1, "truncated": np.zeros(rows, bool)}
-    split = np.repeat(["train", "validation", "test"], np.array([12, 4, 4]) * LENGTH)
+    split = np.repeat(["train", "validation", "test"], np.array([3, 1, 1]) * episodes // 5 * LENGTH)
     table = pa.table({**columns, "split": pa.array(split).dictionary_encode()})
-    pq.write_table(table.replace_schema_metadata({b"d4rl_automl": json.dumps(METADATA).encode()}), path)
+    metadata = {
+        "dataset": "hopper-known",
+        "provider": "file",
+        "task": "hopper",
+        "sha256": "ab" * 32,
+        "longest_episode": LENGTH,
+        "transitions": rows,
+        "episodes": episodes,
+    }
+    pq.write_table(table.replace_schema_metadata({b"d4rl_automl": json.dumps(metadata).encode()}), path)
     return path

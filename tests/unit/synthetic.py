@@ -111,6 +111,32 @@ def dataset_tables(
     )
 
 
+def card(path: Path, dataset: str, provider: str = "embedded", task: str = "hopper") -> Path:
+    """What `card.write` writes, as far as others read it."""
+    spread = {"min": 1.5, "median": 43.2, "mean": 40.0, "max": 98.7}
+    errors = {"median": 2e-7, "99 %": 1e-6, "max": 2e-6}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps(
+            {
+                "dataset": dataset,
+                "provider": provider,
+                "task": task,
+                "rows": 1234,
+                "episodes": 5,
+                "bytes": 99,
+                "sha256": "0" * 64,
+                **dict.fromkeys(("lengths", "returns", "normalised_scores"), spread),
+                "terminated_share": 0.125,
+                "action_entries_clipped": 0,
+                "replay": {"errors": {name: {"next_observation": errors} for name in ("d4rl", "gymnasium")}},
+                "provenance": {},
+            }
+        )
+    )
+    return path
+
+
 def predictions(folder: Path, dimensions: int = 3, rows: int = 4000, seed: int = 0) -> tuple[Path, Path]:
     """Paths of predictions.parquet and metrics.csv; the recorded actions pile up at the borders."""
     generator = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from d4rl_automl import config
+from d4rl_automl import config, tasks
 from d4rl_automl.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +88,10 @@ VALID: dict[str, Any] = {
         ),
         ({"methods": [{"name": "a", "kind": "student"}]}, ["methods[0]", "'teacher'", "missing"]),
         ({"methods": [{"name": "m", "kind": "mlp"}, {"name": "m", "kind": "mlp"}]}, ["methods", "'m'", "2 times"]),
+        ({"methods": [{"name": "r", "kind": "rvs_r", "updates": 9}]}, ["methods[0]", "'updates'", "name, kind"]),
+        ({"methods": [{"name": "rvs-r-small", "kind": "rvs"}]}, ["methods[0].name", "'rvs-r-small'", "kind rvs_r"]),
+        ({"methods": [{"name": "rvs_r", "kind": "mlp"}]}, ["methods[0].name", "'rvs_r'", "kind is mlp"]),
+        ({"methods": [{"name": "b", "kind": "bc", "best": 1.5}]}, ["methods[0].best", "1.5", "1"]),
         ({"seeds": [1.0]}, ["seeds[0]", "1.0", "integer"]),
         ({"rollout": {"fractions": [float("nan")]}}, ["rollout.fractions[0]", "NaN", "number"]),
         (
@@ -111,6 +115,37 @@ VALID: dict[str, Any] = {
             ["datasets[0].task", '"ant"', "hopper"],
         ),
         ({"datasets": [{"name": "mine", "provider": "file", "task": "hopper"}]}, ["datasets[0]", "'path'"]),
+        ({"mirrors": ["ftp://host/files"]}, ["mirrors[0]", '"ftp://host/files"', "https?://"]),
+        ({"mirrors": "https://host"}, ["mirrors", '"https://host"', "array"]),
+        ({"d4rl_dir": ""}, ["d4rl_dir"]),
+        (
+            {
+                "datasets": ["hopper-medium-v2", "antmaze-umaze-v2"],
+                "teachers": [{"name": "t", "preset": "medium", "datasets": ["antmaze-umaze-v2"]}],
+            },
+            ["teachers[0].datasets", "'antmaze-umaze-v2'", "no simulator", "snakemake transitions"],
+        ),
+        (
+            {
+                "datasets": ["antmaze-umaze-v2"],
+                "methods": [{"name": "m", "kind": "mlp", "datasets": ["antmaze-umaze-v2"]}],
+            },
+            ["methods[0].datasets", "'antmaze-umaze-v2'", "no simulator"],
+        ),
+        (
+            {
+                "datasets": [
+                    {
+                        "name": "ant-embedded",
+                        "provider": "embedded",
+                        "task": "antmaze-umaze",
+                        "recipe": "medium",
+                        "transitions": 5000,
+                    }
+                ]
+            },
+            ["datasets[0].task", '"antmaze-umaze"', "hopper"],
+        ),
     ],
 )
 def test_errors_name_path_found_and_allowed(change: dict[str, Any], parts: list[str]) -> None:
@@ -118,6 +153,15 @@ def test_errors_name_path_found_and_allowed(change: dict[str, Any], parts: list[
         config.validated(VALID | change)
     for part in parts:
         assert part in str(error.value), str(error.value)
+
+
+def test_the_reference_is_named_or_the_control() -> None:
+    assert config.validated(VALID)["reference"] == "s"
+    both = VALID | {"methods": [*VALID["methods"], {"name": "control", "kind": "mlp"}]}
+    assert config.validated(both)["reference"] == "control"
+    assert config.validated(both | {"reference": "s"})["reference"] == "s"
+    with pytest.raises(InputError, match="reference: found 'nobody'; methods of this config: s, control"):
+        config.validated(both | {"reference": "nobody"})
 
 
 def test_methods_follow_their_teachers_datasets() -> None:
@@ -130,3 +174,28 @@ def test_methods_follow_their_teachers_datasets() -> None:
     )
     assert [m["name"] for m in config.methods_for(validated, "hopper-medium-v2")] == ["mlp"]
     assert [m["name"] for m in config.methods_for(validated, "hopper-random-v2")] == ["s", "mlp"]
+
+
+def test_a_dataset_without_simulator_gets_no_teacher_and_no_method() -> None:
+    mine = {"name": "mine", "provider": "file", "task": "antmaze-large-play", "path": "x"}
+    validated = config.validated(
+        {
+            "datasets": ["antmaze-umaze-v2", "hopper-medium-v2", mine],
+            "teachers": [{"name": "t", "preset": "medium"}],
+            "methods": [{"name": "s", "kind": "student", "teacher": "t"}, {"name": "mlp", "kind": "mlp"}],
+        }
+    )
+    for name in ("antmaze-umaze-v2", "mine"):
+        assert config.selected(validated["teachers"], name) == config.methods_for(validated, name) == []
+    assert [m["name"] for m in config.methods_for(validated, "hopper-medium-v2")] == ["s", "mlp"]
+
+
+def test_data_alone_need_no_method_of_their_own() -> None:
+    validated = config.validated(VALID | {"datasets": ["antmaze-umaze-v2"]})
+    assert config.methods_for(validated, "antmaze-umaze-v2") == []
+
+
+def test_every_task_can_be_that_of_a_file() -> None:
+    properties = config.schema()["$defs"]
+    assert properties["file_dataset"]["properties"]["task"]["enum"] == list(tasks.TASKS)
+    assert properties["embedded_dataset"]["properties"]["task"]["enum"] == list(tasks.SIMULATED)

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from d4rl_automl import report, scores, targets
+from d4rl_automl import curves, importance, report, scores, targets
 from d4rl_automl.errors import InputError
 from d4rl_automl.figures import actions, calibration, returns, reward_to_go, style
+from d4rl_automl.figures import curves as curve_figure
+from d4rl_automl.figures import importance as importance_figure
 
 from . import synthetic
 
@@ -219,3 +221,58 @@ def test_eight_methods_look_different() -> None:
     looks = [style.look(index) for index in range(16)]
     assert len(set(looks)) == 16
     assert len({colour for colour, _ in looks[:8]}) == len({marker for _, marker in looks[:8]}) == 8
+
+
+def curve_of(path: Path, method: str, seed: int, loss: str, held_out: bool = True) -> Path:
+    """A training curve that falls, as a policy's fit leaves it."""
+    updates = np.arange(1, 21) * 600
+    fallen = np.exp(-np.arange(20) / 4) + 0.01 * seed
+    fallen = fallen - 0.7 if loss == "negative log-likelihood" else fallen
+    validation = fallen * 1.1 if held_out else np.full(20, np.nan)
+    curve = pd.DataFrame({"update": updates, "training_loss": fallen, "validation_loss": validation})
+    curves.write(path, curve, loss, settings={"name": method}, seed=seed, dataset=DATASET)
+    return path.with_suffix(".curve.csv")
+
+
+@pytest.mark.parametrize("methods", [1, 2, 9])
+def test_curves(tmp_path: Path, methods: int) -> None:
+    losses = ["squared error", "negative log-likelihood"]
+    paths = [
+        curve_of(tmp_path / f"m{method}-s{seed}.json", f"m{method}", seed, losses[method % 2], held_out=method != 1)
+        for method in range(methods)
+        for seed in range(3)
+    ]
+    curve_figure.plot(paths, tmp_path / "curves")
+    table = drawn(tmp_path / "curves", DATASET, "seed 2", "validation", *(f"m{method}" for method in range(methods)))
+    expected = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    pd.testing.assert_frame_equal(table, expected)
+
+
+def test_importance(tmp_path: Path) -> None:
+    observed = [f"ob{i}" for i in range(11)]
+    generator = np.random.default_rng(0)
+    models = {"rcdtp": {"all": [*observed, "rtg", "step"]}, "rwdtp": {"all": observed}}
+    models["teacher"] = {f"ac{i}": [*observed, "rtg", *(f"ac{j}" for j in range(i))] for i in range(3)}
+    paths = []
+    for model, outputs in models.items():
+        for seed in (0, 1):
+            paths.append(tmp_path / f"{model}-s{seed}.csv")
+            shares = {
+                output: dict(zip(names, importance.shares(generator.normal(1, 1, len(names))), strict=True))
+                for output, names in outputs.items()
+            }
+            importance.write(paths[-1], dataset=DATASET, model=model, seed=seed, outputs=shares)
+    importance_figure.plot(paths, tmp_path / "importance")
+    table = drawn(tmp_path / "importance", DATASET, *models, "step", "ob10", "ac1", "share of the importance")
+    # Means over the seeds, which add up to one in every column.
+    assert len(table) == 13 + 11 + 12 + 13 + 14
+    sums = table.groupby(["model", "output"])["importance"].sum()
+    assert len(sums) == 5 and sums.to_numpy() == pytest.approx(1)
+    both = pd.concat([pd.read_csv(path) for path in paths]).query("model == 'teacher' and output == 'ac2'")
+    told = table.query("model == 'teacher' and output == 'ac2' and feature == 'ac1'")["importance"].item()
+    assert told == pytest.approx(both[both["feature"] == "ac1"]["importance"].mean())
+
+
+def test_shares_of_importance() -> None:
+    np.testing.assert_allclose(importance.shares([3, -1, 1]), [0.75, 0, 0.25])
+    np.testing.assert_array_equal(importance.shares([0, -1]), [0, 0])

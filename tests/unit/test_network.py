@@ -1,14 +1,21 @@
+import dataclasses
 import json
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from sklearn.metrics import r2_score
 
 from d4rl_automl import network, policy
@@ -112,7 +119,7 @@ def test_summary_and_curve_are_of_the_network_that_is_returned():
     curve = fitted.curve
     assert list(curve["update"]) == list(range(30, 601, 30))
     # A hundred rows are soon learned by heart: the last evaluation is not the best.
-    assert fitted.summary["best_update"] == curve["update"][curve.validation_loss.idxmin()] < 600
+    assert fitted.summary["kept_update"] == curve["update"][curve.validation_loss.idxmin()] < 600
     loss = np.mean((fitted.network.act(torch.from_numpy(validation.inputs())).numpy() - validation.actions) ** 2)
     assert loss == pytest.approx(fitted.summary["validation_loss"], rel=1e-4)
     assert (fitted.summary["rows"], fitted.summary["validation_rows"]) == (100, 200)
@@ -128,6 +135,142 @@ def test_same_seed_same_weights_and_the_callers_torch_is_left_alone():
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["head.weight"], other["head.weight"])
     assert torch.equal(torch.get_rng_state(), before[0]) and torch.get_num_threads() == before[1]
+
+
+def gaussian_network(observation_size, action_size, *, width, layers, conditional, seed) -> network.GaussianNetwork:
+    sizes = {"action_size": action_size, "width": width, "layers": layers, "conditional": conditional}
+    generator = torch.Generator().manual_seed(seed)
+    return network.GaussianNetwork(observation_size + conditional, generator=generator, **sizes)
+
+
+@given(action_size=st.integers(1, 10), rows=st.integers(1, 50), seed=st.integers(0, 2**31))
+def test_rvs_loss_is_the_log_likelihood(action_size, rows, seed):
+    """Against scipy; the deviations are whatever training made of them."""
+    made = gaussian_network(5, action_size, width=8, layers=2, conditional=True, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        made.log_deviation.copy_(torch.randn(action_size, generator=generator))
+        made.head.weight *= 100
+    inputs, actions = (torch.randn(rows, size, generator=generator) for size in (6, action_size))
+    mean, deviation = made(inputs).detach().numpy(), np.exp(made.log_deviation.detach().numpy())
+    expected = -norm.logpdf(actions.numpy(), mean, deviation).sum(axis=1).mean()
+    assert made.loss(inputs, actions).item() == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    assert made.held_out_loss(inputs, actions) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_rvs_network_starts_and_acts_as_theirs(tmp_path, conditional):
+    """Orthogonal layers of gain sqrt(2), 0.01 in the head; the mean action, clipped, without normalised inputs."""
+    made = gaussian_network(11, 3, width=64, layers=2, conditional=conditional, seed=1)
+    first, second = (layer.weight.detach().numpy().astype(np.float64) for layer in made.hidden)
+    np.testing.assert_allclose(first.T @ first, 2 * np.eye(11 + conditional), atol=1e-5)
+    np.testing.assert_allclose(second @ second.T, 2 * np.eye(64), atol=1e-5)
+    head = made.head.weight.detach().numpy()
+    np.testing.assert_allclose(head @ head.T, 1e-4 * np.eye(3), atol=1e-8)
+    assert not any(made.state_dict()[name].any() for name in ("log_deviation", "head.bias", "hidden.0.bias"))
+    with torch.no_grad():
+        made.head.weight *= 300  # reach the bounds, too
+    x = np.random.default_rng(0).standard_normal((500, 11 + conditional)).astype(np.float32)
+    hidden = np.maximum(np.maximum(x @ first.T, 0) @ second.T, 0)
+    expected = np.clip(hidden @ made.head.weight.detach().numpy().T, -1, 1)
+    assert 0.05 < (np.abs(expected) == 1).mean() < 0.95
+    np.testing.assert_allclose(made.act(torch.from_numpy(x)).numpy(), expected, atol=1e-4)
+    network.export(made, tmp_path / "p.onnx", {})
+    np.testing.assert_allclose(run(tmp_path / "p.onnx", x, conditional), expected, atol=1e-4)
+
+
+def test_batches_are_runs_of_rows_where_they_are_not_shuffled():
+    """Against torch itself: the same network, optimiser and batches, in a loop of its own."""
+    train = samples(100)
+    settings = network.Settings(16, 2, 14, 30, 1e-2, gaussian=True, shuffle=False)
+    fitted = network.fit(train, train.take(slice(0)), settings, **(HERE | {"seed": 7}))
+    made = gaussian_network(11, 3, width=16, layers=2, conditional=True, seed=7)
+    optimiser = torch.optim.Adam(made.parameters(), 1e-2)
+    inputs, actions = torch.from_numpy(train.inputs()), torch.from_numpy(train.actions)
+    losses = []
+    for update in range(14):
+        rows = slice(update % 4 * 30, update % 4 * 30 + 30)
+        normal = torch.distributions.Normal(made(inputs[rows]), made.log_deviation.exp())
+        loss = -normal.log_prob(actions[rows]).sum(1).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    # The last weights are kept, and there is no validation loss to tell.
+    for name, value in fitted.network.state_dict().items():
+        np.testing.assert_allclose(value, made.state_dict()[name], atol=1e-6)
+    np.testing.assert_allclose(fitted.curve.training_loss, losses, rtol=1e-5)
+    assert fitted.curve.validation_loss.isna().all() and set(fitted.curve.learning_rate) == {1e-2}
+    assert fitted.summary["validation_loss"] is None and fitted.summary["kept_update"] == 14
+
+
+KILLED = """
+import sys
+from d4rl_automl import network
+from tests.unit.test_network import HERE, METHOD, RESUMED, samples
+network.CHECKPOINT_SECONDS = 0.2
+settings = network.Settings(*RESUMED, gaussian=sys.argv[1] == "rvs", shuffle=sys.argv[2] == "shuffled")
+dataset = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32}
+network.make_policy(
+    samples(3000), samples(200, 1), settings, method=METHOD, output=sys.argv[3], dataset=dataset, **HERE
+)
+"""
+METHOD = {"name": "some", "kind": "mlp"}
+RESUMED = (64, 2, 3000, 128, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "order", "kills"), [("mlp", "shuffled", 1), ("rvs", "shuffled", 2), ("rvs", "fixed", 1)]
+)
+def test_a_killed_fit_goes_on_and_ends_as_if_it_had_not_been_killed(tmp_path, kind, order, kills):
+    command = [sys.executable, "-c", KILLED, kind, order, str(tmp_path / "some-s0.json")]
+    checkpoint = tmp_path / ".some-s0.checkpoint.pt"
+    reached = [0]
+    for _ in range(kills):
+        known = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while process.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == known):
+            time.sleep(0.005)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert not (tmp_path / "some-s0.json").exists()
+        reached.append(torch.load(checkpoint, weights_only=True)["progress"]["update"])
+    assert (np.diff(reached) > 0).all() and reached[-1] < RESUMED[2]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"some-s0.json", "some-s0.onnx", "some-s0.curve.csv"}
+    assert not done.stdout
+
+    settings = network.Settings(*RESUMED, gaussian=kind == "rvs", shuffle=order == "shuffled")
+    fitted = network.fit(samples(3000), samples(200, 1), settings, **HERE)
+    dataset = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32}
+    network.write_policy(fitted, tmp_path / "b" / "some-s0.json", METHOD, 0, dataset=dataset)
+    assert (tmp_path / "some-s0.onnx").read_bytes() == (tmp_path / "b" / "some-s0.onnx").read_bytes()
+    folders = (tmp_path, tmp_path / "b")
+    curves = [pd.read_csv(folder / "some-s0.curve.csv").drop(columns="seconds") for folder in folders]
+    pd.testing.assert_frame_equal(*curves)
+    handles = [json.loads((folder / "some-s0.json").read_text())["training"] for folder in folders]
+    assert handles[0]["fit_seconds"] > 0 and handles[0]["rows"] == handles[1]["rows"]
+
+
+@pytest.mark.parametrize("change", ["settings", "rows", "seed", "damaged"])
+def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, change):
+    monkeypatch.setattr(network, "CHECKPOINT_SECONDS", 0)
+    checkpoint = tmp_path / "c.pt"
+    network.fit(samples(500), samples(100, 1), SETTINGS, **HERE, checkpoint=checkpoint)
+    here, rows, settings = dict(HERE), samples(500), SETTINGS
+    if change == "settings":
+        settings = dataclasses.replace(SETTINGS, learning_rate=1e-3)
+    elif change == "rows":
+        rows.actions[17, 1] += 1e-3
+    elif change == "seed":
+        here["seed"] = 1
+    else:
+        checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    found = network.fit(rows, samples(100, 1), settings, **here, checkpoint=checkpoint)
+    anew = network.fit(rows, samples(100, 1), settings, **here)
+    weights = anew.network.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in found.network.state_dict().items())
+    assert list(found.curve["update"]) == list(anew.curve["update"])
 
 
 def test_a_constant_column_and_no_outcome():

@@ -11,8 +11,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from d4rl_automl import report
+from d4rl_automl.costs import COLUMNS
 from d4rl_automl.errors import InputError
 from d4rl_automl.figures import style
+
+from . import synthetic
 
 METHODS = ["medium", "mlp"]
 
@@ -61,7 +64,7 @@ class Page(HTMLParser):
 def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict[str, Any]:
     """The arguments of `report.write` for a small run; `datasets`: (name, provider)."""
     generator = np.random.default_rng(0)
-    rows, students, figures = [], [], []
+    rows, students, cards, figures = [], [], [], []
     for name, provider in datasets:
         home = folder / name
         for method in METHODS:
@@ -77,6 +80,8 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
             style.save(figure, pd.DataFrame({"x": [1]}), prefix, {"kind": kind, "dataset": name, "simulator": "d4rl"})
             figures.append(Path(f"{prefix}.png"))
         home.mkdir(exist_ok=True)
+        cards.append(synthetic.card(home / "card.json", name, provider))
+        (home / "card.md").touch()
         students.append(home / "students.csv")
         compared = [
             (m, "kind", s, "medium", 0.02, 0.003, 2_500_000, 123_456, 50_000, 33.3, 44.4)
@@ -122,8 +127,20 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
             "iqm": [52.34, 62.34],
             "iqm_low": [40.11, np.nan],
             "iqm_high": [60.22, np.nan],
+            "optimality_gap": [47.65, 37.65],
+            "optimality_gap_low": [39.77, np.nan],
+            "optimality_gap_high": [59.88, np.nan],
+            "no_interval": [None, "one training seed"],
         }
     ).to_csv(folder / "summary.csv", index=False)
+    comparisons = folder / "comparisons.csv"
+    comparisons.touch()
+    costs = folder / "costs.csv"
+    spent = [(datasets[0][0], "mlp", "mlp", 0, 31.25, 30.5, 512.0, 31.25, 30.5, 99_000, 12.75)]
+    pd.DataFrame(spent, columns=COLUMNS).to_csv(costs, index=False)
+    prefix = folder / "figures" / "profiles"
+    style.save(Figure(figsize=(2, 1)), pd.DataFrame({"x": [1]}), prefix, {"kind": "profiles", "provider": "embedded"})
+    figures.append(Path(f"{prefix}.png"))
     config = {
         "datasets": [{"name": name, "provider": provider, "task": "hopper"} for name, provider in datasets],
         "seeds": seeds,
@@ -137,7 +154,10 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
     return {
         "scores": folder / "scores.csv",
         "summary": folder / "summary.csv",
+        "comparisons": comparisons,
+        "costs": costs,
         "students": students,
+        "cards": cards,
         "figures": figures,
         "config": config,
         "output": folder / "report" / "index.html",
@@ -171,10 +191,11 @@ def test_the_page_needs_nothing_from_anywhere(single: dict[str, Any]) -> None:
 
 def test_figures_are_the_files_in_the_order_of_the_page(single: dict[str, Any]) -> None:
     page = read(single)
-    calibration_png, reward_to_go_png = single["figures"]
+    calibration_png, reward_to_go_png, profiles_png = single["figures"]
     embedded = [base64.b64decode(str(image["src"]).split(",")[1]) for image in page.images]
-    assert embedded == [reward_to_go_png.read_bytes(), calibration_png.read_bytes()]
+    assert embedded == [profiles_png.read_bytes(), reward_to_go_png.read_bytes(), calibration_png.read_bytes()]
     assert [str(image["alt"]).split(",")[0] for image in page.images] == [
+        "Performance profiles",
         "The data",
         "Commanded against achieved return",
     ]
@@ -183,7 +204,7 @@ def test_figures_are_the_files_in_the_order_of_the_page(single: dict[str, Any]) 
 
 
 def test_every_kind_of_figure_has_a_caption() -> None:
-    for kind in [*report.FIGURES, "scores", "summary", "students"]:
+    for kind in [*report.FIGURES, *report.OVERALL_FIGURES, "scores", "summary", "students"]:
         assert len((report.CAPTIONS / f"{kind}.rst").read_text().split()) > 20
 
 
@@ -195,9 +216,21 @@ def test_numbers_on_the_page(single: dict[str, Any]) -> None:
         # Two seeds: their standard deviation is half the distance times the root of two.
         assert f"{own.sum() / 2:.1f} ± {abs(own[0] - own[1]) / 2**0.5:.1f}" in page.cells
         assert f"{own[0]:.1f}" in page.cells  # joined to the comparison of students
-    assert {"52.3", "40.1 to 60.2", "0.02000", "0.00300", "2.5 MB", "123,456"} <= set(page.cells)
+    assert {
+        "52.3",
+        "40.1 to 60.2",
+        "47.6",
+        "39.8 to 59.9",
+        "one training seed",
+        "0.02000",
+        "0.00300",
+        "2.5 MB",
+        "123,456",
+    } <= set(page.cells)
+    assert {"31.25", "12.75"} <= set(page.cells)
     assert "nan" not in page.words.lower().split()
     assert "200" in page.cells
+    assert {"1,234", "43.2", "12.5%", "2.0e-07", "card.md"} <= set(page.cells)
     assert "5" in page.cells  # the teacher's own number of episodes
 
 
@@ -214,7 +247,7 @@ def test_twelve_datasets(tmp_path: Path) -> None:
     names = [f"robot-{index}-v2" for index in range(12)]
     page = read(run(tmp_path, [(name, "d4rl") for name in names], [0]))
     assert [anchor for anchor in page.ids if anchor.startswith("dataset-")] == [f"dataset-{name}" for name in names]
-    assert len(page.images) == 24
+    assert len(page.images) == 25
 
 
 def test_everything_is_escaped(single: dict[str, Any], tmp_path: Path) -> None:
@@ -244,6 +277,7 @@ def test_what_is_refused(single: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     refused(r"empty\.csv: cannot be read", scores=tmp_path / "empty.csv")
     refused(r"gone\.csv: cannot be read", summary=tmp_path / "gone.csv")
+    refused(r"gone\.csv: is missing", comparisons=tmp_path / "gone.csv")
     (tmp_path / "students.csv").write_text("method\nmlp\n")
     refused(f"is of dataset '{tmp_path.name}'", students=[tmp_path / "students.csv"])
     here = [*single["config"]["datasets"], {"name": tmp_path.name, "provider": "file", "task": "hopper"}]

@@ -14,13 +14,14 @@ import onnxruntime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
 
 from d4rl_automl import scores, tasks
 from d4rl_automl.errors import InputError
 from d4rl_automl.files import sha256
-from d4rl_automl.policy import Policy, load
+from d4rl_automl.policy import Policy, load, write_handle
 from d4rl_automl.rollout import SCHEMA, rollout, rollout_file
 from d4rl_automl.seeds import PURPOSES, episode_seeds
 from tests.unit.test_policy import metadata_of, weights_of, write_policy
@@ -74,6 +75,54 @@ def test_equals_gymnasium_stepped_serially(tmp_path, task, outcome_rule):
     assert [tuple(row[key] for key in keys) for row in rows] == expected
     # The two commands are told apart, or the comparison would show nothing about them.
     assert outcome_rule == "none" or expected[0][3] != expected[3][3]
+
+
+def write_forest(folder, task):
+    """A forest that heeds what is left of a command, and the step, as the state; returns its handle's path."""
+    metadata = metadata_of(task, "reduced")
+    generator = np.random.default_rng(0)
+    size = metadata["observation_size"] + 2
+    inputs = generator.normal(0, 2, (4000, size)).astype(np.float32)
+    inputs[:, -2:] = generator.uniform([0, 0], [4000, 60], (4000, 2))
+    deviations = [[0.5]] * (size - 2) + [[2e-3], [0.1]]
+    actions = np.sin(inputs @ generator.normal(0, deviations, (size, metadata["action_size"])))
+    settings = {"multi_strategy": "multi_output_tree", "max_depth": 6, "nthread": 1}
+    model = xgboost.train(settings, xgboost.DMatrix(inputs, actions), 30)
+    file = folder / "tiny-s3.ubj"
+    model.save_model(file)
+    handle = folder / "tiny-s3.json"
+    write_handle(handle, metadata | {"format": "xgboost", "file": file.name, "sha256": sha256(file)})
+    return handle
+
+
+@pytest.mark.parametrize("task", ["hopper", "walker2d"])
+def test_a_reduced_command_equals_gymnasium_stepped_serially(tmp_path, task):
+    """The return that is left to be earned, and the step, asked for one by one."""
+    handle = write_forest(tmp_path, task)
+    fractions = [0.3, 1.2]
+    table = rollout(load(handle), "gymnasium", fractions, 3, seed=5)
+    model = xgboost.Booster(model_file=tmp_path / "tiny-s3.ubj")
+    environment = make_environment(task)
+    reference = tasks.get(task)
+    expected, commands = [], []
+    for fraction in fractions:
+        for seed in episode_seeds(5, f"{task}-some-v1", "report", 3):
+            observation, _ = environment.reset(seed=int(seed))
+            left = reference.reference_min + fraction * (reference.reference_max - reference.reference_min)
+            total, length, terminated, truncated = 0.0, 0, False, False
+            while not (terminated or truncated):
+                row = np.array([[*observation, left, length]], np.float32)
+                action = model.predict(xgboost.DMatrix(row))[0].clip(-1, 1)
+                observation, reward, terminated, truncated, _ = environment.step(action)
+                total, length, left = total + reward, length + 1, left - reward
+            expected.append((fraction, total, length))
+            commands.append(left)
+    assert [(row["fraction"], row["return"], row["length"]) for row in table.to_pylist()] == expected
+    # The two commands are told apart, and so is what is left of them.
+    assert expected[0][1] != expected[3][1] and len(set(commands)) == 6
+    assert table["target"].to_pylist()[::3] == [scores.target(task, fraction) for fraction in fractions]
+    played = play_file(handle, tmp_path / "x.parquet", processes=2)
+    assert played.equals(rollout(load(handle), "d4rl", [0.3, 1.2], 5, seed=0))
 
 
 def test_a_file_equals_the_table_for_every_number_of_processes(tmp_path):

@@ -4,6 +4,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import rliable.library
+import rliable.metrics
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,18 +115,88 @@ def grid(values: np.ndarray, provider: str = "embedded", method: str = "mlp") ->
     )
 
 
+def iqm_interval(values: np.ndarray) -> tuple[float, float]:
+    low, high = statistics.interval(values, statistic=lambda draw: np.array([statistics.interquartile_mean(draw)]))
+    return low[0], high[0]
+
+
 def test_the_iqm_is_the_mean_of_the_middle_half() -> None:
     values = np.random.default_rng(0).normal(50, 20, (4, 6))
     (row,) = statistics.summarise(grid(values)).to_dict("records")
     assert row["iqm"] == pytest.approx(np.sort(values.ravel())[6:18].mean())
     assert row["mean"] == pytest.approx(values.sum() / 24)
     assert (row["datasets"], row["seeds"]) == (6, 4)
+    assert row["iqm"] == pytest.approx(scipy.stats.trim_mean(values, 0.25, axis=None))
     assert row["iqm_low"] < row["iqm"] < row["iqm_high"]
+    assert row["no_interval"] is None
+
+
+def test_the_optimality_gap_by_hand() -> None:
+    # Above 100 nothing is missing: (90 + 0 + 60 + 0) / 4.
+    values = np.array([[10.0, 120.0], [40.0, 100.0]])
+    (row,) = statistics.summarise(grid(values)).to_dict("records")
+    assert row["optimality_gap"] == pytest.approx(37.5)
+    assert row["optimality_gap_low"] <= 37.5 <= row["optimality_gap_high"]
+
+
+def test_the_probability_of_improvement_by_hand() -> None:
+    ours, theirs = np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[2.0, 9.0], [3.0, 5.0]])
+    # First dataset: 1 and 3 against 2 and 3: one win, one tie of four. Second: two ties of four.
+    assert statistics.probability_of_improvement(ours, theirs) == pytest.approx((1.5 / 4 + 1 / 4) / 2)
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_the_probability_of_improvement_is_rliables(seeds: int, others: int, datasets: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    ours, theirs = (generator.integers(0, 4, (n, datasets)).astype(float) for n in (seeds, others))
+    found = statistics.probability_of_improvement(ours, theirs)
+    assert found == pytest.approx(rliable.metrics.probability_of_improvement(ours, theirs))
+    assert found + statistics.probability_of_improvement(theirs, ours) == pytest.approx(1)
+
+
+def named(values: np.ndarray, method: str) -> pd.DataFrame:
+    return grid(values).assign(method=method)
+
+
+def test_every_pair_is_compared_on_the_datasets_of_both() -> None:
+    generator = np.random.default_rng(5)
+    a, b, c = generator.normal(50, 10, (3, 2)), generator.normal(60, 10, (3, 3)), np.full((3, 2), 1000.0)
+    both = pd.concat([named(a, "a"), named(b, "b"), named(c, "c")])
+    table = statistics.compare(both).set_index(["method", "against"])
+    assert len(table) == 6
+    row = table.loc["a", "b"]
+    wins = [x > y for d in (0, 1) for x in a[:, d] for y in b[:, d]]
+    assert row["probability"] == pytest.approx(np.mean(wins))
+    assert (row["datasets"], row["seeds"]) == (2, 3)
+    assert 0 <= row["low"] <= row["probability"] <= row["high"] <= 1
+    mirrored = table.loc["b", "a"]
+    assert [mirrored["low"], mirrored["high"]] == pytest.approx([1 - row["high"], 1 - row["low"]])
+    assert table.loc["c", "a"]["probability"] == table.loc["c", "a"]["low"] == 1.0
+    pd.testing.assert_frame_equal(statistics.compare(both), statistics.compare(both))
+    assert statistics.compare(named(a, "a")).empty
+
+
+def test_a_profile_by_hand(caplog: pytest.LogCaptureFixture) -> None:
+    values = np.array([[10.0, 50.0], [30.0, 90.0]])
+    both = pd.concat([named(values, "whole"), named(values[:, :1], "part")])
+    table = statistics.profiles(both, np.array([0.0, 10.0, 49.0, 89.9, 90.0]))
+    assert list(table["share"]) == [1.0, 0.75, 0.5, 0.25, 0.0]
+    assert list(table["method"].unique()) == ["whole"]
+    assert "part is left out" in caplog.text
+    assert (table["low"] <= table["share"]).all()
+    assert (table["share"] <= table["high"]).all()
+    low, high = (table.set_index("threshold")[name] for name in ("low", "high"))
+    # Of the second dataset both seeds score above 49, whichever are drawn.
+    assert (low[49.0], high[49.0]) == (0.5, 0.5)
+    peer, _ = rliable.library.create_performance_profile(
+        {"whole": values}, np.array([0.0, 10.0, 49.0, 89.9, 90.0]), reps=2
+    )
+    np.testing.assert_allclose(table["share"], peer["whole"])
 
 
 def test_the_interval_agrees_with_scipy_and_is_repeatable() -> None:
     values = np.random.default_rng(1).normal(50, 20, (12, 1))
-    low, high = statistics.iqm_interval(values)
+    low, high = iqm_interval(values)
     # With one dataset the stratified bootstrap is the ordinary one.
     peer = scipy.stats.bootstrap(
         (values[:, 0],),
@@ -138,14 +210,14 @@ def test_the_interval_agrees_with_scipy_and_is_repeatable() -> None:
     assert high == pytest.approx(peer.high, abs=0.06 * width)
     np.random.seed(7)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    assert statistics.iqm_interval(values) == (low, high)
+    assert iqm_interval(values) == (low, high)
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
 def test_the_bootstrap_draws_within_each_dataset() -> None:
     # Far apart datasets without spread over seeds: drawn within datasets, nothing moves.
     values = np.tile([10.0, 90.0], (5, 1))
-    assert statistics.iqm_interval(values) == (50.0, 50.0)
+    assert iqm_interval(values) == (50.0, 50.0)
 
 
 @pytest.mark.parametrize("datasets", [1, 12])
@@ -153,6 +225,15 @@ def test_one_seed_has_no_interval(datasets: int) -> None:
     (row,) = statistics.summarise(grid(np.arange(datasets, dtype=float)[None] * 8)).to_dict("records")
     assert np.isnan(row["iqm_low"])
     assert np.isnan(row["iqm_high"])
+    assert np.isnan(row["optimality_gap_low"])
+    assert row["no_interval"] == "one training seed"
+    profile = statistics.profiles(grid(np.arange(datasets, dtype=float)[None] * 8), np.array([8.0]))
+    assert profile[["low", "high"]].isna().all(axis=None)
+    pair = pd.concat([named(np.ones((1, datasets)), "a"), named(np.zeros((1, datasets)), "b")])
+    compared = statistics.compare(pair)
+    assert list(compared["probability"]) == [1.0, 0.0]
+    assert compared[["low", "high"]].isna().all(axis=None)
+    assert (compared["no_interval"] == "one training seed").all()
 
 
 def test_providers_are_never_put_together_and_gaps_are_refused() -> None:
@@ -202,8 +283,9 @@ def test_from_files_to_files(tmp_path: Path) -> None:
             choices.append(tmp_path / f"{dataset}-{method}.json")
             targets.choose_file(selection, choices[-1])
     providers = {"hopper-random-embedded-v1": "embedded", DATASET: "embedded"}
-    output, summary = tmp_path / "scores.csv", tmp_path / "summary.csv"
-    text = statistics.score_files(rollouts, choices, providers, output, summary)
+    written = {name: tmp_path / f"{name}.csv" for name in ("output", "summary", "comparisons")}
+    output, summary, compared = written.values()
+    text = statistics.score_files(rollouts, choices, providers, **written)
     table = pd.read_csv(output)
     assert len(table) == 2 * 2 * 2 * 3
     # Datasets in the order given, methods in the order of the files.
@@ -213,13 +295,14 @@ def test_from_files_to_files(tmp_path: Path) -> None:
     row = pd.read_csv(summary).query("method == 'mlp' and target == 'selected'").iloc[0]
     assert row["iqm"] == pytest.approx(scipy.stats.trim_mean(selected["normalised"], 0.25))
     assert f"{row['iqm']:.2f}" in text
-    first = output.read_bytes(), summary.read_bytes()
-    statistics.score_files(rollouts, choices, providers, output, summary)
-    assert (output.read_bytes(), summary.read_bytes()) == first
+    assert set(pd.read_csv(compared)["target"]) == {"selected", "fixed", "all"}
+    first = [path.read_bytes() for path in (output, summary, compared)]
+    statistics.score_files(rollouts, choices, providers, **written)
+    assert [path.read_bytes() for path in (output, summary, compared)] == first
     with pytest.raises(InputError, match="column purpose: found 'selection'"):
-        statistics.score_files(selection, choices, providers, output, summary)
-    with pytest.raises(InputError, match=r"scores\.csv: cannot be read as JSON"):
-        statistics.score_files(rollouts, [output], providers, output, summary)
+        statistics.score_files(selection, choices, providers, **written)
+    with pytest.raises(InputError, match=r"output\.csv: cannot be read as JSON"):
+        statistics.score_files(rollouts, [output], providers, **written)
 
 
 def test_read_csv_refuses(tmp_path: Path) -> None:

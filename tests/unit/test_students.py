@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import r2_score
 
 from d4rl_automl import policy, students, teacher
-from d4rl_automl.methods import mlp
+from d4rl_automl.methods import bc, mlp
 from d4rl_automl.methods import teacher as teacher_method
 from tests.unit import learnable
 
@@ -20,7 +20,6 @@ TEACHER = {
     "hyperparameters": {"LR": {}},
 }
 NETWORK = {
-    "kind": "mlp",
     "network": {"width": 32, "layers": 1},
     "rows": None,
     "updates": 200,
@@ -31,7 +30,7 @@ NETWORK = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Transitions, and the handles of a linear teacher and of two controls, one of them of another seed."""
+    """Transitions, and the handles of a linear teacher of a control, and of one that clones of another seed."""
     folder = tmp_path_factory.mktemp("students")
     table = learnable.write_transitions(folder / "transitions.parquet")
     common = {"transitions": str(table), "seed": 0, "device": "cpu", "threads": 1}
@@ -54,9 +53,9 @@ def made(tmp_path_factory):
         teacher=TEACHER,
         deployed=deployed,
     )
-    for name, condition, seed in (("mlp", "rtg", 0), ("bc", "none", 1)):
-        settings = {**NETWORK, "name": name, "condition": condition}
-        mlp.fit(**{**common, "seed": seed}, settings=settings, output=str(policies / f"{name}-s{seed}.json"))
+    for module, name, seed in ((mlp, "mlp", 0), (bc, "bc", 1)):
+        settings = {**NETWORK, "name": name, "kind": name, "best": 1}
+        module.fit(**{**common, "seed": seed}, settings=settings, output=str(policies / f"{name}-s{seed}.json"))
     return folder
 
 
@@ -65,7 +64,7 @@ def test_the_table(made):
     students.compare(transitions=made / "transitions.parquet", policies=handles, threads=1, output=made / "s.csv")
     table = pd.read_csv(made / "s.csv").set_index("method")
     assert list(table.index) == ["linear-teacher", "mlp", "bc"]
-    assert list(table.seed) == [0, 0, 1] and list(table.kind) == ["teacher", "mlp", "mlp"]
+    assert list(table.seed) == [0, 0, 1] and list(table.kind) == ["teacher", "mlp", "bc"]
 
     # Fewer test rows than the limit, so that the losses are of all of them.
     test = pq.read_table(made / "transitions.parquet", filters=[("split", "==", "test")]).to_pandas()

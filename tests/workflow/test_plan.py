@@ -30,10 +30,27 @@ def test_bare_dry_run_plans_all_twelve_datasets(project: Path) -> None:
         assert f"results/{dataset}/raw.hdf5" in output
     dimensions = sum(DIMENSIONS[name.split("-")[0]] for name in GYM)
     assert planned["download"] == planned["make_transitions"] == 12
-    # Three seeds of the medium teacher everywhere, and of four more on one HalfCheetah dataset.
-    assert planned["train_teacher"] == 3 * (dimensions + 4 * 6)
-    assert planned["fit_student"] == planned["fit_mlp"] == planned["label_teacher"] == 3 * 12
-    assert planned["rollout"] == 12 * 4 * 3 * 2
+    assert "train_behaviour" not in planned
+    # Three seeds of the medium teacher everywhere, and of five more on one HalfCheetah dataset.
+    assert planned["train_teacher"] == 3 * (dimensions + 5 * 6)
+    assert planned["fit_student"] == planned["fit_catboost_student"] == planned["label_teacher"] == 3 * 12
+    # RvS-R, three of cloning, and the control; two of trees.
+    assert (planned["fit_policy"], planned["fit_forest"]) == (3 * 12 * 5, 3 * 12 * 2)
+    assert planned["rollout"] == (12 * 11 + 1) * 3 * 2
+
+
+def test_behaviour_policies_are_trained_when_asked_for(project: Path) -> None:
+    asked = jobs(snakemake("-n", "behaviour", directory=project).stdout)
+    assert asked == {"train_behaviour": 3, "choose_behaviour": 1, "plot_behaviour": 1, "behaviour": 1, "total": 6}
+
+
+def test_data_of_the_embedded_config_are_all_twelve_and_nothing_is_trained(project: Path) -> None:
+    output = snakemake("data", "-n", "--configfile", "config/embedded.yaml", directory=project).stdout
+    planned = jobs(output)
+    for dataset in GYM:
+        assert f"results/{dataset.removesuffix('-v2')}-embedded-v1/card.md" in output
+    made = dict.fromkeys(("collect", "make_transitions", "make_card", "plot_card"), 12)
+    assert planned == {**made, "merge_cards": 1, "data": 1, "total": 50}
 
 
 def test_quickstart_means_the_same_over_the_benchmark_config_and_alone(project: Path, tmp_path: Path) -> None:
@@ -87,15 +104,15 @@ def test_rules_that_train_ask_for_the_gpu_unless_the_device_is_the_cpu(project: 
     assert "gpu=1" not in cpu
     auto = snakemake(*quickstart, "--config", "device=auto", directory=project).stdout
     asking = {match[1] for match in re.finditer(r"rule (\w+):\n(?:    .*\n)*?    resources: .*gpu=1", auto)}
-    assert asking == {"train_teacher", "distill_teacher", "fit_student", "fit_mlp"}
+    assert asking == {"train_teacher", "distill_teacher", "fit_student", "fit_policy"}
 
 
 def test_every_rule_has_log_benchmark_threads_and_resources() -> None:
-    local = {"all", "transitions", "csv", "teachers", "policies"}
+    local = {"all", "list_arguments", "behaviour", "data", "transitions", "csv", "teachers", "policies"}
     text = "\n".join(path.read_text() for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")])
     rules = re.findall(r"^rule (\w+):\n((?:(?: .*)?\n)*)", text, re.M)
     assert len(rules) > len(local)
     for name, body in rules:
         if name not in local:
-            for part in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "conda:", "code=digest("):
+            for part in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "conda:", "digest("):
                 assert part in body, f"rule {name} has no {part}"

@@ -47,11 +47,24 @@ CONFIG = {
             "report_episodes": 1,
         },
         {"name": "student", "kind": "student", "teacher": "tiny", "network": {"width": 32}, "updates": 100},
+        {"name": "catboost-student", "kind": "catboost_student", "teacher": "tiny", "trees": 20},
         {"name": "mlp", "kind": "mlp", "network": {"width": 32}, "updates": 100},
+        {"name": "rvs-32", "kind": "rvs", "network": {"width": 32}, "updates": 100, "datasets": [EMBEDDED]},
+        {
+            "name": "bc-half",
+            "kind": "bc",
+            "best": 0.5,
+            "network": {"width": 32},
+            "updates": 100,
+            "datasets": [EMBEDDED],
+        },
+        {"name": "rcdtp", "kind": "rcdtp", "trees": 20, "datasets": [EMBEDDED]},
+        {"name": "rwdtp", "kind": "rwdtp", "trees": 20, "datasets": [EMBEDDED]},
     ],
     "labels": {"recorded": 1000, "perturbed": 500, "commanded": 500},
     "rollout": {"fractions": [0.3, 1.0], "selection_episodes": 2, "report_episodes": 3},
 }
+METHODS = {method["name"] for method in CONFIG["methods"]}
 ARGUMENTS = ("--configfile", "tiny.yaml", "--cores", "2")
 
 
@@ -81,7 +94,7 @@ def test_second_run_has_nothing_to_do(finished: Path) -> None:
 def test_every_method_is_played_and_scored(finished: Path) -> None:
     scores = pd.read_csv(finished / "results/scores.csv")
     assert set(scores["dataset"]) == {EMBEDDED, MINE}
-    assert set(scores[scores["dataset"] == EMBEDDED]["method"]) == {"teacher", "autogluon-student", "student", "mlp"}
+    assert set(scores[scores["dataset"] == EMBEDDED]["method"]) == METHODS
     assert set(scores["simulator"]) == {"d4rl"}
     report = pq.read_table(finished / f"results/{EMBEDDED}/rollouts/student-s0.d4rl.report.parquet").to_pandas()
     assert len(report) == 2 * 3
@@ -102,10 +115,23 @@ def test_files_open_in_other_tools(finished: Path) -> None:
     onnx.checker.check_model(model)
     assert {entry.key: entry.value for entry in model.metadata_props}["task"] == "hopper"
     assert len(pd.read_csv(folder / "teachers/tiny-s0/metrics.csv")) == 3
-    assert set(pd.read_csv(folder / "students.csv")["method"]) == {"teacher", "autogluon-student", "student", "mlp"}
-    for figure in ("reward_to_go", "actions-tiny-s0", "returns.d4rl", "calibration.d4rl"):
+    assert set(pd.read_csv(folder / "students.csv")["method"]) == METHODS
+    for figure in (
+        "card",
+        "reward_to_go",
+        "actions-tiny-s0",
+        "returns.d4rl",
+        "calibration.d4rl",
+        "curves",
+        "importance",
+    ):
         for ending in ("png", "svg", "csv"):
             assert (folder / "figures" / f"{figure}.{ending}").stat().st_size > 0
+    assert "# " + EMBEDDED in (folder / "card.md").read_text()
+    cards = pd.read_csv(finished / "results/cards.csv")
+    assert cards["rows"].tolist() == [6000, 6000]
+    # The copy of the embedded file, too, is repeated by the simulator that made it.
+    assert (cards["replay_d4rl_99_percent"] < 1e-4).all()
     page = (finished / "results/report/index.html").read_text()
     assert EMBEDDED in page
     assert "http://" not in page.replace("http://www.w3.org", "")
@@ -138,7 +164,7 @@ def test_a_changed_dataset_reruns_only_its_own_descendants(finished: Path) -> No
         raw["rewards"][0] += 1.0
     try:
         plan = planned(finished)
-        assert "fit_mlp" in rules(plan)
+        assert "fit_policy" in rules(plan)
         assert not {"collect", "train_teacher", "distill_teacher", "fit_student"} & rules(plan)
         assert f"dataset={EMBEDDED}" not in plan
     finally:

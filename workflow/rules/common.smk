@@ -23,6 +23,9 @@ except InputError as error:
 DATASETS = {entry["name"]: entry for entry in config["datasets"]}
 TEACHERS = {entry["name"]: entry for entry in config["teachers"]}
 METHODS = {entry["name"]: entry for entry in config["methods"]}
+# The datasets that policies are made of. Of a task without simulator there are data alone.
+LEARNED = [name for name in DATASETS if methods_for(config, name)]
+PROVIDERS = list(dict.fromkeys(DATASETS[name]["provider"] for name in LEARNED))
 SEEDS = config["seeds"]
 SIMULATORS = config["simulators"]
 FRACTIONS = json.dumps(config["rollout"]["fractions"])
@@ -36,6 +39,8 @@ GPU = 0 if DEVICE == "cpu" else 1
 # One job at a time holds the GPU unless the caller says otherwise: Snakemake treats a resource
 # without a limit as unlimited, and a profile's limit is dropped as soon as --resources is given.
 workflow.global_resources.setdefault("gpu", 1)
+# Likewise downloads: more at a time would only strain the host.
+workflow.global_resources.setdefault("download", 3)
 
 # `script name …` in a shell command runs scripts/name.py, with the interpreter that runs Snakemake
 # or, with --sdm, the environment's own.
@@ -47,7 +52,21 @@ shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake fo
 # The handle of every policy, and the files beside it.
 POLICY = "results/{dataset}/policies/{method}-s{seed}.json"
 POLICY_ONNX = "results/{dataset}/policies/{method}-s{seed}.onnx"
+POLICY_XGBOOST = "results/{dataset}/policies/{method}-s{seed}.ubj"
+POLICY_CATBOOST = "results/{dataset}/policies/{method}-s{seed}.cbm"
+OVERALL = "results/figures/{kind}.{provider}.{simulator}.png"
 POLICY_CURVE = "results/{dataset}/policies/{method}-s{seed}.curve.csv"
+POLICY_IMPORTANCE = "results/{dataset}/policies/{method}-s{seed}.importance.csv"
+
+# Kinds of methods that do not come out of `fit_policy`, as networks fitted to the transitions alone do.
+XGBOOST = ("rcdtp", "rwdtp")
+TAUGHT = ("teacher", "autogluon_student", "student", "catboost_student")
+
+
+# Paths that are too many for a command line, by name of the rule, as a function that gives
+# {option: paths}. They reach the script in a file, one argument a line.
+ARGUMENTS = {}
+ARGUMENT_FILE = "results/arguments/{job}.txt"
 
 
 def any_of(names):
@@ -61,9 +80,16 @@ def provided_by(provider):
 
 def of_kind(*kinds, **settings):
     """The methods of these kinds that have these settings."""
-    return any_of(
-        name for name, entry in METHODS.items() if entry["kind"] in kinds and settings.items() <= entry.items()
-    )
+    return any_of(named(*kinds, **settings))
+
+
+def named(*kinds, **settings):
+    """The names of the methods of these kinds that have these settings."""
+    return [name for name, entry in METHODS.items() if entry["kind"] in kinds and settings.items() <= entry.items()]
+
+
+def kind_of(wildcards):
+    return METHODS[wildcards.method]["kind"]
 
 
 wildcard_constraints:
@@ -71,6 +97,7 @@ wildcard_constraints:
     teacher=any_of(TEACHERS),
     method=any_of(METHODS),
     seed=any_of(map(str, SEEDS)),
+    provider=any_of(PROVIDERS),
     simulator=any_of(SIMULATORS),
     purpose="selection|report",
     dimension=r"\d+",
@@ -123,10 +150,12 @@ def per_dimension(pattern):
 
 
 def files_of(dataset, method, seed):
-    """What a policy's handle points at: one ONNX file, or a directory per action dimension."""
+    """What a policy's handle points at: one file, or a directory per action dimension."""
     patterns = {
         "teacher": "results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}",
         "autogluon_student": DISTILLED,
+        "catboost_student": POLICY_CATBOOST,
+        **dict.fromkeys(XGBOOST, POLICY_XGBOOST),
     }
     exported = METHODS[method].get("export")
     pattern = POLICY_ONNX if exported else patterns.get(METHODS[method]["kind"], POLICY_ONNX)
@@ -148,7 +177,7 @@ def episodes(wildcards):
 
 def fractions(wildcards):
     """What a policy is commanded; one without condition, nothing."""
-    return "[]" if METHODS[wildcards.method].get("condition") == "none" else FRACTIONS
+    return "[]" if kind_of(wildcards) in ("bc", "rwdtp") else FRACTIONS
 
 
 def policies_of(dataset):
@@ -168,11 +197,11 @@ def played(pattern, datasets=tuple(DATASETS), simulators=SIMULATORS, **wildcards
     ]
 
 
-def every_teacher(file):
+def every_teacher(file, datasets=tuple(DATASETS)):
     """`file` of every teacher of every dataset and seed."""
     return [
         f"results/{dataset}/teachers/{teacher['name']}-s{seed}/{file}"
-        for dataset in DATASETS
+        for dataset in datasets
         for teacher in selected(TEACHERS.values(), dataset)
         for seed in SEEDS
     ]
@@ -183,10 +212,70 @@ def reported(pattern, **wildcards):
     return lambda these: played(pattern, [these.dataset], [these.simulator], **wildcards)
 
 
+def written(pattern, kinds, dataset):
+    """`pattern` for every method of a dataset whose kind is one of `kinds`, and every training seed."""
+    methods = [method["name"] for method in methods_for(config, dataset) if method["kind"] in kinds]
+    return expand(pattern, dataset=dataset, method=methods, seed=SEEDS)
+
+
+def curves(dataset):
+    """How every policy that was fitted by steps got there."""
+    return written(POLICY_CURVE, {m["kind"] for m in METHODS.values()} - {"teacher", "autogluon_student"}, dataset)
+
+
+def importance(dataset):
+    """What every forest and teacher of a dataset looks at."""
+    return [
+        *written(POLICY_IMPORTANCE, ("catboost_student", *XGBOOST), dataset),
+        *every_teacher("importance.csv", [dataset]),
+    ]
+
+
+def made_by(dataset, method, seed):
+    """A policy and the jobs that made it: its own, and those of its teacher before it."""
+    kind, teacher = METHODS[method]["kind"], METHODS[method].get("teacher")
+    every = range(TASKS[DATASETS[dataset]["task"]].action_size)
+    taught = [f"{dataset}/teachers/{teacher}-s{seed}/ac{i}" for i in every] if teacher else []
+    own, before = [f"{dataset}/policies/{method}-s{seed}"], taught
+    if kind == "teacher":
+        own, before = own + taught, []
+    elif kind == "autogluon_student":
+        own += [f"{dataset}/distilled/{method}-s{seed}/ac{i}" for i in every]
+    elif teacher:
+        before = [*taught, f"{dataset}/labels/{teacher}-s{seed}"]
+    jobs = {
+        part: [{"benchmark": f"results/benchmarks/{tail}.tsv", "log": f"logs/{tail}.log"} for tail in tails]
+        for part, tails in (("own", own), ("teacher", before))
+    }
+    return json.dumps({"dataset": dataset, "method": method, "kind": kind, "seed": seed, **jobs})
+
+
+def overall_figures():
+    """The figures over all datasets of a provider, as PNG."""
+    kinds = {
+        "heat_table": PROVIDERS,
+        "profiles": PROVIDERS,
+        "costs": PROVIDERS,
+        "improvement": filter(is_compared, PROVIDERS),
+    }
+    return [
+        file
+        for kind, providers in kinds.items()
+        for file in expand(OVERALL, kind=kind, provider=providers, simulator=SIMULATORS)
+    ]
+
+
+def is_compared(provider):
+    """Whether another method shares a dataset of this provider with the reference method."""
+    names = [{m["name"] for m in methods_for(config, d)} for d in LEARNED if DATASETS[d]["provider"] == provider]
+    return any(config["reference"] in methods and len(methods) > 1 for methods in names)
+
+
 def every_figure(wildcards):
     """Every figure of every dataset, as PNG."""
     return [
-        *expand("results/{dataset}/figures/reward_to_go.png", dataset=DATASETS),
+        *expand("results/{dataset}/figures/{kind}.png", dataset=DATASETS, kind=["card", "reward_to_go"]),
+        *expand("results/{dataset}/figures/l2.png", dataset=LEARNED),
         *(
             f"results/{dataset}/figures/actions-{teacher['name']}-s{seed}.png"
             for dataset in DATASETS
@@ -195,8 +284,10 @@ def every_figure(wildcards):
         ),
         *expand(
             "results/{dataset}/figures/{kind}.{simulator}.png",
-            dataset=DATASETS,
+            dataset=LEARNED,
             kind=["returns", "calibration"],
             simulator=SIMULATORS,
         ),
+        *(f"results/{dataset}/figures/curves.png" for dataset in DATASETS if curves(dataset)),
+        *(f"results/{dataset}/figures/importance.png" for dataset in DATASETS if importance(dataset)),
     ]

@@ -1,11 +1,13 @@
 # provider        -> results/{dataset}/raw.hdf5 and raw.json
 # raw.hdf5        -> transitions.parquet, episodes.parquet
+# all of these    -> card.json, card.md, and results/cards.csv of all datasets
 # transitions     -> transitions.csv (on demand)
 
 RAW = "results/{dataset}/raw.hdf5"
 PROVENANCE = "results/{dataset}/raw.json"
 TRANSITIONS = "results/{dataset}/transitions.parquet"
 EPISODES = "results/{dataset}/episodes.parquet"
+CARD = "results/{dataset}/card.json"
 
 
 rule download:
@@ -27,11 +29,14 @@ rule download:
         mem_mb=500,
         runtime=240,
         download=1,
+        # Not params: where a file may come from is no reason to fetch it again.
+        local=config["d4rl_dir"],
+        mirrors=json.dumps(config["mirrors"]),
     params:
         entry=dataset_entry,
         code=digest("download"),
     shell:
-        "script download --dataset {params.entry:q}"
+        "script download --dataset {params.entry:q} --local {resources.local:q} --mirrors {resources.mirrors:q}"
         " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
@@ -116,6 +121,56 @@ rule make_transitions:
         " --output {output.transitions:q} --episodes {output.episodes:q} > {log:q} 2>&1"
 
 
+rule make_card:
+    """What a dataset holds, where it is from, and whether the simulator repeats its steps."""
+    input:
+        raw=RAW,
+        provenance=PROVENANCE,
+        transitions=TRANSITIONS,
+        episodes=EPISODES,
+    output:
+        card=CARD,
+        markdown="results/{dataset}/card.md",
+    log:
+        "logs/{dataset}/make_card.log",
+    benchmark:
+        "results/benchmarks/{dataset}/make_card.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=digest("make_card", resources=("mujoco210_inertia.json",)),
+    shell:
+        "script make_card --raw {input.raw:q} --provenance {input.provenance:q}"
+        " --transitions {input.transitions:q} --episodes {input.episodes:q}"
+        " --output {output.card:q} --markdown {output.markdown:q} > {log:q} 2>&1"
+
+
+rule merge_cards:
+    """The main facts of every dataset in one table."""
+    input:
+        expand(CARD, dataset=DATASETS),
+    output:
+        "results/cards.csv",
+    log:
+        "logs/merge_cards.log",
+    benchmark:
+        "results/benchmarks/merge_cards.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=digest("merge_cards"),
+    shell:
+        "script merge_cards --cards {input:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule write_csv:
     """The finished episodes in the plain format ob0, …, ac0, …, rtg."""
     input:
@@ -141,3 +196,4 @@ rule write_csv:
 localrules:
     download,
     link,
+    merge_cards,

@@ -1,6 +1,6 @@
 # policy              -> rollouts/{method}-s{seed}.{simulator}.{purpose}.parquet
 # selection rollouts  -> targets/{method}.{simulator}.json
-# report rollouts     -> results/scores.csv, results/summary.csv
+# report rollouts     -> results/scores.csv, results/summary.csv, results/comparisons.csv
 
 ROLLOUT = "results/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.parquet"
 TARGET = "results/{dataset}/targets/{method}.{simulator}.json"
@@ -57,14 +57,32 @@ rule choose_target:
         "script choose_target --rollouts {input:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule list_arguments:
+    """Paths for a script, one argument a line."""
+    output:
+        ARGUMENT_FILE,
+    log:
+        "logs/arguments/{job}.log",
+    params:
+        options=lambda wildcards: ARGUMENTS[wildcards.job](),
+    run:
+        lines = [line for option, paths in params.options.items() for line in (f"--{option}", *paths)]
+        Path(output[0]).write_text("\n".join(lines) + "\n")
+
+
+ARGUMENTS["score"] = lambda: {"rollouts": played(ROLLOUT, purpose=["report"], seed=SEEDS), "targets": played(TARGET)}
+
+
 rule score:
     """Returns of the report episodes as normalised scores, with intervals over seeds and datasets."""
     input:
+        arguments=ARGUMENT_FILE.format(job="score"),
         rollouts=played(ROLLOUT, purpose=["report"], seed=SEEDS),
         targets=played(TARGET),
     output:
         scores="results/scores.csv",
         summary="results/summary.csv",
+        comparisons="results/comparisons.csv",
     log:
         "logs/score.log",
     benchmark:
@@ -79,10 +97,11 @@ rule score:
         providers=json.dumps({name: entry["provider"] for name, entry in DATASETS.items()}),
         code=digest("score"),
     shell:
-        "script score --rollouts {input.rollouts:q} --targets {input.targets:q}"
-        " --providers {params.providers:q} --output {output.scores:q} --summary {output.summary:q} > {log:q} 2>&1"
+        "script score @{input.arguments:q} --providers {params.providers:q} --output {output.scores:q}"
+        " --summary {output.summary:q} --comparisons {output.comparisons:q} > {log:q} 2>&1"
 
 
 localrules:
+    list_arguments,
     choose_target,
     score,

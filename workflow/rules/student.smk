@@ -59,11 +59,24 @@ rule fit_student:
     params:
         settings=method_entry,
         device=DEVICE,
-        code=digest("fit_policy", "methods.student"),
+        code=lambda wildcards: digest("fit_policy", f"methods.{kind_of(wildcards)}"),
     shell:
         "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
         " --labels {input.labels:q} > {log:q} 2>&1"
+
+
+use rule fit_student as fit_catboost_student with:
+    output:
+        policy=POLICY,
+        catboost=POLICY_CATBOOST,
+        curve=POLICY_CURVE,
+        importance=POLICY_IMPORTANCE,
+    wildcard_constraints:
+        method=of_kind("catboost_student"),
+    resources:
+        mem_mb=3000,
+        runtime=120,
 
 
 rule distill_teacher:

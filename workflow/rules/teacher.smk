@@ -61,6 +61,32 @@ rule evaluate_teacher:
         " --metrics {output.metrics:q} --predictions {output.predictions:q} > {log:q} 2>&1"
 
 
+rule measure_importance:
+    """How much worse a teacher predicts where a feature is shuffled, on a sample of held-out transitions."""
+    input:
+        transitions=TRANSITIONS,
+        deployed=per_dimension("results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}"),
+    output:
+        "results/{dataset}/teachers/{teacher}-s{seed}/importance.csv",
+    log:
+        "logs/{dataset}/teachers/{teacher}-s{seed}/importance.log",
+    benchmark:
+        "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/importance.tsv"
+    conda:
+        "../../envs/d4rl-automl.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=teacher_entry,
+        code=digest("measure_importance"),
+    shell:
+        "script measure_importance --transitions {input.transitions:q} --deployed {input.deployed:q}"
+        " --settings {params.settings:q} --seed {wildcards.seed} --threads {threads} --output {output:q}"
+        " > {log:q} 2>&1"
+
+
 rule fit_teacher:
     """The policy that plays the teacher itself."""
     input:

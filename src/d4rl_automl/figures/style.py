@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -28,7 +28,7 @@ INK = "#333333"
 SEQUENTIAL = "viridis"
 DPI = 150
 
-_REFERENCE_LINE: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": (0, (1, 2))}
+REFERENCE_LINE: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": (0, (1, 2))}
 
 _SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -84,28 +84,39 @@ def save(figure: Figure, data: pd.DataFrame, prefix: str | Path, facts: Mapping[
         data.to_csv(part, index=False)
 
 
+def no_interval(data: pd.DataFrame) -> str:
+    """A further line of a title that says why no interval is drawn, empty where one is; `data` with column low."""
+    return "" if data["low"].notna().any() else "\nno intervals: with one training seed there is nothing to draw from"
+
+
 def reference_lines(axes: Axes, task: str) -> None:
     """Horizontal lines at the returns of D4RL's random policy and expert (normalised scores 0 and 100)."""
     reference = tasks.get(task)
     for value in (reference.reference_min, reference.reference_max):
-        axes.axhline(value, **_REFERENCE_LINE, zorder=2.2)
+        axes.axhline(value, **REFERENCE_LINE, zorder=2.2)
 
 
 def reference_key() -> Line2D:
     """The legend's entry for `reference_lines`."""
-    return Line2D([], [], **_REFERENCE_LINE, label="random policy and expert (score 0 and 100)")
+    return Line2D([], [], **REFERENCE_LINE, label="random policy and expert (score 0 and 100)")
 
 
-def score_axis(axes: Axes, task: str, label: bool = True) -> None:
-    """A second axis on the right that reads the returns of `axes` as normalised scores."""
+def score_axis(axes: Axes, task: str, label: bool = True, side: Literal["right", "top"] = "right") -> None:
+    """A second axis on one side that reads the returns of `axes` as normalised scores."""
     reference = tasks.get(task)
     span = reference.reference_max - reference.reference_min
 
     def returns(scores: NDArray[np.float64]) -> NDArray[np.float64]:
         return reference.reference_min + scores * span / 100
 
-    right = axes.secondary_yaxis("right", functions=(lambda values: normalise(task, values), returns))  # type: ignore[arg-type]
-    right.spines["right"].set_visible(True)
-    right.yaxis.set_major_locator(MaxNLocator(6))
+    functions: Any = (lambda values: normalise(task, values), returns)
+    other = (
+        axes.secondary_yaxis(side, functions=functions)
+        if side == "right"
+        else axes.secondary_xaxis(side, functions=functions)
+    )
+    other.spines[side].set_visible(True)
+    axis = other.yaxis if side == "right" else other.xaxis
+    axis.set_major_locator(MaxNLocator(6))
     if label:
-        right.set_ylabel("normalised score")
+        axis.set_label_text("normalised score")

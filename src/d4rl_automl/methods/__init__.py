@@ -11,5 +11,5 @@ Arguments
     output: the policy's handle, `{method}-s{seed}.json`; what belongs to it goes beside it.
     inputs: what only this kind needs.
 
-A new kind is a new module here and an entry in the config's schema.
+A new kind is a new module here and an entry in the config's schema: docs/methods.md shows one.
 """

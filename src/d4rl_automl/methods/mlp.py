@@ -1,12 +1,10 @@
 """The joint network fitted to the data directly, without a teacher: the control of every distillation.
 
-`condition: rtg` makes it RvS-R's policy (average reward-to-go as input), `condition: none`
-plain behavioural cloning.
+The student's network and training, on the recorded actions and average rewards-to-go.
 """
 
 from typing import Any
 
-from d4rl_automl import device as devices
 from d4rl_automl import network
 from d4rl_automl.transitions import read
 
@@ -16,20 +14,15 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
 
     With as many `rows` and the same seed as a teacher, it sees the rows that the teacher saw.
     """
-    splits = {
-        "train": read(transitions, splits=("train",), limit=settings["rows"], seed=seed),
-        "validation": read(transitions, splits=("validation",)),
-    }
-    samples = {
-        name: network.Samples(rows.observations, rows.rtg if settings["condition"] == "rtg" else None, rows.actions)
-        for name, rows in splits.items()
-    }
-    fitted = network.fit(
-        samples["train"],
-        samples["validation"],
+    train = read(transitions, splits=("train",), limit=settings["rows"], seed=seed)
+    network.make_policy(
+        network.Samples.of(train),
+        network.Samples.of(read(transitions, splits=("validation",))),
         network.Settings.of(settings),
+        method=settings,
         seed=seed,
-        device=devices.resolve(device).name,
+        device=device,
         threads=threads,
+        output=output,
+        dataset=train.metadata,
     )
-    network.write_policy(fitted, output, settings, seed, dataset=splits["train"].metadata)

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from d4rl_automl import device as devices
 from d4rl_automl import labels as label_tables
-from d4rl_automl import network, tables
+from d4rl_automl import network
 
 
 def fit(
@@ -15,15 +14,14 @@ def fit(
     The labels are all that the student sees; from `transitions` come the facts of the dataset.
     """
     train, validation = (network.Samples(*label_tables.read(labels, split)) for split in ("train", "validation"))
-    fitted = network.fit(
+    network.make_policy(
         train,
         validation,
         network.Settings.of(settings),
+        method=settings,
         seed=seed,
-        device=devices.resolve(device).name,
+        device=device,
         threads=threads,
+        output=output,
+        **label_tables.facts(transitions, labels),
     )
-    dataset = tables.read_parquet_metadata(transitions, network.DATASET_FACTS)
-    before = tables.read_parquet_metadata(labels, ("label_seconds", "teacher_seconds"))
-    times = {name: before[name] for name in ("label_seconds", "teacher_seconds")}
-    network.write_policy(fitted, output, settings, seed, dataset=dataset, **times)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from d4rl_automl import policy, tables, tasks
+from d4rl_automl import policy, tables
 from d4rl_automl.features import TRAINING_FILE
 from d4rl_automl.files import sha256
 from d4rl_automl.transitions import read
@@ -37,20 +37,9 @@ def fit(
     With the setting `export` the policy is an ONNX file beside the handle (`autogluon_export`), compared with
     AutoGluon on `CHECKED_ROWS` test rows; InputError where the predictors are not networks.
     """
-    dataset = tables.read_parquet_metadata(transitions, ("dataset", "task", "sha256"))
-    task = tasks.get(dataset["task"])
+    dataset = tables.read_parquet_metadata(transitions, policy.DATASET_FACTS)
     trainings = [json.loads((Path(directory) / TRAINING_FILE).read_text()) for directory in deployed]
-    metadata: dict[str, Any] = {
-        "method": settings["name"],
-        "kind": settings["kind"],
-        "seed": seed,
-        "dataset": dataset["dataset"],
-        "task": task.name,
-        "dataset_sha256": dataset["sha256"],
-        "outcome_rule": "constant",
-        "observation_size": task.observation_size,
-        "action_size": task.action_size,
-    }
+    metadata = policy.describe(settings, seed, dataset, "constant")
     training = {"settings": settings, "teacher": teacher, "rows": trainings[0]["train_rows"]}
     played = {
         "directories": [Path(os.path.relpath(directory, Path(output).parent)).as_posix() for directory in deployed],

@@ -1,0 +1,29 @@
+"""RvS at a size of one's own: RvS-R's network, likelihood and optimiser, smaller and trained more briefly.
+
+It differs from `rvs_r` in more than its size: transitions are put in a new order in every epoch, since a small batch
+of consecutive ones would hold two or three episodes, and the validation and test episodes stay held out.
+"""
+
+from typing import Any
+
+from d4rl_automl import network
+from d4rl_automl.transitions import read
+
+
+def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
+    """Fit to the training episodes, or `rows` of their transitions. Arguments as in `d4rl_automl.methods`.
+
+    The last weights are kept, as in RvS-R; validation episodes are for the curve alone.
+    """
+    train = read(transitions, splits=("train",), limit=settings.get("rows"), seed=seed)
+    network.make_policy(
+        network.Samples.of(train),
+        network.Samples.of(read(transitions, splits=("validation",))),
+        network.Settings.of(settings, gaussian=True),
+        method=settings,
+        seed=seed,
+        device=device,
+        threads=threads,
+        output=output,
+        dataset=train.metadata,
+    )

@@ -1,0 +1,57 @@
+"""RvS-R as published: reinforcement learning via supervised learning, conditioned on the average reward-to-go.
+
+Emmons et al., ICLR 2022; every setting from scottemmons/rvs@90c0ffb, experiments/config/d4rl/gym_rvs_r.cfg, and none
+of them can be changed here: what has another size is of kind `rvs`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d4rl_automl import network
+from d4rl_automl.transitions import read
+
+WIDTH, LAYERS = 1024, 2
+EPOCHS = 2000
+BATCH_SIZE = 16_384
+LEARNING_RATE = 1e-3
+SPLITS = ("train", "validation", "test")
+"""All finished episodes: theirs are held out for AntMaze only (`val_frac = 0`)."""
+
+
+def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
+    """Fit to all finished episodes; the last weights are kept. Arguments as in `d4rl_automl.methods`.
+
+    The episodes are put in a random order once; batches are runs of transitions in that order, the same in every epoch,
+    as a data loader without shuffling makes them (`dataset.py`).
+    """
+    rows = read(transitions, splits=SPLITS)
+    samples = network.Samples.of(rows).take(order_of_rows(rows.episodes, seed))
+    network.make_policy(
+        samples,
+        samples.take(slice(0)),
+        network.Settings(
+            WIDTH,
+            LAYERS,
+            updates=EPOCHS * -(-len(samples) // BATCH_SIZE),
+            batch_size=BATCH_SIZE,
+            learning_rate=LEARNING_RATE,
+            gaussian=True,
+            shuffle=False,
+        ),
+        method=settings,
+        seed=seed,
+        device=device,
+        threads=threads,
+        output=output,
+        dataset=rows.metadata,
+        splits=SPLITS,
+    )
+
+
+def order_of_rows(episodes: NDArray[np.int32], seed: int) -> NDArray[np.int64]:
+    """Indices (N,) that put whole episodes in a random order; `episodes` (N,) is each row's."""
+    rank = np.random.default_rng(seed).permutation(int(episodes.max(initial=-1)) + 1)
+    # Stable, so that the transitions of an episode keep their order.
+    return np.argsort(rank[episodes], kind="stable")

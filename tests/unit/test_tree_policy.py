@@ -1,0 +1,84 @@
+"""Forests as policies: they act as their libraries do, whatever the batch, and nothing else is loaded."""
+
+import catboost
+import numpy as np
+import pytest
+import xgboost
+
+from d4rl_automl.errors import InputError
+from d4rl_automl.files import sha256
+from d4rl_automl.policy import OUTCOME_SIZES, load, write_handle
+from tests.unit.test_policy import metadata_of
+
+ENDINGS = {"xgboost": "ubj", "catboost": "cbm"}
+
+
+def write_forest(folder, library, outcome_rule="constant", inputs=None, outputs=3):
+    """A forest of 20 trees and its handle; returns the handle's path and the model."""
+    generator = np.random.default_rng(0)
+    rows = generator.normal(0, 1, (1000, inputs or 11 + OUTCOME_SIZES[outcome_rule])).astype(np.float32)
+    # Beyond the bounds here and there.
+    actions = 2 * np.tanh(rows[:, :outputs])
+    file = folder / f"tiny-s3.{ENDINGS[library]}"
+    if library == "xgboost":
+        settings = {"multi_strategy": "multi_output_tree", "nthread": 2}
+        model = xgboost.train(settings, xgboost.DMatrix(rows, actions), 20)
+    else:
+        settings = {
+            "loss_function": "MultiRMSE",
+            "iterations": 20,
+            "learning_rate": 0.5,
+            "allow_writing_files": False,
+            "verbose": False,
+        }
+        model = catboost.CatBoost(settings).fit(rows, actions, verbose=False)
+    model.save_model(str(file))
+    handle = folder / "tiny-s3.json"
+    facts = {"format": library, "file": file.name, "sha256": sha256(file)}
+    write_handle(handle, metadata_of(outcome_rule=outcome_rule) | facts)
+    return handle, model
+
+
+@pytest.mark.parametrize("outcome_rule", OUTCOME_SIZES)
+@pytest.mark.parametrize("library", ENDINGS)
+def test_acts_as_the_library_does_whatever_the_batch(tmp_path, library, outcome_rule):
+    handle, model = write_forest(tmp_path, library, outcome_rule)
+    policy = load(handle, threads=2)
+    generator = np.random.default_rng(1)
+    observations = generator.normal(0, 2, (130, 11))
+    outcome = generator.normal(0, 2, (130, OUTCOME_SIZES[outcome_rule])) if OUTCOME_SIZES[outcome_rule] else None
+    rows = (observations if outcome is None else np.hstack([observations, outcome])).astype(np.float32)
+    expected = model.predict(xgboost.DMatrix(rows) if library == "xgboost" else catboost.Pool(rows))
+    assert 0.05 < (np.abs(expected) > 1).mean() < 0.95
+    actions = policy.act(observations, outcome)
+    assert actions.dtype == np.float32
+    np.testing.assert_allclose(actions, expected.clip(-1, 1), atol=1e-6)
+    for size in (1, 7, 64):
+        parts = [
+            policy.act(observations[start : start + size], None if outcome is None else outcome[start : start + size])
+            for start in range(0, 130, size)
+        ]
+        np.testing.assert_array_equal(np.concatenate(parts), actions)
+
+
+@pytest.mark.parametrize("library", ENDINGS)
+def test_what_is_not_the_forest_of_the_handle_is_refused(tmp_path, library):
+    handle, _ = write_forest(tmp_path, library)
+    file = tmp_path / f"tiny-s3.{ENDINGS[library]}"
+    content = file.read_bytes()
+    file.write_bytes(content + b"0")
+    with pytest.raises(InputError, match="its SHA-256 is"):
+        load(handle)
+    file.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        load(handle)
+
+    metadata = metadata_of() | {"format": library, "file": file.name}
+    file.write_bytes(b"no forest at all")
+    write_handle(handle, metadata | {"sha256": sha256(file)})
+    with pytest.raises(InputError, match=r"not a model that .* can load"):
+        load(handle)
+    for wrong, message in (({"inputs": 11}, "has 11 inputs, its metadata tell 12"), ({"outputs": 2}, "action dim")):
+        write_forest(tmp_path, library, **wrong)
+        with pytest.raises(InputError, match=message):
+            load(handle)
