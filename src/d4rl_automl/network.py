@@ -256,7 +256,7 @@ class _Progress:
     """Where a fit stands."""
 
     order: torch.Tensor
-    """State of the generator before it drew the order of the current epoch."""
+    """State of the generator before it drew the order of the epoch of the last update."""
     total: torch.Tensor
     """Sum of the losses of the rows since the last evaluation."""
     seen: int = 0
@@ -308,15 +308,17 @@ def fit(
         earlier, saved = progress.seconds, time.perf_counter()
 
         generator.set_state(progress.order)
-        order: torch.Tensor | None = None
+        order = torch.empty(0, dtype=torch.int64)
+        if settings.shuffle and progress.update:
+            # The order of the interrupted epoch once more, from the state it was drawn from.
+            order = torch.randperm(len(train), generator=generator)
         interval = -(-settings.updates // EVALUATIONS)
         per_epoch = -(-len(train) // settings.batch_size)
         while progress.update < settings.updates:
             first = progress.update % per_epoch * settings.batch_size
             batch: slice | torch.Tensor = slice(first, first + settings.batch_size)
             if settings.shuffle:
-                # An epoch that was interrupted has its order drawn again, from the state it was first drawn from.
-                if first == 0 or order is None:
+                if first == 0:
                     progress.order = generator.get_state()
                     order = torch.randperm(len(train), generator=generator)
                 batch = order[batch].to(device)

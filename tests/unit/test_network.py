@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -250,6 +251,30 @@ def test_a_killed_fit_goes_on_and_ends_as_if_it_had_not_been_killed(tmp_path, ki
     pd.testing.assert_frame_equal(*curves)
     handles = [json.loads((folder / "some-s0.json").read_text())["training"] for folder in folders]
     assert handles[0]["fit_seconds"] > 0 and handles[0]["rows"] == handles[1]["rows"]
+
+
+@pytest.mark.parametrize(("gaussian", "shuffle"), [(False, True), (True, True), (True, False)])
+def test_a_fit_goes_on_from_wherever_it_was_interrupted(tmp_path, monkeypatch, gaussian, shuffle):
+    """After every update, those that end an epoch and those that are evaluated among them."""
+    train, validation = samples(100), samples(50, 1)
+    settings = network.Settings(16, 2, 40, 30, 1e-2, gaussian=gaussian, shuffle=shuffle)
+    expected = network.fit(train, validation, settings, **HERE)
+    monkeypatch.setattr(network, "CHECKPOINT_SECONDS", 0)
+    save = network._save
+
+    def save_and_keep(path, key, parts, progress):
+        save(path, key, parts, progress)
+        shutil.copy(path, tmp_path / f"{progress.update}.pt")
+
+    monkeypatch.setattr(network, "_save", save_and_keep)
+    network.fit(train, validation, settings, **HERE, checkpoint=tmp_path / "c.pt")
+    monkeypatch.setattr(network, "_save", save)
+    for update in range(1, 41):
+        found = network.fit(train, validation, settings, **HERE, checkpoint=tmp_path / f"{update}.pt")
+        weights = found.network.state_dict()
+        assert all(torch.equal(value, weights[name]) for name, value in expected.network.state_dict().items()), update
+        pd.testing.assert_frame_equal(*(fit.curve.drop(columns="seconds") for fit in (found, expected)))
+        assert found.summary == expected.summary
 
 
 @pytest.mark.parametrize("change", ["settings", "rows", "seed", "damaged"])
