@@ -341,8 +341,17 @@ def fit(
         if progress.best:
             network.load_state_dict(progress.best)
     curve = pd.DataFrame(progress.rows)
+    return Fit(
+        network.cpu().eval(),
+        curve,
+        _summary(curve, train, validation, settings),
+        round(earlier + time.perf_counter() - started, 3),
+    )
+
+
+def _summary(curve: pd.DataFrame, train: Samples, validation: Samples, settings: Settings) -> dict[str, Any]:
     kept = curve.iloc[-1 if settings.gaussian else int(curve.validation_loss.argmin())]
-    summary = {
+    return {
         "rows": len(train),
         "validation_rows": len(validation),
         "updates": settings.updates,
@@ -350,7 +359,6 @@ def fit(
         "training_loss": float(kept.training_loss),
         "validation_loss": float(kept.validation_loss) if len(validation) else None,
     }
-    return Fit(network.cpu().eval(), curve, summary, round(earlier + time.perf_counter() - started, 3))
 
 
 def _network(
