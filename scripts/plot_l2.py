@@ -1,4 +1,4 @@
-"""Draw the squared error of the actions, by teacher and action dimension, and by method."""
+"""Draw the squared error of the actions, by teacher or method and action dimension."""
 
 import argparse
 

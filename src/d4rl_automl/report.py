@@ -78,8 +78,6 @@ _STUDENT_COLUMNS = (
     "bytes",
     "rows_per_second",
     "rows",
-    "fit_seconds",
-    "total_seconds",
 )
 
 
@@ -246,7 +244,7 @@ def _students(students: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
     simulators = list(selected["simulator"].unique())
     found = {(row["method"], row["seed"], row["simulator"]): row["normalised"] for row in selected.to_dict("records")}
     header = ["method", "kind", "compared with", "seed", "L2, data", "L2, teacher", "size", "rows/s"]
-    header += ["trained on", "fit, s", "with teacher, s"]
+    header += ["trained on"]
     header += [f"score, {simulator}" for simulator in simulators]
     rows = []
     for row in students.to_dict("records"):
@@ -255,7 +253,6 @@ def _students(students: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
             [row["method"], row["kind"], _text(row["teacher"]), str(row["seed"])]
             + [_number(row["l2_data"], ".5f"), _number(row["l2_teacher"], ".5f"), _size(row["bytes"])]
             + [_number(row[name], ",.0f") for name in ("rows_per_second", "rows")]
-            + [_number(row[name], ",.1f") for name in ("fit_seconds", "total_seconds")]
             + [_number(value, ".1f") for value in own]
         )
     return {"header": header, "rows": rows, "text_columns": 3}

@@ -19,8 +19,6 @@ ROWS = 20_000
 """Test rows the losses are computed on, at most."""
 BATCH = 2_000
 """Rows of one call, both for the losses and for the speed."""
-COSTS = ("fit", "label", "teacher")
-"""What a policy costs, by the names that its handle's seconds begin with."""
 SECONDS = 1.0
 """How long the speed of one policy is measured, at least."""
 
@@ -39,12 +37,11 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
             teacher: method that l2_teacher and r2_teacher refer to; empty if there is none of this seed
             l2_data, r2_data: `squared_error` and `r2` against the recorded actions of the test rows; empty for a
                 policy that was trained on them, as RvS-R is
+            l2_data_ac0, l2_data_ac1, …: the squared error of each action dimension
             l2_teacher, r2_teacher: against the teacher's actions on the same rows
             bytes: size of the policy's file or directories
             rows_per_second: actions per second in batches of 2,000 on this machine with `threads`
             rows: training rows (labels, for a student)
-            fit_seconds: what the policy's own fit took
-            total_seconds: that, and the labelling and the teacher's fits before it
     """
     rows = read(transitions, splits=("test",), limit=ROWS, seed=0)
     described: list[dict[str, Any]] = []
@@ -62,16 +59,19 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
                 "rows_per_second": round(_rows_per_second(policy, rows)),
                 "rows": handle["training"]["rows"],
                 "splits": handle["training"].get("splits", ["train", "validation"]),
-                "fit_seconds": handle["training"]["fit_seconds"],
-                "total_seconds": sum(handle["training"].get(f"{part}_seconds", 0) for part in COSTS),
             }
         )
+    by_dimension = [f"l2_data_ac{i}" for i in range(rows.actions.shape[1])]
     table = []
     for own, facts in zip(actions, described, strict=True):
         held_out = "test" not in facts.pop("splits")
         errors = {
             "l2_data": squared_error(rows.actions, own) if held_out else None,
             "r2_data": r2(rows.actions, own) if held_out else None,
+            **{
+                name: squared_error(rows.actions[:, i], own[:, i]) if held_out else None
+                for i, name in enumerate(by_dimension)
+            },
         }
         teachers = [i for i, d in enumerate(described) if d["kind"] == "teacher" and d["seed"] == facts["seed"]]
         for i in teachers:
@@ -87,14 +87,14 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
         if not teachers:
             table.append({**facts, **errors, "teacher": None, "l2_teacher": None, "r2_teacher": None})
     columns = ["method", "kind", "seed", "teacher", "l2_data", "r2_data", "l2_teacher", "r2_teacher"]
-    frame = pd.DataFrame(table)[[*columns, "bytes", "rows_per_second", "rows", "fit_seconds", "total_seconds"]]
+    frame = pd.DataFrame(table)[[*columns, *by_dimension, "bytes", "rows_per_second", "rows"]]
     log.info("on %d test rows:\n%s", len(rows.rtg), frame.to_string(index=False))
     with files.whole(output) as part:
         frame.to_csv(part, index=False)
 
 
 def squared_error(expected: NDArray[np.float32], actions: NDArray[np.float32]) -> float:
-    """Mean squared error of (N, a) actions, over rows and dimensions, in action units."""
+    """Mean squared error of (N, a) actions, or (N,) of one dimension, in squared action units."""
     return float(np.mean((np.asarray(expected, np.float64) - actions) ** 2))
 
 

@@ -111,7 +111,10 @@ def test_l2(tmp_path: Path) -> None:
         facts = {"dataset": dataset, "teacher": "t", "seed": seed, "preset": "good", "chain": True}
         errors = {"mse": [0.1 + seed, 0.3], "acting_mse": [0.1, 0.5]}
         pd.DataFrame(facts | {"dimension": [0, 1]} | errors).to_csv(paths[-1], index=False)
-    compared = pd.DataFrame({"method": ["t", "t", "rvs_r"], "seed": 0, "l2_data": [0.2, 0.2, np.nan]})
+    # The teacher is compared with two teachers, RvS-R was trained on the test rows.
+    none = [np.nan] * 2
+    errors = {"l2_data": [0.2, 0.2, *none], "l2_data_ac0": [0.1, 0.1, *none], "l2_data_ac1": [0.3, 0.3, *none]}
+    compared = pd.DataFrame({"method": ["t", "t", "rvs_r", "rvs_r"], "seed": 0} | errors)
     compared.to_csv(tmp_path / "students.csv", index=False)
     l2.plot(dataset, "d4rl", metrics=paths, students=tmp_path / "students.csv", prefix=tmp_path / "figure")
     table = drawn(tmp_path / "figure", "t (preset good), own earlier actions", "method t", "published: preset best")
@@ -119,6 +122,7 @@ def test_l2(tmp_path: Path) -> None:
     assert cells["t (preset good), true earlier actions", "ac0"] == pytest.approx(0.6)
     assert cells["t (preset good), true earlier actions", "mean"] == pytest.approx(0.45)
     assert cells["t (preset good), own earlier actions", "ac1"] == pytest.approx(0.5)
+    assert list(cells["method t"][["ac0", "ac1", "mean"]]) == pytest.approx([0.1, 0.3, 0.2])
     assert cells["published: preset medium", "ac0"] == 0.203319
     assert not table["row"].str.contains("rvs_r").any()
     for name, provider in ((dataset, "file"), ("halfcheetah-medium-v2", "d4rl")):

@@ -175,7 +175,7 @@ rule plot_importance:
 
 
 rule plot_l2:
-    """Squared error of the actions, by teacher and action dimension, and by method."""
+    """Squared error of the actions, by teacher or method and action dimension."""
     input:
         metrics=lambda wildcards: every_teacher("metrics.csv", [wildcards.dataset]),
         students="results/{dataset}/students.csv",

@@ -1,4 +1,4 @@
-"""Squared error of the actions, by teacher and action dimension, and by method."""
+"""Squared error of the actions, by teacher or method and action dimension."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,8 +50,8 @@ def table(dataset: str, provider: str, metrics: Sequence[str | Path], students: 
     """One row per cell: row, dimension (ac0… or mean), l2 (mean over training seeds, action units), seeds, source.
 
     Of a teacher there are the errors with the true earlier actions as inputs, and, where it is a
-    chain, those with its own earlier actions, as when it acts. Of a method there is the mean over
-    dimensions alone, on the sample of test rows that all methods are compared on. What the
+    chain, those with its own earlier actions, as when it acts. Of a method there are those on
+    the sample of test rows that all methods are compared on. What the
     origin of this project measured stands beside D4RL's own dataset of that name and no other.
     """
     parts = []
@@ -65,9 +65,11 @@ def table(dataset: str, provider: str, metrics: Sequence[str | Path], students: 
             for column, label in labels.items() if chain else [("mse", title)]:
                 parts.append(_dimensions(label, own, column, "this run"))
     compared = tables.read_csv(students, ("method", "seed", "l2_data")).drop_duplicates(["method", "seed"])
-    for method, own in compared.dropna(subset="l2_data").groupby("method", sort=False):
-        facts = {"row": f"method {method}", "dimension": MEAN, "l2": own["l2_data"].mean(), "seeds": len(own)}
-        parts.append(pd.DataFrame([facts | {"source": "this run"}]))
+    columns = [name for name in compared if name.startswith("l2_data_ac")]
+    held_out = compared.dropna(subset="l2_data").melt(["method", "seed"], columns, "dimension", "l2")
+    held_out["dimension"] = held_out["dimension"].str.removeprefix("l2_data_ac").astype(int)
+    for method, own in held_out.groupby("method", sort=False):
+        parts.append(_dimensions(f"method {method}", own, "l2", "this run"))
     if provider == "d4rl":
         origin = tables.read_csv(ORIGIN, ("dataset", "preset", "dimension", "l2", "source")).assign(seed=0)
         for preset, own in origin[origin["dataset"] == dataset].groupby("preset", sort=False):
