@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).parent
 SCRIPTS = PACKAGE.parents[1] / "scripts"
 
 
+@functools.cache
 def digest(script: str, *modules: str, resources: tuple[str, ...] = ()) -> str:
     """Hex digest (16 characters) of `scripts/{script}.py` and all of this package that it imports.
 
@@ -28,7 +29,7 @@ def digest(script: str, *modules: str, resources: tuple[str, ...] = ()) -> str:
         if path is None:
             raise FileNotFoundError(f"no module among {modules} in {PACKAGE}")
         files |= _reached(path)
-    lines = [f"{path.relative_to(PACKAGE.parents[1])} {_meaning(path)}" for path in sorted(files)]
+    lines = [f"{path.relative_to(PACKAGE.parents[1])} {_read(path)[1]}" for path in sorted(files)]
     lines += [f"{name} {sha256(RESOURCES / name)}" for name in resources]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
@@ -48,20 +49,25 @@ def _reached(start: Path) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting.extend(_imports(path))
+            waiting.extend(_read(path)[0])
     return found
 
 
 @functools.cache
-def _imports(path: Path) -> frozenset[Path]:
+def _read(path: Path) -> tuple[frozenset[Path], str]:
+    """The files of this package that a source imports, and a digest of it without comments, docstrings and layout."""
+    tree = ast.parse(path.read_text())
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
     files = (_module_file(name) for name in names if name.split(".")[0] == PACKAGE.name)
-    return frozenset(file for file in files if file is not None)
+    imported = frozenset(file for file in files if file is not None)
+    return imported, hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
 def _module_file(name: str) -> Path | None:
@@ -70,16 +76,6 @@ def _module_file(name: str) -> Path | None:
         if file.is_file():
             return file
     return None
-
-
-@functools.cache
-def _meaning(path: Path) -> str:
-    """Digest of the source without comments, docstrings and layout."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -22,7 +22,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def digest(*names: str) -> str:
     """The digest as a new Snakemake sees it."""
-    for cached in (code_digest._imports, code_digest._meaning):
+    for cached in (code_digest._read, code_digest.digest):
         cached.cache_clear()
     return code_digest.digest(*names)
 
