@@ -176,6 +176,16 @@ def test_methods_follow_their_teachers_datasets() -> None:
     assert [m["name"] for m in config.methods_for(validated, "hopper-random-v2")] == ["s", "mlp"]
 
 
+@pytest.mark.parametrize("kind", ["teacher", "autogluon_student", "student", "catboost_student"])
+def test_a_taught_method_may_be_made_for_fewer_datasets_than_its_teacher(kind: str) -> None:
+    given = VALID | {"datasets": ["hopper-medium-v2", "hopper-random-v2"]}
+    taught = {"name": "s", "kind": kind, "teacher": "t", "datasets": ["hopper-random-v2"]}
+    given |= {"teachers": [{"name": "t", "preset": "medium"}], "methods": [{"name": "mlp", "kind": "mlp"}, taught]}
+    validated = config.validated(given)
+    assert [m["name"] for m in config.methods_for(validated, "hopper-medium-v2")] == ["mlp"]
+    assert [m["name"] for m in config.methods_for(validated, "hopper-random-v2")] == ["mlp", "s"]
+
+
 def test_a_dataset_without_simulator_gets_no_teacher_and_no_method() -> None:
     mine = {"name": "mine", "provider": "file", "task": "antmaze-large-play", "path": "x"}
     validated = config.validated(
