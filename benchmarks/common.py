@@ -174,7 +174,7 @@ class Window:
     fractions: tuple[float, ...] = FRACTIONS
 
 
-class _Enough(Exception):
+class Enough(Exception):
     """Raised at the end of a window."""
 
 
@@ -202,7 +202,7 @@ def rollouts(
     runs: dict[str, Measured] = {}
     for name, path in policies.items():
         loaded = load(Path(path))
-        play = functools.partial(_play, loaded, environments, index, window)
+        play = functools.partial(watch, loaded, environments, index, window)
         runs[f"rollout {name}"] = functools.partial(_timed_rollout, play, loaded, window)
     return runs
 
@@ -218,7 +218,7 @@ def floors(  # noqa: PLR0917  Processes hand on what they get by position.
     runs: dict[str, Measured] = {}
     for name, path in policies.items():
         loaded = load(Path(path))
-        recording = _record(functools.partial(_play, loaded, environments, index, window), window, threads)
+        recording = _record(functools.partial(watch, loaded, environments, index, window), window, threads)
         runs[f"physics, batch {name}"] = functools.partial(_replay, recording, threads)
         if threads == 1:
             runs[f"inference {name}"] = functools.partial(_infer, loaded, recording)
@@ -236,7 +236,7 @@ def rollouts_and_floors(
     )
 
 
-def _play(
+def watch(
     loaded: policy.Policy, environments: int, seed: int, window: Window, *, on_act: Callable[[int, Any, Any], None]
 ) -> None:
     """A rollout; `on_act` is told the step's number and the policy's inputs before each step of the window."""
@@ -253,7 +253,7 @@ def _play(
     loaded.act = watched  # type: ignore[method-assign]
     try:
         rollout(loaded, window.variant, window.fractions, environments // len(window.fractions), seed)
-    except _Enough:
+    except Enough:
         pass
     finally:
         del loaded.act
@@ -276,7 +276,7 @@ def _record(play: Callable[..., None], window: Window, threads: int) -> _Recordi
 
     def on_act(step: int, observations: Any, outcome: Any) -> None:
         if step == window.steps:
-            raise _Enough
+            raise Enough
         if len(inputs) < 50:
             inputs.append((np.array(observations, np.float32), None if outcome is None else outcome.copy()))
 
@@ -320,7 +320,7 @@ def _timed_rollout(play: Callable[..., None], loaded: policy.Policy, window: Win
             stopwatch.start()
         if step == window.steps:
             stopwatch.stop(steps, **parts)
-            raise _Enough
+            raise Enough
         steps += len(observations)
 
     def timed(part: str) -> Callable[[Any], Any]:

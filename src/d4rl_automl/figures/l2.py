@@ -65,7 +65,7 @@ def table(dataset: str, provider: str, metrics: Sequence[str | Path], students: 
             for column, label in labels.items() if chain else [("mse", title)]:
                 parts.append(_dimensions(label, own, column, "this run"))
     compared = tables.read_csv(students, ("method", "seed", "l2_data")).drop_duplicates(["method", "seed"])
-    columns = [name for name in compared if name.startswith("l2_data_ac")]
+    columns = [name for name in compared.columns.astype(str) if name.startswith("l2_data_ac")]
     held_out = compared.dropna(subset="l2_data").melt(["method", "seed"], columns, "dimension", "l2")
     held_out["dimension"] = held_out["dimension"].str.removeprefix("l2_data_ac").astype(int)
     for method, own in held_out.groupby("method", sort=False):
