@@ -28,7 +28,10 @@ _FIELDS: dict[str, dict[str, type]] = {
 }
 _OWN_PROVIDERS = ("embedded", "file")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
-_RESERVED = ("figures", "report", "benchmarks", "behaviour")
+_RESERVED = (
+    *("arguments", "behaviour", "benchmarks", "figures", "report"),
+    *("cards.csv", "comparisons.csv", "costs.csv", "scores.csv", "summary.csv"),
+)
 
 
 def names() -> list[str]:
