@@ -62,6 +62,10 @@ def entry(dataset: str | Mapping[str, Any]) -> dict[str, Any]:
     if found["provider"] == "embedded":
         _check_embedded(name, found)
     else:
+        if set(found["path"]) & set("{}"):
+            raise InputError(
+                f"dataset {name!r}: path is {found['path']!r}, but Snakemake takes braces for wildcards; rename it"
+            )
         found["path"] = str(Path(found["path"]).expanduser())
     return found
 

@@ -407,7 +407,7 @@ def test_no_dataset_takes_the_place_of_what_results_holds() -> None:
 
 def test_a_path_full_of_shell_is_only_a_path_and_the_file_behind_it_stays(tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
-    name = "it's $(touch pwned) `touch pwned` ; touch pwned; {dataset} \" &.hdf5"
+    name = "it's $(touch pwned) `touch pwned` ; touch pwned; \" * &.hdf5"
     own = store(tmp_path / name, arrays(2000))
     before = own.read_bytes(), own.stat().st_mtime_ns
     mine = {"name": "hopper-mine", "provider": "file", "task": "hopper", "path": f"../{name}"}
