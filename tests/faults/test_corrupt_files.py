@@ -148,6 +148,8 @@ def trained(folder: Path) -> Path:
     (directory / "predictor.pkl").write_bytes(b"pickled")
     (directory / "models" / "model.pkl").write_bytes(b"pickled, too")
     directories.record(directory)
+    # As Snakemake does when the job has ended.
+    (directory / ".snakemake_timestamp").touch()
     directories.check(directory)
     return directory
 
