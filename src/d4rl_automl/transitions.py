@@ -346,10 +346,21 @@ def _open(path: str | Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
         metadata = json.loads((file.schema_arrow.metadata or {}).get(METADATA_KEY, "{}"))
     if "task" not in metadata:
         raise InputError(f"{path}: its schema has no metadata under `d4rl_automl`; {REMAKE}")
-    missing = [name for name in _schema(metadata["task"]).names if name not in file.schema_arrow.names]
+    expected = _schema(metadata["task"])
+    missing = [name for name in expected.names if name not in file.schema_arrow.names]
     if missing:
         raise InputError(f"{path}: no transitions table of task {metadata['task']}: missing {', '.join(missing)}")
+    for field in expected:
+        found = file.schema_arrow.field(field.name).type
+        if _values_of(found) != _values_of(field.type):
+            raise InputError(f"{path}: column {field.name} holds {found}, expected {field.type}; {REMAKE}")
     return file, metadata
+
+
+def _values_of(type_: pa.DataType) -> tuple[bool, pa.DataType]:
+    """Whether a column is dictionary-encoded, and the type of its values."""
+    encoded = pa.types.is_dictionary(type_)
+    return encoded, type_.value_type if encoded else type_
 
 
 def _belongs(table: pa.Table, splits: Sequence[str]) -> NDArray[np.bool_]:
@@ -369,5 +380,5 @@ def _parquet_errors(path: str | Path) -> Iterator[None]:
     """What Arrow raises for a file that is no Parquet, was cut or was damaged, told as an InputError."""
     try:
         yield
-    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read as a transitions table ({error}); {REMAKE}") from error
