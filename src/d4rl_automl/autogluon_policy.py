@@ -11,24 +11,26 @@ import torch
 from autogluon.tabular import TabularPredictor
 from numpy.typing import NDArray
 
-from d4rl_automl import action_transform, files
+from d4rl_automl import action_transform, directories
 from d4rl_automl.errors import InputError
 from d4rl_automl.features import features
 from d4rl_automl.policy import Policy
 
 
 class Predictors:
-    """Deployed predictors in memory, in the order of the action dimensions.
+    """Deployed predictors in memory, in the order of the action dimensions."""
 
-    Loading executes what their pickles say: only directories that this run made may come here.
-    """
+    def __init__(self, deployed: Sequence[str | Path], chain: bool, threads: int) -> None:
+        """`chain`: whether each predictor reads the earlier action dimensions. `threads`: of this process.
 
-    def __init__(self, directories: Sequence[str | Path], chain: bool, threads: int) -> None:
-        """`chain`: whether each predictor reads the earlier action dimensions. `threads`: of this process."""
+        Raises InputError, before anything is loaded, where one of the directories `deployed` is not as it was made.
+        """
+        for directory in deployed:
+            directories.check(directory)
         # Predictors trained on a GPU would return to it, but who only predicts has asked for no slot of it.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._chain = chain
-        self.predictors = [TabularPredictor.load(str(directory), verbosity=0) for directory in directories]
+        self.predictors = [TabularPredictor.load(str(directory), verbosity=0) for directory in deployed]
         for predictor in self.predictors:
             predictor.persist(max_memory=None)
         # Only now are the libraries that bring their own OpenMP loaded.
@@ -51,19 +53,17 @@ class AutoGluonPolicy(Policy):
     """A teacher, or AutoGluon's own students, as a policy; its handle points at the deployed directories."""
 
     def __init__(self, handle: str | Path, metadata: dict[str, Any], threads: int) -> None:
-        """Raises InputError where a directory is missing or is not the one that the handle was written for."""
-        directories = [Path(handle).parent / directory for directory in metadata["directories"]]
-        for directory, expected in zip(directories, metadata["directory_sha256"], strict=True):
-            if not directory.is_dir():
-                raise InputError(f"{handle}: directories: {directory} does not exist; make it with snakemake")
-            found = files.sha256(directory)
-            if found != expected:
+        """Raises InputError where a directory is not as it was made, or not the one that the handle was written for."""
+        deployed = [Path(handle).parent / directory for directory in metadata["directories"]]
+        for directory, expected in zip(deployed, metadata["directory_sha256"], strict=True):
+            if directories.recorded(directory) != expected:
                 raise InputError(
-                    f"{handle}: directory_sha256: {directory} has {found}, expected {expected}. It holds pickles, "
-                    "which are loaded only from the run that made them; delete it and the handle, and make both again"
+                    f"{handle}: directory_sha256: expected {expected}, but {directory} is another one since. It holds "
+                    "pickles, which are loaded only from the run that made them; delete the handle and run snakemake "
+                    "again"
                 )
         super().__init__(metadata)
-        self._predictors = Predictors(directories, metadata["chain"], threads)
+        self._predictors = Predictors(deployed, metadata["chain"], threads)
 
     def _predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.float32]:
         assert outcome is not None, "a teacher is conditioned on an outcome"

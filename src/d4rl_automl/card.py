@@ -199,7 +199,8 @@ def _picked(reader: datasets.Reader, name: str, chosen: NDArray[np.int64]) -> ND
     for start in range(0, reader.rows, datasets.CHUNK):
         first, last = np.searchsorted(chosen, (start, start + datasets.CHUNK))
         if first < last:
-            chunk = reader.file[name][start : start + datasets.CHUNK]
+            with datasets.hdf5_errors(reader.path):
+                chunk = reader.file[name][start : start + datasets.CHUNK]
             parts.append(chunk[chosen[first:last] - start].astype(np.float32, copy=False))
     return np.concatenate(parts)
 

@@ -28,7 +28,10 @@ _FIELDS: dict[str, dict[str, type]] = {
 }
 _OWN_PROVIDERS = ("embedded", "file")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
-_RESERVED = ("figures", "report", "benchmarks", "behaviour")
+_RESERVED = (
+    *("arguments", "behaviour", "benchmarks", "figures", "report"),
+    *("cards.csv", "comparisons.csv", "costs.csv", "scores.csv", "summary.csv"),
+)
 
 
 def names() -> list[str]:
@@ -59,6 +62,10 @@ def entry(dataset: str | Mapping[str, Any]) -> dict[str, Any]:
     if found["provider"] == "embedded":
         _check_embedded(name, found)
     else:
+        if set(found["path"]) & set("{}"):
+            raise InputError(
+                f"dataset {name!r}: path is {found['path']!r}, but Snakemake takes braces for wildcards; rename it"
+            )
         found["path"] = str(Path(found["path"]).expanduser())
     return found
 

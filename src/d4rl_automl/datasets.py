@@ -15,6 +15,7 @@ recorded episode goes on; it ends by `timeouts` alone.
 
 import contextlib
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -49,6 +50,22 @@ LONGEST_STEP = 1.0
 
 LARGEST_RESET = 1.0
 """By which two initial observations of a gym robot differ at most, in any entry (its reset noise is 0.1)."""
+
+_FILTERS = {
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+    h5py.h5z.FILTER_SZIP,
+    h5py.h5z.FILTER_NBIT,
+    h5py.h5z.FILTER_SCALEOFFSET,
+    h5py.h5z.FILTER_LZF,
+}
+"""What HDF5 and h5py can decompress by themselves. For any other, HDF5 would load a library from HDF5_PLUGIN_PATH."""
+
+_MOST_COMPRESSED = 1100
+"""Values cannot take more than this many times their stored bytes (deflate packs 1,032 to one)."""
+_MOST_UNSTORED = 2**30
+"""Bytes that a file may declare beyond that: HDF5 stores nothing of an array that was never written."""
 
 _REQUIRED = ("observations", "actions", "rewards", "terminals", "timeouts")
 _MATRICES = ("observations", "actions", "next_observations")
@@ -132,7 +149,7 @@ class Reader:
                 + (f"in {robot.name} nothing else marks an end" if robot else "no task is given whose time limit it is")
                 + ": use a newer file, name the task, or add `timeouts` (N,) bool, True in each episode's last row"
             )
-        with _hdf5_errors(self.path):
+        with hdf5_errors(self.path):
             observations = self._arrays["observations"][()]
         within = returns.episodes(self.terminals, np.zeros_like(self.terminals)).steps()
         candidates = []
@@ -153,7 +170,7 @@ class Reader:
 
     def _find_unmarked_resets(self) -> NDArray[np.bool_]:
         """(N,) where the ant is elsewhere in the next row though there is no timeout."""
-        with _hdf5_errors(self.path):
+        with hdf5_errors(self.path):
             position = self._arrays["observations"][:, :2]
         moved = np.hypot(*np.diff(position, axis=0).T) > LONGEST_STEP
         found = np.append(moved, False) & ~self.timeouts
@@ -175,7 +192,7 @@ class Reader:
     def values(self, name: str, rows: slice) -> NDArray[np.float32]:
         """Rows of a float array, float32, as recorded. Raises InputError for NaN and infinity."""
         array = self._arrays[name]
-        with _hdf5_errors(self.path):
+        with hdf5_errors(self.path):
             stored = array[rows]
         if name == "rewards":
             stored = stored.reshape(-1)
@@ -211,7 +228,7 @@ class Reader:
                 log.warning("%s: %s (%d)", self.path, REPAIRS[name], count)
 
     def _checked_arrays(self, task: str | None) -> dict[str, h5py.Dataset]:
-        with _hdf5_errors(self.path):
+        with hdf5_errors(self.path):
             arrays = {
                 name: self.file[name]
                 for name in (*_REQUIRED, "next_observations")
@@ -258,7 +275,7 @@ class Reader:
         return arrays
 
     def _flags(self, name: str) -> NDArray[np.bool_]:
-        with _hdf5_errors(self.path):
+        with hdf5_errors(self.path):
             stored = self._arrays[name][()].reshape(-1)
         flags: NDArray[np.bool_] = stored.astype(bool)
         if stored.dtype != np.bool_:
@@ -274,15 +291,17 @@ def reading(path: str | Path, task: str | None = None) -> Iterator[Reader]:
     """Open a raw dataset for reading in chunks, its keys, shapes, dtypes, rewards and flags checked.
 
     With a `task` its observation and action sizes are demanded. Raises InputError for a
-    file that is missing, damaged, or not in D4RL's layout.
+    file that is missing, damaged, or not in D4RL's layout; that takes values from other files; that
+    is compressed by a filter that is not HDF5's own; or that declares much more than it holds.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the path of an HDF5 file in D4RL's layout")
-    with _hdf5_errors(path):
+    with hdf5_errors(path):
         # A cache for the compressed chunks that two reads share.
         file = h5py.File(path, "r", rdcc_nbytes=16 * 2**20)
     with file:
+        _refuse_untrustworthy(path, file)
         yield Reader(path, file, task)
 
 
@@ -310,7 +329,7 @@ def load(path: str | Path, task: str | None = None) -> Dataset:
     """
     with reading(path, task) as reader:
         everything = slice(None)
-        with _hdf5_errors(reader.path):
+        with hdf5_errors(reader.path):
             infos, metadata = (_tree(reader.file, group) for group in ("infos", "metadata"))
         following = reader.values("next_observations", everything) if "next_observations" in reader else None
         dataset = Dataset(
@@ -405,6 +424,41 @@ def link(entry: Mapping[str, Any], output: str | Path, provenance: str | Path) -
     )
 
 
+def _refuse_untrustworthy(path: Path, file: h5py.File) -> None:
+    """A file may come from anywhere: nothing outside it is read or loaded for it, and what it declares is in it."""
+    names: list[str] = []
+    unstored = 0
+    with hdf5_errors(path):
+        file.visit_links(names.append)
+        for name in names:
+            link = file.get(name, getlink=True)
+            # What a soft link leads to has a link of its own.
+            array = file[name] if isinstance(link, h5py.HardLink) else None
+            elsewhere = isinstance(link, h5py.ExternalLink)
+            if isinstance(array, h5py.Dataset):
+                elsewhere = array.external is not None or array.is_virtual
+            if elsewhere:
+                raise InputError(
+                    f"{path}: {name} leads to another file, and none but this one is read; store the values themselves"
+                )
+            if not isinstance(array, h5py.Dataset):
+                continue
+            created = array.id.get_create_plist()
+            others = {created.get_filter(i)[0] for i in range(created.get_nfilters())} - _FILTERS
+            if others:
+                raise InputError(
+                    f"{path}: {name} is compressed by the HDF5 filter {min(others)}, which takes a plugin, and none is "
+                    "loaded; compress it with gzip"
+                )
+            declared, stored = math.prod(array.shape or ()) * array.dtype.itemsize, array.id.get_storage_size()
+            unstored += max(0, declared - _MOST_COMPRESSED * stored)
+            if unstored > _MOST_UNSTORED:
+                raise InputError(
+                    f"{path}: {name} has shape {array.shape}, {declared} bytes, of which the file holds {stored}; it "
+                    "is damaged or made to exhaust the memory: fetch or make it again"
+                )
+
+
 def _rechunk(
     blocks: Iterable[Mapping[str, NDArray[Any]] | NDArray[np.void]], rows: int
 ) -> Iterator[dict[str, NDArray[Any]]]:
@@ -440,11 +494,13 @@ def _tree(file: h5py.File, group: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _hdf5_errors(path: Path) -> Iterator[None]:
+def hdf5_errors(path: Path) -> Iterator[None]:
     """What h5py raises when a file is no HDF5, was cut or was damaged, told as an InputError."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError) as error:
+    except InputError:
+        raise
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read as HDF5 ({error}); it is damaged, cut short or another format: "
             "fetch or make it again"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from autogluon.tabular import TabularPredictor
 
-from d4rl_automl import files, teacher
+from d4rl_automl import directories, files, teacher
 from d4rl_automl.device import resolve
 from d4rl_automl.errors import InputError
 from d4rl_automl.features import TRAINING_FILE
@@ -51,11 +51,13 @@ def distill_dimension(
         settings: a config entry of `methods`: name, time_limit (seconds), and optionally
             hyperparameters (AutoGluon's, of NN_TORCH, GBM, CAT and RF; else `DISTILLED`).
         teacher_settings: the config entry of the teacher, which says what it was trained on.
-        output: output, the directory for acting with the best student.
+        output: output, the directory for acting with the best student, and beside it its SHA-256.
 
     The student sees the teacher's training rows and AutoGluon's augmentation of them
-    (spunge), which the teacher labels. Raises InputError where the time limit fits no model.
+    (spunge), which the teacher labels. Raises InputError where the time limit fits no model, and where
+    `predictor` is not as it was trained.
     """
+    directories.check(predictor)
     hardware = resolve(device)
     train, validation = teacher.training_data(transitions, dimension, teacher_settings, seed)
     # `distill` has no argument for the resources.
@@ -88,3 +90,4 @@ def distill_dimension(
             "teacher_seconds": taught["fit_seconds"],
         }
         teacher.deploy(student, part, board.loc[names, "score_val"].idxmax(), training)
+    directories.record(output)

@@ -1,5 +1,8 @@
 """The errors that are the user's to mend, and how a script tells them."""
 
+REMAKE = "delete it and run snakemake again"
+"""The end of a message about one of the workflow's own files."""
+
 
 class InputError(ValueError):
     """Something handed to the workflow is wrong: a file, a config value, a downloaded body.

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+_TIMESTAMP = ".snakemake_timestamp"
+
 RESOURCES = Path(__file__).parents[2] / "resources"
 
 
@@ -42,11 +44,14 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def sha256(path: str | Path) -> str:
-    """Hex SHA-256 of a file, or of a directory (every file's relative name and content)."""
+    """Hex SHA-256 of a file, or of a directory: of every file's relative name and content.
+
+    The file that Snakemake leaves in a directory that a job has made does not count.
+    """
     path = Path(path)
     if path.is_dir():
         tree = hashlib.sha256()
-        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        for file in sorted(p for p in path.rglob("*") if p.is_file() and p.name != _TIMESTAMP):
             tree.update(f"{file.relative_to(path).as_posix()} {sha256(file)}\n".encode())
         return tree.hexdigest()
     with path.open("rb") as stream:

@@ -13,6 +13,7 @@ import logging
 import os
 import pickle
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -435,11 +436,16 @@ def _save(path: str | Path, key: str, parts: Mapping[str, Any], progress: _Progr
 def _resumed(path: str | Path, key: str, parts: Mapping[str, Any], device: str) -> _Progress | None:
     """Load the checkpoint into `parts`, unless there is none of this fit; then None."""
     try:
+        # torch itself does not compare the checksums that it has written.
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
         # Tensors, numbers and containers of them: nothing of a checkpoint is executed.
         found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         return None
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         log.warning("%s: cannot be read (%s); the fit starts anew", path, error)
         return None
     if found["key"] != key:

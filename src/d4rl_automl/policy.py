@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import files, tasks
-from d4rl_automl.errors import InputError
+from d4rl_automl.errors import REMAKE, InputError
 
 OUTCOME_SIZES = {"none": 0, "constant": 1, "reduced": 2}
 """Width of the outcome that a policy of each outcome rule takes.
@@ -80,11 +81,13 @@ class Policy(ABC):
             if len(outcome) != len(observations):
                 raise InputError(f"policy {self.name}: {len(outcome)} outcomes for {len(observations)} observations")
         actions = np.asarray(self._predict(observations, outcome), np.float32)
-        finite = np.isfinite(actions).all(axis=1)
+        finite = np.isfinite(actions)
         if not finite.all():
+            bad = ~finite.all(axis=1)
+            where = ", ".join(f"ac{i} ({n})" for i, n in enumerate((~finite).sum(axis=0)) if n)
             raise InputError(
-                f"policy {self.name}: {(~finite).sum()} of {len(actions)} actions hold NaN or infinity, the first for "
-                f"observation {observations[~finite][0].tolist()}; train the policy again and look at its log"
+                f"policy {self.name}: {bad.sum()} of {len(actions)} actions hold NaN or infinity, in {where}, the "
+                f"first for observation {observations[bad][0].tolist()}; train the policy again and look at its log"
             )
         return actions.clip(-1.0, 1.0)
 
@@ -109,6 +112,7 @@ class OnnxPolicy(Policy):
 
     def __init__(self, content: bytes, metadata: dict[str, Any], threads: int, source: Path) -> None:
         super().__init__(metadata)
+        self._source = source
         self._session = _open_session(content, threads, source)
         expected: dict[str, int] = {"observation": metadata["observation_size"]}
         if outcome_size := OUTCOME_SIZES[self.outcome_rule]:
@@ -130,7 +134,10 @@ class OnnxPolicy(Policy):
         inputs = {"observation": observations}
         if outcome is not None:
             inputs["outcome"] = outcome
-        return self._session.run(["action"], inputs)[0]
+        try:
+            return self._session.run(["action"], inputs)[0]
+        except Exception as error:  # ONNX Runtime's exceptions have no common class of their own.
+            raise InputError(f"{self._source}: ONNX Runtime cannot play the graph ({error}); export it again") from None
 
 
 def load(path: str | Path, threads: int = 1) -> Policy:
@@ -152,12 +159,14 @@ def load(path: str | Path, threads: int = 1) -> Policy:
 
         return AutoGluonPolicy(path, metadata, threads)
     file = path.parent / metadata["file"]
+    if file.parent != path.parent:
+        raise InputError(f"{path}: file is {metadata['file']!r}; expected the name of a file beside it; {REMAKE}")
     content = _read(file)
     digest = hashlib.sha256(content).hexdigest()
     if digest != metadata["sha256"]:
         raise InputError(
             f"{file}: its SHA-256 is {digest}, but {path} was written for {metadata['sha256']}; "
-            "the file was changed or replaced: make the policy again, or restore the file"
+            f"the file was changed or replaced: {REMAKE}, or restore it"
         )
     if metadata["format"] == "onnx":
         return OnnxPolicy(content, metadata, threads, file)
@@ -203,7 +212,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     try:
         handle = json.loads(_read(path))
     except ValueError as error:
-        raise InputError(f"{path}: not a JSON file ({error}); make the policy again") from None
+        raise InputError(f"{path}: not a JSON file ({error}); {REMAKE}") from None
     _check_handle(handle, path)
     return handle
 
@@ -261,13 +270,17 @@ def _read(path: Path) -> bytes:
 
 def _open_session(content: bytes, threads: int, source: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    # A graph may name files that hold its weights: from a folder that holds none, nothing is read.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common class of their own.
-        raise InputError(f"{source}: not an ONNX file that ONNX Runtime can open ({error}); export it again") from None
+        raise InputError(
+            f"{source}: not an ONNX file that ONNX Runtime can open ({error}); export it again, its weights inside"
+        ) from None
 
 
 def _graph_metadata(content: bytes, path: Path) -> dict[str, Any]:

@@ -166,7 +166,12 @@ def rollout_file(
     }
     table = _table(metadata, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
     with files.whole(output) as part:
-        pq.write_table(table.replace_schema_metadata({"d4rl_automl": json.dumps(facts)}), part, compression="zstd")
+        pq.write_table(
+            table.replace_schema_metadata({"d4rl_automl": json.dumps(facts)}),
+            part,
+            compression="zstd",
+            write_page_checksum=True,
+        )
 
 
 def _check_request(metadata: Mapping[str, Any], fractions: Sequence[float], episodes: int) -> None:

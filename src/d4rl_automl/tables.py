@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from d4rl_automl.errors import InputError
+from d4rl_automl.errors import REMAKE, InputError
 
 ROLLOUT_COLUMNS = (
     "dataset",
@@ -39,11 +39,16 @@ def read_parquet(path: str | Path, columns: Sequence[str], filters: Any = None) 
     try:
         file = pq.ParquetFile(path)
         _refuse_missing(path, columns, file.schema_arrow.names)
+        # The footer has no checksum, and one bit of it makes bytes of text, which would equal nothing.
+        in_bytes = [name for name in columns if pa.types.is_binary(file.schema_arrow.field(name).type)]
+        if in_bytes:
+            raise InputError(f"{path}: column {in_bytes[0]!r} holds bytes, expected text or numbers; {REMAKE}")
         if file.metadata.num_rows == 0:
-            raise InputError(f"{path}: the table has no row; make it again")
-        frame = pq.read_table(path, columns=list(columns), filters=filters).to_pandas(strings_to_categorical=False)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read as Parquet ({error}); make it again") from None
+            raise InputError(f"{path}: the table has no row; {REMAKE}")
+        table = pq.read_table(path, columns=list(columns), filters=filters, page_checksum_verification=True)
+        frame = table.to_pandas(strings_to_categorical=False)
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read as Parquet ({error}); {REMAKE}") from None
     for name in frame.select_dtypes("category"):
         frame[name] = frame[name].astype(object)
     return frame
@@ -58,7 +63,7 @@ def read_parquet_metadata(path: str | Path, keys: Sequence[str]) -> dict[str, An
         found = (pq.read_schema(path).metadata or {}).get(b"d4rl_automl")
         metadata = json.loads(found) if found is not None else {}
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as Parquet with metadata ({error}); make it again") from None
+        raise InputError(f"{path}: cannot be read as Parquet with metadata ({error}); {REMAKE}") from None
     _refuse_missing(path, keys, metadata, "metadata key")
     return metadata
 
@@ -68,10 +73,10 @@ def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}); make it again") from None
+        raise InputError(f"{path}: cannot be read as CSV ({error}); {REMAKE}") from None
     _refuse_missing(path, columns, frame.columns)
     if frame.empty:
-        raise InputError(f"{path}: the table has no row; make it again")
+        raise InputError(f"{path}: the table has no row; {REMAKE}")
     return frame
 
 
@@ -80,9 +85,9 @@ def read_json(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
     try:
         value = json.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); make it again") from None
+        raise InputError(f"{path}: cannot be read as JSON ({error}); {REMAKE}") from None
     if not isinstance(value, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}; make it again")
+        raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}; {REMAKE}")
     _refuse_missing(path, keys, value, "key")
     return value
 

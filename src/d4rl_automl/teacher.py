@@ -21,7 +21,7 @@ from autogluon.tabular.configs.presets_configs import tabular_presets_dict
 from autogluon.tabular.registry import ag_model_registry
 from numpy.typing import NDArray
 
-from d4rl_automl import action_transform, files
+from d4rl_automl import action_transform, directories, files
 from d4rl_automl.device import resolve
 from d4rl_automl.errors import InputError
 from d4rl_automl.features import TRAINING_FILE, features
@@ -65,8 +65,8 @@ def train_dimension(
             (AutoGluon's; else the preset's).
         seed: of the drawn rows, the folds and every model that has a seed.
         device: cpu, auto or cuda.
-        predictor: output, the trained directory.
-        deployed: output, a copy of it with no more than the best model needs to predict.
+        predictor: output, the trained directory, and beside it its SHA-256 (`directories.record`).
+        deployed: output, a copy of it with no more than the best model needs to predict, and its SHA-256.
         metrics: output, CSV with one row. mse and rmse are in action units, on test
             episodes, with the recorded earlier actions; fit_seconds is wall time.
         leaderboard: output, AutoGluon's CSV of every model, scored on test episodes:
@@ -146,6 +146,8 @@ def train_dimension(
         deploy(fitted, deployed_part, fitted.model_best, training)
         shutil.copy(deployed_part / TRAINING_FILE, predictor_part)
         log.info("%s", row)
+    directories.record(predictor)
+    directories.record(deployed)
 
 
 def deploy(predictor: TabularPredictor, path: str | Path, model: str, training: Mapping[str, Any]) -> None:

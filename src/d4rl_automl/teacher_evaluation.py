@@ -53,4 +53,4 @@ def evaluate(
     columns |= {f"predicted_ac{i}": predicted[rows, i] for i in range(len(deployed))}
     with files.whole(metrics) as metrics_part, files.whole(predictions) as predictions_part:
         table.to_csv(metrics_part, index=False)
-        pd.DataFrame(columns).to_parquet(predictions_part, index=False)
+        pd.DataFrame(columns).to_parquet(predictions_part, index=False, write_page_checksum=True)

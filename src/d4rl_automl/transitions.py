@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import datasets, files, returns, scores, tasks
-from d4rl_automl.errors import InputError
+from d4rl_automl.errors import REMAKE, InputError
 
 log = logging.getLogger(__name__)
 
@@ -97,10 +97,19 @@ def write(
             truncated, split, normalised_score (null when unfinished).
 
     Observations and actions pass through in chunks of `datasets.CHUNK` rows, one row
-    group each. Raises InputError for what `datasets.validate` refuses, and for too few
-    episodes.
+    group each. Raises InputError for what `datasets.validate` refuses, for a file whose SHA-256 is
+    not the one of `provenance`, and for too few episodes.
     """
-    sha256 = json.loads(Path(provenance).read_text())["sha256"]
+    try:
+        sha256 = json.loads(Path(provenance).read_text())["sha256"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{provenance}: holds no SHA-256 of {raw} ({error!r}); {REMAKE}") from None
+    found = files.sha256(raw)
+    if found != sha256:
+        raise InputError(
+            f"{raw}: its SHA-256 is {found}, but {provenance} says {sha256}: it was changed or damaged since; delete "
+            "both and run snakemake again"
+        )
     with datasets.reading(raw, entry["task"]) as reader:
         where = returns.episodes(reader.terminated, reader.truncated)
         try:
@@ -334,13 +343,24 @@ def _open(path: str | Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
     """A transitions table and its metadata; InputError for any other file."""
     with _parquet_errors(path):
         file = pq.ParquetFile(path, page_checksum_verification=True)
-    metadata = json.loads((file.schema_arrow.metadata or {}).get(METADATA_KEY, "{}"))
+        metadata = json.loads((file.schema_arrow.metadata or {}).get(METADATA_KEY, "{}"))
     if "task" not in metadata:
-        raise InputError(f"{path}: its schema has no metadata under `d4rl_automl`; make it again from the raw dataset")
-    missing = [name for name in _schema(metadata["task"]).names if name not in file.schema_arrow.names]
+        raise InputError(f"{path}: its schema has no metadata under `d4rl_automl`; {REMAKE}")
+    expected = _schema(metadata["task"])
+    missing = [name for name in expected.names if name not in file.schema_arrow.names]
     if missing:
         raise InputError(f"{path}: no transitions table of task {metadata['task']}: missing {', '.join(missing)}")
+    for field in expected:
+        found = file.schema_arrow.field(field.name).type
+        if _values_of(found) != _values_of(field.type):
+            raise InputError(f"{path}: column {field.name} holds {found}, expected {field.type}; {REMAKE}")
     return file, metadata
+
+
+def _values_of(type_: pa.DataType) -> tuple[bool, pa.DataType]:
+    """Whether a column is dictionary-encoded, and the type of its values."""
+    encoded = pa.types.is_dictionary(type_)
+    return encoded, type_.value_type if encoded else type_
 
 
 def _belongs(table: pa.Table, splits: Sequence[str]) -> NDArray[np.bool_]:
@@ -360,5 +380,5 @@ def _parquet_errors(path: str | Path) -> Iterator[None]:
     """What Arrow raises for a file that is no Parquet, was cut or was damaged, told as an InputError."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read as a transitions table ({error}); make it again") from error
+    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read as a transitions table ({error}); {REMAKE}") from error

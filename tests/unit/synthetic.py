@@ -154,3 +154,13 @@ def predictions(folder: Path, dimensions: int = 3, rows: int = 4000, seed: int =
     names = ["dataset", "teacher", "seed", "dimension", "acting_mse", "acting_rmse"]
     pd.DataFrame(errors, columns=names).to_csv(metrics, index=False)
     return table, metrics
+
+
+def flip_value(path: Path, copy: Path) -> Path:
+    """A copy of a Parquet file with one bit of its first column's values changed."""
+    column = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    content = bytearray(path.read_bytes())
+    start = column.dictionary_page_offset or column.data_page_offset
+    content[start + column.total_compressed_size - 5] ^= 1
+    copy.write_bytes(content)
+    return copy

@@ -148,6 +148,7 @@ BAD = {
     "missing path": ({key: FILE[key] for key in FILE if key != "path"}, "lacks path"),
     "unknown field": ({**FILE, "url": "x"}, "has unknown url; the fields of provider file are name, provider"),
     "path of another type": ({**FILE, "path": 3}, "path is 3, expected text"),
+    "braces in the path": ({**FILE, "path": "{dataset}.hdf5"}, "takes braces for wildcards"),
     "unknown task": ({**FILE, "task": "ant"}, "expected one of halfcheetah, hopper, walker2d, antmaze-umaze"),
     "embedded ant": ({**EMBEDDED, "task": "antmaze-umaze"}, "expected one of halfcheetah, hopper, walker2d$"),
     "unmarked embedded": ({**EMBEDDED, "name": "hopper-medium-5k"}, "contains -embedded"),

@@ -11,7 +11,7 @@ from d4rl_automl import labels, policy, scores, teacher, transitions
 from d4rl_automl.autogluon_policy import Predictors
 from d4rl_automl.errors import InputError
 from d4rl_automl.methods import student
-from tests.unit import learnable
+from tests.unit import learnable, synthetic
 
 TEACHER = {
     "name": "linear",
@@ -183,3 +183,9 @@ def test_a_student_learns_the_teacher_not_the_data(made, tmp_path):
 def test_refuses_another_table(made):
     with pytest.raises(InputError, match=r"transitions\.parquet: the metadata key 'teacher' is missing"):
         labels.read(made / "transitions.parquet", "train")
+
+
+def test_refuses_a_changed_value(made, tmp_path):
+    damaged = synthetic.flip_value(made / "labels.parquet", tmp_path / "labels.parquet")
+    with pytest.raises(InputError, match=r"labels\.parquet: cannot be read .*delete it and run snakemake again"):
+        labels.read(damaged, "train")

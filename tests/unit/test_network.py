@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -277,8 +278,8 @@ def test_a_fit_goes_on_from_wherever_it_was_interrupted(tmp_path, monkeypatch, g
         assert found.summary == expected.summary
 
 
-@pytest.mark.parametrize("change", ["settings", "rows", "seed", "damaged"])
-def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, change):
+@pytest.mark.parametrize("change", ["settings", "rows", "seed", "damaged", "a bit flipped"])
+def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, caplog, change):
     monkeypatch.setattr(network, "CHECKPOINT_SECONDS", 0)
     checkpoint = tmp_path / "c.pt"
     network.fit(samples(500), samples(100, 1), SETTINGS, **HERE, checkpoint=checkpoint)
@@ -289,9 +290,16 @@ def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, 
         rows.actions[17, 1] += 1e-3
     elif change == "seed":
         here["seed"] = 1
-    else:
+    elif change == "damaged":
         checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    else:
+        with zipfile.ZipFile(checkpoint) as archive:
+            weights = archive.read(max(archive.infolist(), key=lambda entry: entry.file_size))
+        content = bytearray(checkpoint.read_bytes())
+        content[content.index(weights) + len(weights) // 2] ^= 1
+        checkpoint.write_bytes(content)
     found = network.fit(rows, samples(100, 1), settings, **here, checkpoint=checkpoint)
+    assert ("cannot be read" in caplog.text) == (change in ("damaged", "a bit flipped"))
     anew = network.fit(rows, samples(100, 1), settings, **here)
     weights = anew.network.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in found.network.state_dict().items())

@@ -133,8 +133,9 @@ def test_actions_are_clipped():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_non_finite_actions_are_refused(value):
-    with pytest.raises(InputError, match="policy tiny-s3: 1 of 2 actions hold NaN"):
-        Given([[0, 0, 0], [0, value, 0]]).act(np.zeros((2, 11)), np.zeros((2, 1)))
+    told = r"policy tiny-s3: 2 of 3 actions hold NaN or infinity, in ac1 \(1\), ac2 \(2\), the first for"
+    with pytest.raises(InputError, match=told):
+        Given([[0, 0, 0], [0, value, value], [0, 0, value]]).act(np.zeros((3, 11)), np.zeros((3, 1)))
 
 
 def test_wrong_inputs_are_refused(tmp_path):

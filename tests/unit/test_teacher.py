@@ -13,11 +13,13 @@ import pytest
 from autogluon.tabular import TabularPredictor
 from sklearn.metrics import mean_squared_error
 
-from d4rl_automl import distillation, files, policy, teacher, teacher_evaluation, teacher_importance
+from d4rl_automl import directories, distillation, files, policy, teacher, teacher_evaluation, teacher_importance
 from d4rl_automl import transitions as tables
 from d4rl_automl.errors import InputError
 from d4rl_automl.methods import autogluon_student as autogluon_student_method
 from d4rl_automl.methods import teacher as teacher_method
+from d4rl_automl.tables import read_parquet
+from tests.unit import synthetic
 
 OBSERVATIONS = [f"ob{i}" for i in range(11)]
 SETTINGS = {
@@ -196,6 +198,12 @@ def test_evaluation_measures_the_teacher_as_it_acts(transitions, evaluated):
     np.testing.assert_array_equal(predictions[["ac0", "ac1", "ac2"]], recorded)
 
 
+def test_a_changed_prediction_is_refused(evaluated, tmp_path):
+    damaged = synthetic.flip_value(evaluated / "predictions.parquet", tmp_path / "predictions.parquet")
+    with pytest.raises(InputError, match=r"predictions\.parquet: cannot be read as Parquet"):
+        read_parquet(damaged, ["ac0"])
+
+
 def test_importance_finds_what_each_dimension_follows(transitions, trained, tmp_path):
     """The first dimension follows the first observation, every other one the dimension before it."""
     tables_made = []
@@ -272,11 +280,32 @@ def test_the_policy_refuses_directories_that_are_not_the_ones_it_was_made_for(tr
     policy.load(copied)
     learner = tmp_path / "tiny-s0" / "deployed" / "ac1" / "learner.pkl"
     learner.write_bytes(learner.read_bytes() + b"\0")
-    with pytest.raises(InputError, match=r"directory_sha256: .*deployed/ac1"):
+    with pytest.raises(InputError, match=r"deployed/ac1: its files have the SHA-256 .*, but .*/ac1\.sha256 says"):
         policy.load(copied)
+    checksum = learner.parents[1] / "ac1.sha256"
+    before = checksum.read_text()
+    directories.record(learner.parent)
+    with pytest.raises(InputError, match=r"tiny-s0\.json: directory_sha256: .*deployed/ac1 is another one since"):
+        policy.load(copied)
+    checksum.write_text(before)
     shutil.rmtree(learner.parent)
-    with pytest.raises(InputError, match=r"deployed/ac1 does not exist"):
+    with pytest.raises(InputError, match=r"deployed/ac1: does not exist"):
         policy.load(copied)
+
+
+def test_predicting_leaves_directories_as_they_were_recorded(transitions, trained, tmp_path):
+    """AutoGluon may write into a directory that it has loaded; nothing that is done with these makes it."""
+    shutil.copytree(trained, tmp_path / "tiny-s0")
+    rows = rows_of(transitions, "test")
+    for folder in (tmp_path / "tiny-s0", tmp_path / "tiny-s0" / "deployed"):
+        predictor = TabularPredictor.load(str(folder / "ac0"))
+        predictor.persist(max_memory=None)
+        predictor.predict(rows)
+        predictor.leaderboard(pd.DataFrame(teacher.training_data(transitions, 0, SETTINGS, 0)[1]))
+        predictor.feature_importance(
+            pd.DataFrame(teacher.training_data(transitions, 0, SETTINGS, 0)[1]), num_shuffle_sets=1, silent=True
+        )
+        directories.check(folder / "ac0")
 
 
 def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transitions, trained, tmp_path):

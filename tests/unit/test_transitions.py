@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from d4rl_automl import datasets, scores, transitions
 from d4rl_automl.errors import InputError
+from d4rl_automl.files import sha256
 
 ENTRY = {"name": "some-hopper", "provider": "file", "task": "hopper", "path": "unused"}
 SPLIT = {"seed": 5, "validation": 0.2, "test": 0.2}
@@ -37,13 +38,17 @@ def record(path, lengths, cut, seed=0):
     return content
 
 
+def say_sha256(folder):
+    (folder / "raw.json").write_text(json.dumps({"sha256": sha256(folder / "raw.hdf5")}))
+
+
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """A recording of 20 finished episodes and a tail of 25 rows, made into tables in row groups of 64."""
     monkeypatch.setattr(datasets, "CHUNK", 64)
     lengths = [*range(5, 20), 12, 12, 3, 1, 19]
     content = record(tmp_path / "raw.hdf5", lengths, cut=25)
-    (tmp_path / "raw.json").write_text(json.dumps({"sha256": "abc"}))
+    say_sha256(tmp_path)
     output, episodes = tmp_path / "transitions.parquet", tmp_path / "episodes.parquet"
     transitions.write(
         tmp_path / "raw.hdf5", tmp_path / "raw.json", ENTRY, SPLIT, output=output, episodes_output=episodes
@@ -87,7 +92,7 @@ def test_metadata(made):
         "dataset": "some-hopper",
         "provider": "file",
         "task": "hopper",
-        "sha256": "abc",
+        "sha256": sha256(output.with_name("raw.hdf5")),
         "longest_episode": 19,
         "transitions": sum(lengths) + 25,
         "episodes": 21,
@@ -196,7 +201,7 @@ def test_split_depends_on_its_seed():
 )
 def test_no_split_no_files(tmp_path, lengths, split, message):
     record(tmp_path / "raw.hdf5", lengths, cut=3)
-    (tmp_path / "raw.json").write_text(json.dumps({"sha256": "abc"}))
+    say_sha256(tmp_path)
     with pytest.raises(InputError, match=message):
         transitions.write(
             tmp_path / "raw.hdf5",
@@ -214,7 +219,7 @@ def test_a_nan_half_way_leaves_no_files(tmp_path, monkeypatch):
     record(tmp_path / "raw.hdf5", [10] * 10, cut=0)
     with h5py.File(tmp_path / "raw.hdf5", "a") as file:
         file["observations"][55, 3] = np.nan
-    (tmp_path / "raw.json").write_text(json.dumps({"sha256": "abc"}))
+    say_sha256(tmp_path)
     with pytest.raises(InputError, match=r"observations\[55, 3\]"):
         transitions.write(
             tmp_path / "raw.hdf5",
@@ -261,7 +266,7 @@ def test_an_end_with_both_flags_is_terminated(tmp_path):
     with h5py.File(tmp_path / "raw.hdf5", "a") as file:
         file["timeouts"][9] = True
         assert content["terminals"][9]
-    (tmp_path / "raw.json").write_text(json.dumps({"sha256": "abc"}))
+    say_sha256(tmp_path)
     output, episodes = tmp_path / "t.parquet", tmp_path / "e.parquet"
     transitions.write(
         tmp_path / "raw.hdf5", tmp_path / "raw.json", ENTRY, SPLIT, output=output, episodes_output=episodes

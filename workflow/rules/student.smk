@@ -85,7 +85,8 @@ rule distill_teacher:
         transitions=TRANSITIONS,
         predictor=lambda wildcards: f"results/{{dataset}}/teachers/{teacher_of(wildcards)}-s{{seed}}/ac{{dimension}}",
     output:
-        directory(DISTILLED),
+        distilled=directory(DISTILLED),
+        sha256=DISTILLED + ".sha256",
     log:
         "logs/{dataset}/distilled/{method}-s{seed}/ac{dimension}.log",
     benchmark:
@@ -105,7 +106,7 @@ rule distill_teacher:
     shell:
         "script distill_teacher --transitions {input.transitions:q} --predictor {input.predictor:q}"
         " --dimension {wildcards.dimension} --settings {params.settings:q} --teacher-settings {params.teacher:q}"
-        " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output:q} > {log:q} 2>&1"
+        " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.distilled:q} > {log:q} 2>&1"
 
 
 rule fit_autogluon_student:

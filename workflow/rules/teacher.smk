@@ -8,7 +8,9 @@ rule train_teacher:
         transitions=TRANSITIONS,
     output:
         predictor=directory("results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}"),
+        predictor_sha256="results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.sha256",
         deployed=directory("results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}"),
+        deployed_sha256="results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}.sha256",
         metrics="results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.csv",
         leaderboard="results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.leaderboard.csv",
     log:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from d4rl_automl import policy, tables
+from d4rl_automl import directories, policy, tables
 from d4rl_automl.features import TRAINING_FILE
 from d4rl_automl.files import sha256
 from d4rl_automl.transitions import read
@@ -43,7 +43,7 @@ def fit(
     training = {"settings": settings, "teacher": teacher, "rows": trainings[0]["train_rows"]}
     played = {
         "directories": [Path(os.path.relpath(directory, Path(output).parent)).as_posix() for directory in deployed],
-        "directory_sha256": [sha256(directory) for directory in deployed],
+        "directory_sha256": [directories.recorded(directory) for directory in deployed],
         "chain": teacher["chain"],
     }
     if settings.get("export"):
