@@ -85,7 +85,7 @@ def test_the_table(made):
     assert table.loc["bc", ["teacher", "l2_teacher", "r2_teacher"]].isna().all()
 
     assert table.loc["mlp", "bytes"] == (made / "policies/mlp-s0.onnx").stat().st_size
-    deployed = [file for file in (made / "teachers/deployed").rglob("*") if file.is_file()]
+    deployed = [file for file in (made / "teachers/deployed").glob("ac*/**/*") if file.is_file()]
     assert table.loc["linear-teacher", "bytes"] == sum(file.stat().st_size for file in deployed)
     assert (table.rows_per_second > 0).all()
 
