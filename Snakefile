@@ -57,6 +57,11 @@ rule behaviour:
         "results/behaviour/curves.png",
 
 
+onerror:
+    if "SIGKILL" in Path(log).read_text():
+        print(f"\n{killed_process()}", file=sys.stderr)
+
+
 localrules:
     all,
     data,

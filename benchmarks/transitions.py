@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from d4rl_automl import catalogue, collect, datasets, returns, transitions
+from d4rl_automl import catalogue, collect, datasets, files, returns, transitions
 
 ARRAYS = ("observations", "actions", "rewards", "terminals", "timeouts")
 SPLIT = {"seed": 0, "validation": 0.1, "test": 0.1}
@@ -48,6 +48,7 @@ def prepared(rows: int) -> Path:
                 file.create_dataset(name, data=values, **({"compression": "gzip"} if np.ndim(values) else {}))
         (folder / "collected.hdf5").unlink()
         part.rename(folder / "raw.hdf5")
+    files.write_json(folder / "raw.json", {"sha256": files.sha256(folder / "raw.hdf5")})
     return folder
 
 

@@ -97,11 +97,17 @@ def write(
             truncated, split, normalised_score (null when unfinished).
 
     Observations and actions pass through in chunks of `datasets.CHUNK` rows, one row
-    group each. Raises InputError for what `datasets.validate` refuses, and for too few
-    episodes.
+    group each. Raises InputError for what `datasets.validate` refuses, for too few
+    episodes, and for a file that is not the one `provenance` is about.
     """
     sha256 = json.loads(Path(provenance).read_text())["sha256"]
     with datasets.reading(raw, entry["task"]) as reader:
+        found = files.sha256(raw)
+        if found != sha256:
+            raise InputError(
+                f"{raw}: its SHA-256 is {found}, but {provenance}, made with it, says {sha256}: the file was replaced; "
+                "delete both and run this again"
+            )
         where = returns.episodes(reader.terminated, reader.truncated)
         try:
             split_of = split_episodes(where.finished, split)
@@ -360,5 +366,7 @@ def _parquet_errors(path: str | Path) -> Iterator[None]:
     """What Arrow raises for a file that is no Parquet, was cut or was damaged, told as an InputError."""
     try:
         yield
+    except MemoryError:
+        raise  # Arrow's is an ArrowException as well.
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read as a transitions table ({error}); make it again") from error
