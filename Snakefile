@@ -58,7 +58,7 @@ rule behaviour:
 
 
 onerror:
-    if "SIGKILL" in Path(log).read_text():
+    if any("SIGKILL" in Path(file).read_text() for file in log):
         print(f"\n{killed_process()}", file=sys.stderr)
 
 

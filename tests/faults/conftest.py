@@ -1,6 +1,7 @@
 """A small finished run, copied for every test, and ways to hold, kill and hinder its jobs."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -63,8 +64,6 @@ pathlib.Path.replace = held
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project in which the workflow has run from the collection to a figure; not to be changed."""
-    if os.environ.get("FIN"):
-        return Path(os.environ["FIN"])
     project = copy_project(tmp_path_factory.mktemp("faults") / "project")
     (project / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
     (project / "src/sitecustomize.py").write_text(HOLD)
@@ -142,6 +141,11 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+def jobs(said: str) -> list[str]:
+    """The rules of the jobs that a snakemake ran."""
+    return re.findall(r"^(?:local)?rule (\w+):", said, re.M)
 
 
 def half_written(project: Path) -> list[Path]:

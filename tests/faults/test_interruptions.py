@@ -15,7 +15,7 @@ from d4rl_automl import files
 
 from ..workflow.conftest import SNAKEMAKE, copy_project, environment, snakemake
 from ..workflow.test_download import CONFIG, D4RL, Hosts, hdf5, left, provide
-from .conftest import ARGUMENTS, DATASET, Run, all_end, half_written, remove, stamps
+from .conftest import ARGUMENTS, DATASET, Run, all_end, half_written, jobs, remove, stamps
 
 HERE = f"results/{DATASET}"
 # Of each stage an output whose job has written others before, where it has several: they look finished.
@@ -27,11 +27,6 @@ STAGES = {
     "rollout": f"{HERE}/rollouts/student-s0.d4rl.report.parquet",
     "plot_returns": f"{HERE}/figures/returns.d4rl.svg",
 }
-
-
-def jobs(said: str) -> list[str]:
-    """The rules of the jobs that were run."""
-    return re.findall(r"^(?:local)?rule (\w+):", said, re.M)
 
 
 def written(said: str) -> list[str]:
