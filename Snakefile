@@ -57,6 +57,11 @@ rule behaviour:
         "results/behaviour/curves.png",
 
 
+onerror:
+    if any("SIGKILL" in Path(file).read_text() for file in log):
+        print(f"\n{killed_process()}", file=sys.stderr)
+
+
 localrules:
     all,
     data,

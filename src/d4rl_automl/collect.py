@@ -37,6 +37,7 @@ from tqdm import tqdm
 from d4rl_automl import catalogue, datasets, files, tasks
 from d4rl_automl.catalogue import BEHAVIOUR
 from d4rl_automl.errors import InputError
+from d4rl_automl.processes import end_with_job
 from d4rl_automl.seeds import episode_seeds
 from d4rl_automl.simulator import BatchSimulator
 
@@ -164,7 +165,7 @@ def collect(entry: Mapping[str, Any], output: str | Path, provenance: str | Path
     metadata = {"dataset": entry["name"], "task": entry["task"], **made, "policies": json.dumps(policies)}
     # Spawned, not forked: a fork copies the state of thread pools, but not their threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _one_thread) as pool:
+    with ProcessPoolExecutor(processes, context, _begin) as pool:
         datasets.write(output, _rows(entry, used, pool, processes), metadata)
     files.write_json(
         provenance,
@@ -255,7 +256,8 @@ def _ask(
                 progress.asked += count
 
 
-def _one_thread() -> None:
+def _begin() -> None:
+    end_with_job()
     threadpool_limits(1)
 
 

@@ -16,6 +16,8 @@ recorded episode goes on; it ends by `timeouts` alone.
 import contextlib
 import logging
 import math
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -45,6 +47,7 @@ REPAIRS = {
 """What is mended on the way in; each is counted and logged."""
 
 _ROWS_PER_CHUNK = 8192
+_RESERVE = 2**20
 LONGEST_STEP = 1.0
 """Metres in the x, y plane. The recorded ants move 0.4 in a step at most; a reset moves them by metres."""
 
@@ -387,6 +390,7 @@ def write(
             file[f"metadata/{name}"] = value
         rows = 0
         for arrays in _rechunk(blocks, _ROWS_PER_CHUNK):
+            _find_room(part.parent, sum(_ROWS_PER_CHUNK * values[:1].nbytes for values in arrays.values()))
             for name, dtype in _LAYOUT.items():
                 values = arrays[name]
                 if name not in file:
@@ -398,7 +402,17 @@ def write(
                 array = file[name]
                 array.resize(rows + len(values), axis=0)
                 array[rows:] = values.astype(dtype, copy=False)
+            file.flush()
             rows += len(arrays["rewards"])
+
+
+def _find_room(folder: Path, size: int) -> None:
+    """Raise OSError unless `size` bytes, and some for HDF5's own use, can be written in a folder.
+
+    HDF5 must not be the one to find the disk full: it could not close the file any more and would crash the process.
+    """
+    with tempfile.TemporaryFile(dir=folder) as stream:
+        os.posix_fallocate(stream.fileno(), 0, size + _RESERVE)
 
 
 def link(entry: Mapping[str, Any], output: str | Path, provenance: str | Path) -> None:

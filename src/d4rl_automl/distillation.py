@@ -64,8 +64,9 @@ def distill_dimension(
     resources = {"ag_args_fit": {"num_cpus": threads, "num_gpus": hardware.num_gpus}}
     hyperparameters = teacher.with_seed(settings.get("hyperparameters", DISTILLED), seed, resources)
     # Beside the output: a trained directory can be larger than the machine's temporary folder.
-    Path(output).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=Path(output).parent) as directory, files.whole(output) as part:
+    # Its name is of the kind that `whole` deletes when a killed process has left it.
+    folder, suffix = Path(output).parent, f".part.{Path(output).name}"
+    with files.whole(output) as part, tempfile.TemporaryDirectory(suffix, ".", folder) as directory:
         copy = Path(directory) / "predictor"
         shutil.copytree(predictor, copy)
         student = TabularPredictor.load(str(copy), verbosity=2)
@@ -76,6 +77,7 @@ def distill_dimension(
             train, tuning_data=validation, time_limit=settings["time_limit"], hyperparameters=hyperparameters
         )
         seconds = time.perf_counter() - started
+        teacher.refuse_gaps(student)
         if not names:
             raise InputError(
                 f"method {settings['name']!r}: time_limit: found {settings['time_limit']} s, which is too short to "

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and their checksums."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -20,10 +21,13 @@ def whole(path: str | Path) -> Iterator[Path]:
 
     Works for a file and for a directory. The temporary name keeps the ending of
     `path`, because writers choose their format by it. What stood at `path` before is
-    replaced in one step (a file) or just before (a directory).
+    replaced in one step (a file) or just before (a directory). What a killed process left
+    of `path` is deleted first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".*.part.{glob.escape(path.name)}"):
+        _remove(left)
     part = path.with_name(f".{os.getpid()}.part.{path.name}")
     try:
         yield part
@@ -31,10 +35,14 @@ def whole(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(path)
         part.replace(path)
     finally:
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        else:
-            part.unlink(missing_ok=True)
+        _remove(part)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -7,6 +7,7 @@ A network maps (observation, outcome) to an action through hidden layers with Re
 import contextlib
 import dataclasses
 import hashlib
+import io
 import itertools
 import json
 import logging
@@ -428,8 +429,11 @@ def _key(train: Samples, validation: Samples, settings: Settings, *, seed: int, 
 
 def _save(path: str | Path, key: str, parts: Mapping[str, Any], progress: _Progress) -> None:
     states = {name: part.state_dict() for name, part in parts.items()}
+    buffer = io.BytesIO()
+    torch.save({"key": key, "progress": vars(progress), **states}, buffer)
+    # Not by torch itself: on a full disk it says "unexpected pos" and no more.
     with whole(path) as part:
-        torch.save({"key": key, "progress": vars(progress), **states}, part)
+        part.write_bytes(buffer.getbuffer())
     log.info("update %d: checkpoint", progress.update)
 
 

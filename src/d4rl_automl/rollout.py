@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from d4rl_automl import files, scores, tasks
-from d4rl_automl.errors import InputError
+from d4rl_automl.errors import InputError, killed_process
 from d4rl_automl.legacy_simulator import LegacySimulator
 from d4rl_automl.policy import Policy, load, read_metadata
+from d4rl_automl.processes import end_with_job
 from d4rl_automl.seeds import episode_seeds
 from d4rl_automl.simulator import VARIANTS, BatchSimulator
 
@@ -116,7 +117,7 @@ def rollout_file(
     seconds (loading the policy and starting processes included), steps per second.
 
     Raises InputError as `rollout` and `policy.load` do, and for a policy of another dataset;
-    RuntimeError if a process dies.
+    MachineError if a process dies.
     """
     started = time.perf_counter()
     metadata = read_metadata(policy_path)
@@ -316,10 +317,7 @@ def _play_in_processes(
                 try:
                     message = receiver.recv()
                 except EOFError:
-                    raise RuntimeError(
-                        "a rollout process died without a message (killed, perhaps for lack of memory); nothing was "
-                        "written: give the job more memory or fewer threads, and run it again"
-                    ) from None
+                    raise killed_process() from None
                 if isinstance(message, Exception):
                     raise message
                 if isinstance(message, _Episodes):
@@ -343,6 +341,7 @@ def _work(
     # Libraries that the policy brings in read these when they are first imported.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
+    end_with_job()
     try:
         played = _play(load(policy_path), variant, fractions, seeds, lambda made, saved: sender.send((made, saved)))
     except Exception as error:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from d4rl_automl import action_transform, directories, files
 from d4rl_automl.device import resolve
-from d4rl_automl.errors import InputError
+from d4rl_automl.errors import InputError, MachineError, machine_error
 from d4rl_automl.features import TRAINING_FILE, features
 from d4rl_automl.transitions import Transitions, read
 
@@ -76,7 +76,8 @@ def train_dimension(
     best) cross-validates within the training rows besides.
 
     Raises InputError where the time limit fits no model, the dimension does not exist, or
-    the hyperparameters name a model that AutoGluon does not have.
+    the hyperparameters name a model that AutoGluon does not have; MachineError where a model
+    failed for want of disk or memory.
     """
     hardware = resolve(device)
     train, validation = training_data(transitions, dimension, settings, seed)
@@ -111,6 +112,7 @@ def train_dimension(
                 num_gpus=hardware.num_gpus,
             )
         except (AssertionError, RuntimeError) as error:
+            refuse_gaps(fitted)
             if not _out_of_time(fitted, error):
                 raise
             raise InputError(
@@ -119,6 +121,7 @@ def train_dimension(
                 "cap the models"
             ) from None
         fit_seconds = time.perf_counter() - started
+        refuse_gaps(fitted)
 
         board = fitted.leaderboard(test_frame, extra_metrics=[_rmse_action])
         # Scorers count upwards; an error is easier to read as it is.
@@ -200,6 +203,17 @@ def with_seed(hyperparameters: Mapping[str, Any], seed: int, extra: Mapping[str,
         common = {**(extra or {}), **({seed_name: seed} if seed_name else {})}
         result[name] = [{**common, **entry} for entry in (entries if isinstance(entries, list) else [entries])]
     return result
+
+
+def refuse_gaps(predictor: TabularPredictor) -> None:
+    """Raise MachineError if a model failed for want of disk or memory: AutoGluon would do without it.
+
+    A model that AutoGluon did not begin, because it expects the memory not to suffice, is in its log.
+    """
+    for failure in predictor.model_failures().itertuples():
+        error = machine_error(RuntimeError(f"{failure.exc_type}: {failure.exc_str}"))
+        if error is not None and failure.exc_type != "NotEnoughMemoryError":
+            raise MachineError(f"model {failure.model}: {error}")
 
 
 def _out_of_time(predictor: TabularPredictor, error: Exception) -> bool:

@@ -107,7 +107,7 @@ def write(
     found = files.sha256(raw)
     if found != sha256:
         raise InputError(
-            f"{raw}: its SHA-256 is {found}, but {provenance} says {sha256}: it was changed or damaged since; delete "
+            f"{raw}: its SHA-256 is {found}, but {provenance} says {sha256}: the file was replaced or damaged; delete "
             "both and run snakemake again"
         )
     with datasets.reading(raw, entry["task"]) as reader:
@@ -380,5 +380,7 @@ def _parquet_errors(path: str | Path) -> Iterator[None]:
     """What Arrow raises for a file that is no Parquet, was cut or was damaged, told as an InputError."""
     try:
         yield
+    except MemoryError:
+        raise  # Arrow's is an ArrowException as well.
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read as a transitions table ({error}); {REMAKE}") from error

@@ -27,6 +27,9 @@ def run_script(last: str) -> subprocess.CompletedProcess[str]:
     [
         ("pass", 0, ""),
         ("raise InputError('data.csv: empty')", 1, "error: data.csv: empty"),
+        ("raise OSError(28, 'No space left on device')", 1, "error: the disk is full"),
+        ("raise PermissionError(13, 'Permission denied', 'results/a')", 1, "error: results/a: Permission denied"),
+        ("bytearray(2**62)", 1, "error: not enough memory"),
         ("raise KeyError('ours')", 1, "Traceback"),
     ],
 )

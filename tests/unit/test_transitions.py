@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d4rl_automl import datasets, scores, transitions
+from d4rl_automl import datasets, files, scores, transitions
 from d4rl_automl.errors import InputError
-from d4rl_automl.files import sha256
 
 ENTRY = {"name": "some-hopper", "provider": "file", "task": "hopper", "path": "unused"}
 SPLIT = {"seed": 5, "validation": 0.2, "test": 0.2}
@@ -38,8 +37,8 @@ def record(path, lengths, cut, seed=0):
     return content
 
 
-def say_sha256(folder):
-    (folder / "raw.json").write_text(json.dumps({"sha256": sha256(folder / "raw.hdf5")}))
+def write_provenance(folder):
+    (folder / "raw.json").write_text(json.dumps({"sha256": files.sha256(folder / "raw.hdf5")}))
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def made(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "CHUNK", 64)
     lengths = [*range(5, 20), 12, 12, 3, 1, 19]
     content = record(tmp_path / "raw.hdf5", lengths, cut=25)
-    say_sha256(tmp_path)
+    write_provenance(tmp_path)
     output, episodes = tmp_path / "transitions.parquet", tmp_path / "episodes.parquet"
     transitions.write(
         tmp_path / "raw.hdf5", tmp_path / "raw.json", ENTRY, SPLIT, output=output, episodes_output=episodes
@@ -85,14 +84,14 @@ def test_table(made):
     assert table["rtg"].null_count == 25 - 19
 
 
-def test_metadata(made):
+def test_metadata(made, tmp_path):
     lengths, content, output, episodes = made
     said = json.loads(pq.read_schema(output).metadata[b"d4rl_automl"])
     assert said == {
         "dataset": "some-hopper",
         "provider": "file",
         "task": "hopper",
-        "sha256": sha256(output.with_name("raw.hdf5")),
+        "sha256": files.sha256(tmp_path / "raw.hdf5"),
         "longest_episode": 19,
         "transitions": sum(lengths) + 25,
         "episodes": 21,
@@ -201,7 +200,7 @@ def test_split_depends_on_its_seed():
 )
 def test_no_split_no_files(tmp_path, lengths, split, message):
     record(tmp_path / "raw.hdf5", lengths, cut=3)
-    say_sha256(tmp_path)
+    write_provenance(tmp_path)
     with pytest.raises(InputError, match=message):
         transitions.write(
             tmp_path / "raw.hdf5",
@@ -214,12 +213,28 @@ def test_no_split_no_files(tmp_path, lengths, split, message):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw.hdf5", "raw.json"]
 
 
+def test_a_file_that_was_replaced_is_refused(made, tmp_path):
+    output = tmp_path / "transitions.parquet"
+    before = output.read_bytes()
+    record(tmp_path / "raw.hdf5", [12] * 10, cut=0)
+    with pytest.raises(InputError, match=r"raw.hdf5: its SHA-256 is .* but .*raw.json says .* replaced"):
+        transitions.write(
+            tmp_path / "raw.hdf5",
+            tmp_path / "raw.json",
+            ENTRY,
+            SPLIT,
+            output=output,
+            episodes_output=tmp_path / "episodes.parquet",
+        )
+    assert output.read_bytes() == before
+
+
 def test_a_nan_half_way_leaves_no_files(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "CHUNK", 16)
     record(tmp_path / "raw.hdf5", [10] * 10, cut=0)
     with h5py.File(tmp_path / "raw.hdf5", "a") as file:
         file["observations"][55, 3] = np.nan
-    say_sha256(tmp_path)
+    write_provenance(tmp_path)
     with pytest.raises(InputError, match=r"observations\[55, 3\]"):
         transitions.write(
             tmp_path / "raw.hdf5",
@@ -266,7 +281,7 @@ def test_an_end_with_both_flags_is_terminated(tmp_path):
     with h5py.File(tmp_path / "raw.hdf5", "a") as file:
         file["timeouts"][9] = True
         assert content["terminals"][9]
-    say_sha256(tmp_path)
+    write_provenance(tmp_path)
     output, episodes = tmp_path / "t.parquet", tmp_path / "e.parquet"
     transitions.write(
         tmp_path / "raw.hdf5", tmp_path / "raw.json", ENTRY, SPLIT, output=output, episodes_output=episodes

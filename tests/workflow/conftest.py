@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,25 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config.yaml", "config", "workflow", "scripts", "src", "envs", "profiles", "resources")
 
 
-def snakemake(*arguments: str, directory: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """`snakemake` as a user runs it, in `directory`; its standard output and error together."""
-    command = [str(Path(sys.executable).with_name("snakemake")), *arguments]
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
+
+
+def environment() -> dict[str, str]:
+    """A user's: what tells this Python where the package is must not tell the jobs."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
+def snakemake(
+    *arguments: str, directory: Path, check: bool = True, within: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """`snakemake` as a user runs it, in `directory`; its standard output and error together.
+
+    `within` is a command that runs it (env, prlimit, …).
+    """
     done = subprocess.run(
-        command,
+        [*within, SNAKEMAKE, *arguments],
         cwd=directory,
-        env=environment,
+        env=environment(),
         check=False,
         text=True,
         stdout=subprocess.PIPE,

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from d4rl_automl import catalogue
 from d4rl_automl.code_digest import digest
 from d4rl_automl.config import methods_for, selected, validated
-from d4rl_automl.errors import InputError
+from d4rl_automl.errors import InputError, killed_process
 from d4rl_automl.files import sha256
 from d4rl_automl.tasks import TASKS
 from snakemake.exceptions import WorkflowError
@@ -43,10 +44,12 @@ workflow.global_resources.setdefault("gpu", 1)
 workflow.global_resources.setdefault("download", 3)
 
 # `script name …` in a shell command runs scripts/name.py, with the interpreter that runs Snakemake
-# or, with --sdm, the environment's own.
+# or, with --sdm, the environment's own. It replaces the shell (`exec`), so that it is this process's
+# own child, and ends when this one is killed.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
-command = f"""{PYTHON} {quote(str(ROOT / 'scripts'))}/"$1".py "${{@:2}}" """
-declarations = f"export PYTHONPATH={quote(str(ROOT / 'src'))}; script() {{ {command}; }}; "
+command = f"""exec {PYTHON} {quote(str(ROOT / 'scripts'))}/"$1".py "${{@:2}}" """
+variables = f"PYTHONPATH={quote(str(ROOT / 'src'))} D4RL_AUTOML_PARENT={os.getpid()}"
+declarations = f"export {variables}; script() {{ {command}; }}; "
 shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake formats its prefix
 
 # The handle of every policy, and the files beside it.
@@ -105,6 +108,12 @@ wildcard_constraints:
 
 def dataset_entry(wildcards):
     return json.dumps(DATASETS[wildcards.dataset])
+
+
+def stamp(wildcards):
+    """Size and time of the user's own file: one that an older file replaced is noticed as well."""
+    found = Path(DATASETS[wildcards.dataset]["path"]).stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def behaviour(wildcards):

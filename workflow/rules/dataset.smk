@@ -87,6 +87,7 @@ rule link:
         runtime=30,
     params:
         entry=dataset_entry,
+        stamp=stamp,
         code=digest("link"),
     shell:
         "script link --dataset {params.entry:q}"

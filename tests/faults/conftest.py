@@ -1,0 +1,192 @@
+"""A small finished run, copied for every test, and ways to hold, kill and hinder its jobs."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from ..workflow.conftest import SNAKEMAKE, copy_project, environment, snakemake
+from ..workflow.test_download import hosts  # noqa: F401
+
+DATASET, MINE = "hopper-medium-expert-embedded-tiny", "hopper-mine"
+FIGURE = f"results/{DATASET}/figures/returns.d4rl.png"
+CONFIG = {
+    "datasets": [
+        {"name": DATASET, "provider": "embedded", "task": "hopper", "recipe": "medium-expert", "transitions": 6000},
+        {"name": MINE, "provider": "file", "task": "hopper", "path": "mine.hdf5"},
+    ],
+    "seeds": [0],
+    "device": "cpu",
+    "simulators": ["d4rl"],
+    "split": {"validation": 0.2, "test": 0.2},
+    "teachers": [
+        {"name": "tiny", "preset": "medium", "rows": 1000, "hyperparameters": {"GBM": {"num_boost_round": 5}}}
+    ],
+    "methods": [{"name": "student", "kind": "student", "teacher": "tiny", "network": {"width": 16}, "updates": 20}],
+    "labels": {"recorded": 500, "perturbed": 100, "commanded": 100},
+    "rollout": {"fractions": [0.3, 1.0], "selection_episodes": 1, "report_episodes": 2},
+}
+ARGUMENTS = ("--configfile", "tiny.yaml", "--cores", "2")
+
+# Python imports this at the start of every job of the copy. A job whose output the file `hold` names waits, its output
+# half-written, until that file is gone; `held` is then its process id.
+HOLD = """
+import os, pathlib, time
+
+replace = pathlib.Path.replace
+
+def held(self, target):
+    hold = pathlib.Path("hold")
+    if hold.exists() and str(target) == hold.read_text():
+        files = [path for path in [self, *self.rglob("*")] if path.is_file()]
+        contents = {path: path.read_bytes() for path in files}
+        for path, content in contents.items():
+            path.write_bytes(content[:len(content) // 2])
+        pathlib.Path("held.new").write_text(str(os.getpid()))
+        os.rename("held.new", "held")
+        while hold.exists():
+            time.sleep(0.05)
+        for path, content in contents.items():
+            path.write_bytes(content)
+    return replace(self, target)
+
+pathlib.Path.replace = held
+"""
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which the workflow has run from the collection to a figure; not to be changed."""
+    project = copy_project(tmp_path_factory.mktemp("faults") / "project")
+    (project / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    (project / "src/sitecustomize.py").write_text(HOLD)
+    snakemake(*ARGUMENTS, f"results/{DATASET}/raw.hdf5", directory=project)
+    shutil.copy(project / f"results/{DATASET}/raw.hdf5", project / "mine.hdf5")
+    snakemake(*ARGUMENTS, FIGURE, f"results/{MINE}/raw.hdf5", directory=project)
+    return project
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run of one's own."""
+    shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    return tmp_path / "project"
+
+
+class Run:
+    """A snakemake in the background, in a session of its own; `output` is one that its job is held before."""
+
+    def __init__(self, project: Path, output: str, *targets: str) -> None:
+        self.project, self.output = project, project / output
+        (project / "hold").write_text(output)
+        (project / "held").unlink(missing_ok=True)
+        # Tests started in the background of a shell ignore Ctrl-C, and so would all that they start.
+        command = ["env", "--default-signal=INT", SNAKEMAKE, *ARGUMENTS, *(targets or [output])]
+        self._said = project / "said.txt"
+        with self._said.open("w") as said:
+            self.process = subprocess.Popen(
+                command,
+                cwd=project,
+                env=environment(),
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def held(self) -> list[psutil.Process]:
+        """The job that is held, and its own processes."""
+        while not (self.project / "held").exists():
+            assert self.process.poll() is None, self._said.read_text()
+            time.sleep(0.05)
+        job = psutil.Process(int((self.project / "held").read_text()))
+        return [job, *job.children(recursive=True)]
+
+    def said(self) -> str:
+        """What it has said when it has ended."""
+        self.process.wait()
+        return self._said.read_text()
+
+    def release(self) -> None:
+        (self.project / "hold").unlink()
+
+
+def all_end(processes: list[psutil.Process]) -> bool:
+    """Whether all of them end of themselves within a minute."""
+    deadline = time.monotonic() + 60
+    while running := [process for process in processes if is_running(process)]:
+        if time.monotonic() > deadline:
+            for process in running:
+                process.kill()
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def is_running(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def jobs(said: str) -> list[str]:
+    """The rules of the jobs that a snakemake ran."""
+    return re.findall(r"^(?:local)?rule (\w+):", said, re.M)
+
+
+def half_written(project: Path) -> list[Path]:
+    return list((project / "results").rglob(".*.part*"))
+
+
+def stamps(project: Path) -> dict[Path, tuple[int, int]]:
+    """What tells whether a file was written anew, of every file of the results."""
+    found = {path: path.stat() for path in (project / "results").rglob("*") if path.is_file()}
+    return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in found.items()}
+
+
+class Mounts:
+    """A mount namespace: what is mounted there is seen by what runs `within` it, and gone with it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", options: list[str], directory: Path) -> None:
+        self._root = f"/proc/{process.pid}/root"
+        self.within = ["nsenter", "--target", str(process.pid), *options, "env", f"--chdir={directory}"]
+
+    def run(self, *command: str) -> None:
+        subprocess.run([*self.within, *command], check=True)
+
+    def path(self, path: Path) -> Path:
+        """`path` as it is seen there."""
+        return Path(f"{self._root}{path}")
+
+
+@pytest.fixture
+def mounts(project: Path) -> Iterator[Mounts]:
+    """In the project's directory."""
+    root = os.geteuid() == 0
+    options = ["--mount"] if root else ["--mount", "--user", "--map-root-user"]
+    # `cat` says that the namespace is there, and ends with this process.
+    process = subprocess.Popen(["unshare", *options, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        if process.stdout.read(1) != b"\n":
+            pytest.skip("this machine lets neither root nor a user mount anything (unshare failed)")
+        yield Mounts(process, ["--mount"] if root else ["--mount", "--user", "--preserve-credentials"], project)
+    finally:
+        process.stdin.close()
+        process.wait()
