@@ -16,7 +16,7 @@ rule fit_policy:
     wildcard_constraints:
         method=any_of(name for name in METHODS if name not in named(*TAUGHT, *XGBOOST)),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,

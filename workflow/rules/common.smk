@@ -36,6 +36,9 @@ DEVICE = config["device"]
 # How many GPU slots a rule that may use the GPU asks for.
 GPU = 0 if DEVICE == "cpu" else 1
 
+# The software environment of the rules that train and play, with the torch for this device.
+LEARNING = f"../../envs/learning-{'cpu' if DEVICE == 'cpu' else 'cuda'}.yaml"
+
 # One job at a time holds the GPU unless the caller says otherwise: Snakemake treats a resource
 # without a limit as unlimited, and a profile's limit is dropped as soon as --resources is given.
 workflow.global_resources.setdefault("gpu", 1)

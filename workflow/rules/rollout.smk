@@ -18,7 +18,7 @@ rule rollout:
     benchmark:
         "results/benchmarks/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: config["rollout"]["processes"]
     resources:
         mem_mb=lambda wildcards, threads: 2000 * threads,
@@ -46,7 +46,7 @@ rule choose_target:
     benchmark:
         "results/benchmarks/{dataset}/targets/{method}.{simulator}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -88,7 +88,7 @@ rule score:
     benchmark:
         "results/benchmarks/score.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -18,7 +18,7 @@ rule label_teacher:
     benchmark:
         "results/benchmarks/{dataset}/labels/{teacher}-s{seed}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -50,7 +50,7 @@ rule fit_student:
     wildcard_constraints:
         method=of_kind("student"),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=3000,
@@ -91,7 +91,7 @@ rule distill_teacher:
     benchmark:
         "results/benchmarks/{dataset}/distilled/{method}-s{seed}/ac{dimension}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -122,7 +122,7 @@ rule fit_autogluon_student:
     wildcard_constraints:
         method=of_kind("autogluon_student", export=False),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=1000,
@@ -161,7 +161,7 @@ rule compare_students:
     benchmark:
         "results/benchmarks/{dataset}/compare_students.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,

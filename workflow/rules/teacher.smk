@@ -16,7 +16,7 @@ rule train_teacher:
     benchmark:
         "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -47,7 +47,7 @@ rule evaluate_teacher:
     benchmark:
         "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/evaluate.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -73,7 +73,7 @@ rule measure_importance:
     benchmark:
         "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/importance.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -101,7 +101,7 @@ rule fit_teacher:
     wildcard_constraints:
         method=of_kind("teacher", export=False),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=1000,
