@@ -178,6 +178,22 @@ def episodes(wildcards):
     return METHODS[wildcards.method].get(key, config["rollout"][key])
 
 
+def fitted_by(wildcards):
+    """The code that makes a policy: its method's module, and what that finds at run time."""
+    found = ["autogluon_export"] if METHODS[wildcards.method].get("export") else []
+    return digest("fit_policy", f"methods.{kind_of(wildcards)}", *found)
+
+
+def loaded_by(methods):
+    """The modules that `policy` finds at run time to load the policies of these methods."""
+    kinds = {method["kind"] for method in methods if not method.get("export")}
+    loaders = {
+        "tree_policy": (*XGBOOST, "catboost_student"),
+        "autogluon_policy": ("teacher", "autogluon_student"),
+    }
+    return [module for module, loaded in loaders.items() if kinds.intersection(loaded)]
+
+
 def fractions(wildcards):
     """What a policy is commanded; one without condition, nothing."""
     return "[]" if kind_of(wildcards) in ("bc", "rwdtp") else FRACTIONS

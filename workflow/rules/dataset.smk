@@ -87,6 +87,8 @@ rule link:
         runtime=30,
     params:
         entry=dataset_entry,
+        # Whatever takes the file's place may be older than it, which Snakemake takes for unchanged.
+        modified=lambda wildcards: Path(DATASETS[wildcards.dataset]["path"]).stat().st_mtime_ns,
         code=digest("link"),
     shell:
         "script link --dataset {params.entry:q}"

@@ -26,13 +26,16 @@ rule rollout:
     params:
         entry=dataset_entry,
         fractions=fractions,
-        episodes=episodes,
-        seed=config["rollout"]["seed"],
-        code=digest("rollout", resources=("mujoco210_inertia.json",)),
+        # With their options: Snakemake compares what values there are, not which is whose.
+        episodes=lambda wildcards: f"--episodes {episodes(wildcards)}",
+        seed=f"--seed {config['rollout']['seed']}",
+        code=lambda wildcards: digest(
+            "rollout", *loaded_by([METHODS[wildcards.method]]), resources=("mujoco210_inertia.json",)
+        ),
     shell:
         "script rollout --policy {input.policy:q} --dataset {params.entry:q}"
         " --simulator {wildcards.simulator} --purpose {wildcards.purpose} --fractions {params.fractions:q}"
-        " --episodes {params.episodes} --seed {params.seed} --threads {threads} --output {output:q} > {log:q} 2>&1"
+        " {params.episodes} {params.seed} --threads {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule choose_target:
@@ -94,7 +97,7 @@ rule score:
         mem_mb=2000,
         runtime=30,
     params:
-        providers=json.dumps({name: entry["provider"] for name, entry in DATASETS.items()}),
+        providers=json.dumps({name: DATASETS[name]["provider"] for name in LEARNED}),
         code=digest("score"),
     shell:
         "script score @{input.arguments:q} --providers {params.providers:q} --output {output.scores:q}"

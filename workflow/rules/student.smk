@@ -59,7 +59,7 @@ rule fit_student:
     params:
         settings=method_entry,
         device=DEVICE,
-        code=lambda wildcards: digest("fit_policy", f"methods.{kind_of(wildcards)}"),
+        code=fitted_by,
     shell:
         "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
@@ -131,7 +131,7 @@ rule fit_autogluon_student:
         settings=method_entry,
         teacher=teacher_entry,
         device=DEVICE,
-        code=digest("fit_policy", "methods.autogluon_student"),
+        code=fitted_by,
     shell:
         "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
@@ -167,7 +167,7 @@ rule compare_students:
         mem_mb=4000,
         runtime=60,
     params:
-        code=digest("compare_students"),
+        code=lambda wildcards: digest("compare_students", *loaded_by(methods_for(config, wildcards.dataset))),
     shell:
         "script compare_students --transitions {input.transitions:q} --policies {input.policies:q}"
         " --threads {threads} --output {output:q} > {log:q} 2>&1"

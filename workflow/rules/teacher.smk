@@ -110,7 +110,7 @@ rule fit_teacher:
         settings=method_entry,
         teacher=teacher_entry,
         device=DEVICE,
-        code=digest("fit_policy", "methods.teacher"),
+        code=fitted_by,
     shell:
         "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
