@@ -19,7 +19,18 @@ include: "workflow/rules/behaviour.smk"
 rule all:
     default_target: True
     input:
-        "results/report/index.html" if LEARNED else every_figure,
+        # What the report is made of, too, so that a deleted figure or table comes back.
+        (
+            [
+                "results/report/index.html",
+                *expand("results/{table}.csv", table=["scores", "summary", "comparisons", "costs"]),
+            ]
+            if LEARNED
+            else []
+        ),
+        expand("results/{dataset}/students.csv", dataset=LEARNED),
+        every_figure,
+        overall_figures(),
         "results/cards.csv",
         expand("results/{dataset}/card.md", dataset=DATASETS),
 

@@ -54,7 +54,8 @@ mv "$download/mujoco_py/binaries/linux/mujoco210" "$environment/"
 packages=$("$environment/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 cp "$here/mujoco-py.pth" "$packages/"
 echo "compiling mujoco-py, about a minute and a half" >&2
-LD_LIBRARY_PATH="$environment/mujoco210/bin" "$environment/bin/python" -c 'import mujoco_py' >"$environment/compile.log" 2>&1 ||
+LD_LIBRARY_PATH="$environment/mujoco210/bin${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" \
+    "$environment/bin/python" -c 'import mujoco_py' >"$environment/compile.log" 2>&1 ||
     fail "mujoco-py did not compile, see $environment/compile.log"
 # Its builder leaves the libraries to LD_LIBRARY_PATH, which has to be set before a process starts.
 patchelf --force-rpath --set-rpath "$environment/mujoco210/bin" "$packages"/mujoco_py/generated/cymj_*linuxcpu*.so

@@ -2,13 +2,17 @@
 
 Snakemake compares a script by its time stamp and never sees an imported module. A rule that
 carries `code=digest("its_script")` among its params is stale exactly when the script, a module
-of this package that it imports (at any depth), or a named resource has changed in content.
-Comments, docstrings and formatting do not count.
+of this package that is imported with it (at any depth), or a named module or resource has changed
+in content. Comments, docstrings and formatting do not count.
+
+An import inside a function is not followed: such a module is loaded by some of the jobs alone, and
+their rules name it. tests/workflow/test_stale.py compares all this with what the jobs really load.
 """
 
 import ast
 import functools
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from d4rl_automl.files import RESOURCES, sha256
@@ -21,7 +25,7 @@ SCRIPTS = PACKAGE.parents[1] / "scripts"
 def digest(script: str, *modules: str, resources: tuple[str, ...] = ()) -> str:
     """Hex digest (16 characters) of `scripts/{script}.py` and all of this package that it imports.
 
-    `modules` adds modules that the script finds by name at run time ("methods.student");
+    `modules` adds modules that the script finds at run time ("methods.student");
     `resources` adds files or folders below `resources/`, by content.
     """
     files = {SCRIPTS / f"{script}.py"}
@@ -50,6 +54,8 @@ def _reached(start: Path) -> set[Path]:
         if path not in found:
             found.add(path)
             waiting.extend(_read(path)[0])
+            # Python runs the packages that a module is in before the module.
+            waiting.extend(folder / "__init__.py" for folder in path.parents if PACKAGE in (folder, *folder.parents))
     return found
 
 
@@ -58,16 +64,27 @@ def _read(path: Path) -> tuple[frozenset[Path], str]:
     """The files of this package that a source imports, and a digest of it without comments, docstrings and layout."""
     tree = ast.parse(path.read_text())
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _run_on_import(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        elif isinstance(node, ast.ImportFrom):
+            origin = ".".join(path.parents[node.level - 1].relative_to(PACKAGE.parent).parts) if node.level else ""
+            module = ".".join(filter(None, (origin, node.module)))
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
     files = (_module_file(name) for name in names if name.split(".")[0] == PACKAGE.name)
     imported = frozenset(file for file in files if file is not None)
     return imported, hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+
+
+def _run_on_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement below `node` that is not inside a function."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.expr)):
+            yield child
+            yield from _run_on_import(child)
 
 
 def _module_file(name: str) -> Path | None:

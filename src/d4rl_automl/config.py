@@ -43,9 +43,10 @@ def schema() -> dict[str, Any]:
 
 
 def validated(config: dict[str, Any]) -> dict[str, Any]:
-    """A copy of `config` with defaults filled in and `datasets` as full entries.
+    """A copy of `config` with defaults filled in and `datasets` as full entries, however it was written.
 
-    Teachers and methods are kept from the datasets whose task has no simulator.
+    The keys of a mapping come in one order. Teachers and methods are kept from the datasets whose
+    task has no simulator.
 
     Raises InputError naming the path of the wrong key, what was found and what is allowed:
     for a wrong key, type or value; a name used twice; an unknown dataset; a method whose
@@ -70,7 +71,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     _refuse_misnamed(config)
     _name_reference(config)
     _keep_to_simulated(config)
-    return config
+    return _ordered(config)
 
 
 def selected(entries: Iterable[dict[str, Any]], dataset: str) -> list[dict[str, Any]]:
@@ -82,6 +83,13 @@ def methods_for(config: dict[str, Any], dataset: str) -> list[dict[str, Any]]:
     """The methods of a validated `config` that are made for `dataset`, as their teacher must be too."""
     teachers = {teacher["name"] for teacher in selected(config["teachers"], dataset)}
     return [m for m in selected(config["methods"], dataset) if m.get("teacher") is None or m["teacher"] in teachers]
+
+
+def _ordered(value: Any) -> Any:
+    """`value` with sorted keys. Hyperparameters stay: AutoGluon fits models of equal priority in their order."""
+    if isinstance(value, dict):
+        return {key: value[key] if key == "hyperparameters" else _ordered(value[key]) for key in sorted(value)}
+    return [_ordered(item) for item in value] if isinstance(value, list) else value
 
 
 def _refuse_twice(key: str, names: list[str]) -> None:

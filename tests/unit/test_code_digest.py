@@ -50,6 +50,28 @@ def test_modules_found_by_name_count(tree: Path) -> None:
     assert digest("fit_policy", "methods.mlp") == mlp
 
 
+def test_modules_that_a_function_imports_count_where_they_are_named(tree: Path) -> None:
+    before = digest("rollout"), digest("rollout", "tree_policy")
+    edit(tree / "src/d4rl_automl/tree_policy.py", "MORE = 1")
+    assert digest("rollout") == before[0]
+    assert digest("rollout", "tree_policy") != before[1]
+
+
+def test_packages_and_relative_imports_count(tree: Path) -> None:
+    package = tree / "src/d4rl_automl"
+    before = digest("fit_policy", "methods.mlp")
+    edit(package / "methods/__init__.py", "MORE = 1")
+    after = digest("fit_policy", "methods.mlp")
+    assert after != before
+    edit(package / "methods/mlp.py", "from . import bc\nfrom ..trees import importance")
+    linked = digest("fit_policy", "methods.mlp")
+    edit(package / "methods/bc.py", "MORE = 1")
+    assert digest("fit_policy", "methods.mlp") not in (after, linked)
+    linked = digest("fit_policy", "methods.mlp")
+    edit(package / "trees.py", "MORE = 1")
+    assert digest("fit_policy", "methods.mlp") != linked
+
+
 def test_comments_docstrings_and_layout_do_not_count(tree: Path) -> None:
     before = digest("rollout")
     path = tree / "src/d4rl_automl/rollout.py"

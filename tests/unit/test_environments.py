@@ -1,14 +1,29 @@
-"""The conda file, the lock and pyproject.toml tell the same versions."""
+"""The conda files, the lock, pyproject.toml and what is installed tell the same versions.
 
+A rule's environment holds what its script imports. The conda files are parsed, not solved: that needs their channel.
+"""
+
+import ast
 import re
+import sys
 import tomllib
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "envs").glob("*.yaml")}
+VARIANTS = ("learning-cpu", "learning-cuda")
+# Of these the rules import nothing: what AutoGluon fits with, and what rliable needs at one version.
+NOT_IMPORTED = {"learning": {"lightgbm", "scikit-learn", "scipy"}, "figures": {"seaborn"}}
+# A process of D4RL's own environment (envs/mujoco-py) imports these.
+ELSEWHERE = {"d4rl", "gym", "mujoco_py"}
 
 
 def locked() -> dict[str, str]:
@@ -18,7 +33,18 @@ def locked() -> dict[str, str]:
 
 def required() -> dict[str, Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return {canonicalize_name(r.name): r for r in map(Requirement, project["dependencies"])}
+    listed = [*project["dependencies"], *project["optional-dependencies"]["cluster"]]
+    return {canonicalize_name(r.name): r for r in map(Requirement, listed)}
+
+
+def pip_lines(environment: str) -> list[str]:
+    dependencies = ENVIRONMENTS[environment]["dependencies"]
+    return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+
+
+def listed(environment: str) -> dict[str, Requirement]:
+    requirements = (Requirement(line) for line in pip_lines(environment) if not line.startswith("--"))
+    return {canonicalize_name(r.name): r for r in requirements}
 
 
 def test_lock_satisfies_the_project_and_leaves_torch_to_its_own_step() -> None:
@@ -26,17 +52,168 @@ def test_lock_satisfies_the_project_and_leaves_torch_to_its_own_step() -> None:
     for name, requirement in required().items():
         if name == "torch":
             assert name not in pins
-            assert f"torch{requirement.specifier}" in (ROOT / "Makefile").read_text()
+            for step in ("Makefile", "envs/container.sh"):
+                assert set(re.findall(r"torch(==[\d.]+)", (ROOT / step).read_text())) == {str(requirement.specifier)}
         else:
             assert requirement.specifier.contains(pins[name]), name
 
 
-def test_conda_file_pins_what_the_lock_pins() -> None:
-    specification = yaml.safe_load((ROOT / "envs/d4rl-automl.yaml").read_text())
-    listed = next(entry["pip"] for entry in specification["dependencies"] if isinstance(entry, dict))
-    conda = {canonicalize_name(r.name): str(r.specifier) for r in map(Requirement, listed)}
-    pins = locked() | {"torch": str(required()["torch"].specifier).removeprefix("==")}
-    assert conda == {name: f"=={pins[name]}" for name in required() if name != "snakemake"}
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_conda_file_pins_what_the_lock_pins(environment: str) -> None:
+    specification = ENVIRONMENTS[environment]
+    assert set(specification) == {"channels", "dependencies"}
+    assert specification["channels"] == ["conda-forge", "nodefaults"]
+    python, pip, _ = specification["dependencies"]
+    assert pip == "pip"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert SpecifierSet(project["requires-python"]).contains(python.removeprefix("python=") + ".0")
+    torch = str(required()["torch"].specifier).removeprefix("==")
+    pins = locked() | {"torch": torch}
+    pins["xgboost"] = pins["xgboost-cpu"]
+    found = {name: str(r.specifier).removeprefix("==").removesuffix("+cpu") for name, r in listed(environment).items()}
+    assert found == {name: pins[name] for name in found}
+
+
+def test_conda_files_together_hold_what_the_project_requires() -> None:
+    assert {name for environment in ENVIRONMENTS for name in listed(environment)} >= required().keys() - {
+        # Of Snakemake, which brings them.
+        "jsonschema",
+        "pyyaml",
+    }
+    extras = {name: r.extras for name, r in required().items()}
+    for name in ("learning-cpu", "data", "figures", "snakemake"):
+        assert all(r.extras == extras[key] for key, r in listed(name).items() if key in extras), name
+    snakemake = {canonicalize_name(Requirement(line).name) for line in metadata.requires("snakemake") or []}
+    assert snakemake >= {"jsonschema", "pyyaml"}
+
+
+def test_installed_are_the_pinned_versions() -> None:
+    for environment in ENVIRONMENTS.keys() - {"learning-cuda"}:
+        for name, requirement in listed(environment).items():
+            # A CUDA build of torch has a local version of its own, or none.
+            wanted = str(requirement.specifier).removeprefix("==").removesuffix("+cpu")
+            installed = distributions()["xgboost"][0] if name == "xgboost-cpu" else name
+            assert metadata.version(installed).split("+")[0] == wanted, name
+
+
+def test_variants_differ_in_what_needs_the_gpu_alone() -> None:
+    cpu, cuda = (set(pip_lines(variant)) for variant in VARIANTS)
+    assert {re.split(r"[\[=]", line)[0] for line in cpu ^ cuda} == {
+        "--extra-index-url https://download.pytorch.org/whl/cpu",
+        "autogluon.tabular",
+        "torch",
+        "xgboost",
+        "xgboost-cpu",
+    }
+    # The extra that is left out is all that would bring the other build of XGBoost.
+    autogluon = [listed(variant)["autogluon-tabular"].extras for variant in VARIANTS]
+    assert autogluon[0] - autogluon[1] == {"xgboost"}
+
+
+def rules() -> dict[str, tuple[str, str]]:
+    """Of every rule that runs a script, the script and the environment (learning for its variants)."""
+    found = {}
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        for rule, body in re.findall(r"^rule (\w+):\n((?:(?: .*)?\n)*)", path.read_text(), re.M):
+            if script := re.search(r'"script (\w+) ', body):
+                environment = re.search(r'    conda:\n        (?:"../../envs/([\w-]+).yaml"|(LEARNING))\n', body)
+                assert environment, f"rule {rule} has no environment"
+                found[rule] = script[1], environment[1] or "learning"
+    return found
+
+
+def file_of(module: str) -> Path | None:
+    path = ROOT.joinpath("src", *module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+@cache
+def imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
+    """The project's files that a source imports, wherever in it, and the other packages."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{path}: a relative import"
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    own = {file for name in names if name.startswith("d4rl_automl") and (file := file_of(name))}
+    others = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"d4rl_automl"}
+    return frozenset(own), frozenset(others)
+
+
+def packages(script: str) -> set[str]:
+    """Distributions that a script imports itself or through this package."""
+    waiting = [ROOT / "scripts" / f"{script}.py"]
+    if script == "fit_policy":
+        waiting += (ROOT / "src/d4rl_automl/methods").glob("*.py")
+    seen: set[Path] = set()
+    modules: set[str] = set()
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            own, others = imports(path)
+            waiting += own
+            modules |= others
+    return {distribution(module) for module in modules - ELSEWHERE}
+
+
+@cache
+def distributions() -> dict[str, list[str]]:
+    return dict(metadata.packages_distributions())
+
+
+def distribution(module: str) -> str:
+    # AutoGluon's packages share theirs.
+    found = {"autogluon": "autogluon-tabular"}.get(module) or distributions()[module][0]
+    return {"xgboost-cpu": "xgboost"}.get(canonicalize_name(found), canonicalize_name(found))
+
+
+def held(environment: str) -> set[str]:
+    """What an environment lists; either build of XGBoost is called xgboost."""
+    return {name.removesuffix("-cpu") for name in listed(environment)}
+
+
+@pytest.mark.parametrize("rule", rules())
+def test_environment_of_a_rule_holds_what_its_script_imports(rule: str) -> None:
+    script, environment = rules()[rule]
+    for variant in VARIANTS if environment == "learning" else (environment,):
+        assert packages(script) <= held(variant), f"{script} with {variant}"
+
+
+@pytest.mark.parametrize("environment", ["data", "figures", "learning"])
+def test_environment_holds_nothing_else(environment: str) -> None:
+    used: set[str] = set().union(*(packages(script) for script, its in rules().values() if its == environment))
+    for variant in VARIANTS if environment == "learning" else (environment,):
+        assert held(variant) - used == NOT_IMPORTED.get(environment, set())
+
+
+def test_every_environment_is_some_rules() -> None:
+    named = {environment for _, environment in rules().values()}
+    assert named | {"snakemake"} == {re.sub(r"-(cpu|cuda)$", "", name) for name in ENVIRONMENTS}
+
+
+def test_conda_file_for_mujoco_py_has_what_its_installation_asks_for() -> None:
+    specification = yaml.safe_load((ROOT / "envs/mujoco-py/conda.yaml").read_text())
+    packages = dict(re.match(r"([a-z]+)(.*)", line).groups() for line in specification["dependencies"])
+    assert packages.keys() == {"python", "gcc", "patchelf", "mesalib"}
+    script = (ROOT / "envs/mujoco-py/install.sh").read_text()
+    assert "({}, {})".format(*packages["python"].removeprefix("=").split(".")) in script
+    assert "missing+=(gcc)" in script and "missing+=(patchelf)" in script and "libosmesa6-dev" in script
+
+
+def test_docker_and_apptainer_make_the_same() -> None:
+    docker, apptainer = ((ROOT / name).read_text() for name in ("Dockerfile", "Apptainer.def"))
+    base = re.search(r"^FROM (\S+)$", docker, re.M)
+    assert base and f"\nFrom: {base[1]}\n" in apptainer
+    packages = [re.findall(r"apt-get install .*-recommends ([\w ]+\w)", text) for text in (docker, apptainer)]
+    assert packages[0] == packages[1] != []
+    copied = re.findall(r"^    (\S+) /opt/d4rl-automl/\1$", apptainer, re.M)
+    assert copied == re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.M)
+    assert all((ROOT / part).exists() for part in copied)
+    for text, device in ((docker, '"$DEVICE"'), (apptainer, "{{ DEVICE }}")):
+        assert f"/opt/d4rl-automl/envs/container.sh {device}\n" in text
 
 
 def test_lock_has_a_hash_for_every_pin() -> None:

@@ -16,7 +16,7 @@ rule fit_policy:
     wildcard_constraints:
         method=any_of(name for name in METHODS if name not in named(*TAUGHT, *XGBOOST)),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -26,7 +26,7 @@ rule fit_policy:
     params:
         settings=method_entry,
         device=DEVICE,
-        code=lambda wildcards: digest("fit_policy", f"methods.{kind_of(wildcards)}"),
+        code=fitted_by,
     shell:
         "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"

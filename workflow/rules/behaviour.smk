@@ -21,7 +21,7 @@ rule train_behaviour:
     wildcard_constraints:
         task=any_of(TRAINING),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -44,7 +44,7 @@ rule choose_behaviour:
     benchmark:
         "results/benchmarks/behaviour/choose.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -68,7 +68,7 @@ rule plot_behaviour:
     benchmark:
         "results/benchmarks/behaviour/plot.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -37,6 +37,9 @@ DEVICE = config["device"]
 # How many GPU slots a rule that may use the GPU asks for.
 GPU = 0 if DEVICE == "cpu" else 1
 
+# The software environment of the rules that train and play, with the torch for this device.
+LEARNING = f"../../envs/learning-{'cpu' if DEVICE == 'cpu' else 'cuda'}.yaml"
+
 # One job at a time holds the GPU unless the caller says otherwise: Snakemake treats a resource
 # without a limit as unlimited, and a profile's limit is dropped as soon as --resources is given.
 workflow.global_resources.setdefault("gpu", 1)
@@ -182,6 +185,22 @@ def episodes(wildcards):
     """Episodes per target of a rollout: the method's own number, or the config's."""
     key = f"{wildcards.purpose}_episodes"
     return METHODS[wildcards.method].get(key, config["rollout"][key])
+
+
+def fitted_by(wildcards):
+    """The code that makes a policy: its method's module, and what that finds at run time."""
+    found = ["autogluon_export"] if METHODS[wildcards.method].get("export") else []
+    return digest("fit_policy", f"methods.{kind_of(wildcards)}", *found)
+
+
+def loaded_by(methods):
+    """The modules that `policy` finds at run time to load the policies of these methods."""
+    kinds = {method["kind"] for method in methods if not method.get("export")}
+    loaders = {
+        "tree_policy": (*XGBOOST, "catboost_student"),
+        "autogluon_policy": ("teacher", "autogluon_student"),
+    }
+    return [module for module, loaded in loaders.items() if kinds.intersection(loaded)]
 
 
 def fractions(wildcards):

@@ -23,7 +23,7 @@ rule download:
         dataset=provided_by("d4rl"),
     retries: 3
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -52,7 +52,7 @@ rule collect:
     wildcard_constraints:
         dataset=provided_by("embedded"),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/data.yaml"
     threads: 2
     resources:
         mem_mb=3000,
@@ -80,7 +80,7 @@ rule link:
     wildcard_constraints:
         dataset=provided_by("file"),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -107,7 +107,7 @@ rule make_transitions:
     benchmark:
         "results/benchmarks/{dataset}/make_transitions.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -137,7 +137,7 @@ rule make_card:
     benchmark:
         "results/benchmarks/{dataset}/make_card.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -161,7 +161,7 @@ rule merge_cards:
     benchmark:
         "results/benchmarks/merge_cards.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -183,7 +183,7 @@ rule write_csv:
     benchmark:
         "results/benchmarks/{dataset}/write_csv.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,

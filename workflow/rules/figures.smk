@@ -15,7 +15,7 @@ rule plot_card:
     benchmark:
         "results/benchmarks/{dataset}/figures/card.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -40,7 +40,7 @@ rule plot_reward_to_go:
     benchmark:
         "results/benchmarks/{dataset}/figures/reward_to_go.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -66,7 +66,7 @@ rule plot_actions:
     benchmark:
         "results/benchmarks/{dataset}/figures/actions-{teacher}-s{seed}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -92,7 +92,7 @@ rule plot_returns:
     benchmark:
         "results/benchmarks/{dataset}/figures/returns.{simulator}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -116,7 +116,7 @@ rule plot_calibration:
     benchmark:
         "results/benchmarks/{dataset}/figures/calibration.{simulator}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -139,7 +139,7 @@ rule plot_curves:
     benchmark:
         "results/benchmarks/{dataset}/figures/curves.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -162,7 +162,7 @@ rule plot_importance:
     benchmark:
         "results/benchmarks/{dataset}/figures/importance.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -186,7 +186,7 @@ rule plot_l2:
     benchmark:
         "results/benchmarks/{dataset}/figures/l2.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -211,7 +211,7 @@ rule plot_heat_table:
     benchmark:
         "results/benchmarks/figures/heat_table.{provider}.{simulator}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -235,7 +235,7 @@ rule plot_profiles:
     benchmark:
         "results/benchmarks/figures/profiles.{provider}.{simulator}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -259,7 +259,7 @@ rule plot_improvement:
     benchmark:
         "results/benchmarks/figures/improvement.{provider}.{simulator}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -299,7 +299,7 @@ rule measure_costs:
     benchmark:
         "results/benchmarks/measure_costs.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -322,7 +322,7 @@ rule plot_costs:
     benchmark:
         "results/benchmarks/figures/costs.{provider}.{simulator}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -361,7 +361,7 @@ rule report:
     benchmark:
         "results/benchmarks/report.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=1000,

@@ -18,7 +18,7 @@ rule rollout:
     benchmark:
         "results/benchmarks/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: config["rollout"]["processes"]
     resources:
         mem_mb=lambda wildcards, threads: 2000 * threads,
@@ -26,13 +26,16 @@ rule rollout:
     params:
         entry=dataset_entry,
         fractions=fractions,
-        episodes=episodes,
-        seed=config["rollout"]["seed"],
-        code=digest("rollout", resources=("mujoco210_inertia.json",)),
+        # With their options: Snakemake compares what values there are, not which is whose.
+        episodes=lambda wildcards: f"--episodes {episodes(wildcards)}",
+        seed=f"--seed {config['rollout']['seed']}",
+        code=lambda wildcards: digest(
+            "rollout", *loaded_by([METHODS[wildcards.method]]), resources=("mujoco210_inertia.json",)
+        ),
     shell:
         "script rollout --policy {input.policy:q} --dataset {params.entry:q}"
         " --simulator {wildcards.simulator} --purpose {wildcards.purpose} --fractions {params.fractions:q}"
-        " --episodes {params.episodes} --seed {params.seed} --threads {threads} --output {output:q} > {log:q} 2>&1"
+        " {params.episodes} {params.seed} --threads {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule choose_target:
@@ -46,7 +49,7 @@ rule choose_target:
     benchmark:
         "results/benchmarks/{dataset}/targets/{method}.{simulator}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -88,13 +91,13 @@ rule score:
     benchmark:
         "results/benchmarks/score.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        providers=json.dumps({name: entry["provider"] for name, entry in DATASETS.items()}),
+        providers=json.dumps({name: DATASETS[name]["provider"] for name in LEARNED}),
         code=digest("score"),
     shell:
         "script score @{input.arguments:q} --providers {params.providers:q} --output {output.scores:q}"

@@ -18,7 +18,7 @@ rule label_teacher:
     benchmark:
         "results/benchmarks/{dataset}/labels/{teacher}-s{seed}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -50,7 +50,7 @@ rule fit_student:
     wildcard_constraints:
         method=of_kind("student"),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=3000,
@@ -59,7 +59,7 @@ rule fit_student:
     params:
         settings=method_entry,
         device=DEVICE,
-        code=lambda wildcards: digest("fit_policy", f"methods.{kind_of(wildcards)}"),
+        code=fitted_by,
     shell:
         "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
@@ -92,7 +92,7 @@ rule distill_teacher:
     benchmark:
         "results/benchmarks/{dataset}/distilled/{method}-s{seed}/ac{dimension}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -123,7 +123,7 @@ rule fit_autogluon_student:
     wildcard_constraints:
         method=of_kind("autogluon_student", export=False),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=1000,
@@ -132,7 +132,7 @@ rule fit_autogluon_student:
         settings=method_entry,
         teacher=teacher_entry,
         device=DEVICE,
-        code=digest("fit_policy", "methods.autogluon_student"),
+        code=fitted_by,
     shell:
         "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
@@ -162,13 +162,13 @@ rule compare_students:
     benchmark:
         "results/benchmarks/{dataset}/compare_students.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        code=digest("compare_students"),
+        code=lambda wildcards: digest("compare_students", *loaded_by(methods_for(config, wildcards.dataset))),
     shell:
         "script compare_students --transitions {input.transitions:q} --policies {input.policies:q}"
         " --threads {threads} --output {output:q} > {log:q} 2>&1"

@@ -18,7 +18,7 @@ rule train_teacher:
     benchmark:
         "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -49,7 +49,7 @@ rule evaluate_teacher:
     benchmark:
         "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/evaluate.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -75,7 +75,7 @@ rule measure_importance:
     benchmark:
         "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/importance.tsv"
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=4000,
@@ -103,7 +103,7 @@ rule fit_teacher:
     wildcard_constraints:
         method=of_kind("teacher", export=False),
     conda:
-        "../../envs/d4rl-automl.yaml"
+        LEARNING
     threads: 1
     resources:
         mem_mb=1000,
@@ -112,7 +112,7 @@ rule fit_teacher:
         settings=method_entry,
         teacher=teacher_entry,
         device=DEVICE,
-        code=digest("fit_policy", "methods.teacher"),
+        code=fitted_by,
     shell:
         "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
