@@ -385,7 +385,7 @@ def write(
     Only the flags are compressed: the mantissas of simulated float32 are as good as random, so
     that gzip saves 15 % of the bytes and takes a fifth of the time of the simulation.
     """
-    with files.whole(path) as part, h5py.File(part, "w") as file:
+    with files.whole(path) as part, _new(part) as file:
         for name, value in metadata.items():
             file[f"metadata/{name}"] = value
         rows = 0
@@ -404,6 +404,13 @@ def write(
                 array[rows:] = values.astype(dtype, copy=False)
             file.flush()
             rows += len(arrays["rewards"])
+
+
+@contextlib.contextmanager
+def _new(path: Path) -> Iterator[h5py.File]:
+    _find_room(path.parent, 0)
+    with h5py.File(path, "w") as file:
+        yield file
 
 
 def _find_room(folder: Path, size: int) -> None:

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sys
+import types
 from collections.abc import Callable
 
 from d4rl_automl.errors import InputError, MachineError, machine_error
@@ -22,7 +23,7 @@ def run(main: Callable[[], None]) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
     )
     # A cluster ends a job by this signal: as an exit, it lets half-written files be cleaned up.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _exit)
     # Set in the workflow only: a script started by hand may outlive its shell.
     if parent := os.environ.get("D4RL_AUTOML_PARENT"):
         end_with_parent(int(parent))
@@ -36,3 +37,9 @@ def run(main: Callable[[], None]) -> None:
     finally:
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         logging.info("%.2f s of processor time", sum(one.ru_utime + one.ru_stime for one in used))
+
+
+def _exit(number: int, frame: types.FrameType | None) -> None:
+    # It may come again in the midst of the clean-up: the kernel sends it for every thread of a parent that ends.
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
