@@ -10,73 +10,16 @@ import onnx
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
-from .conftest import copy_project, snakemake
+from .conftest import ARGUMENTS, CONFIG, EMBEDDED, MINE, snakemake
 
-EMBEDDED = "hopper-medium-expert-embedded-tiny"
-MINE = "hopper-mine"
-CONFIG = {
-    "datasets": [
-        {"name": EMBEDDED, "provider": "embedded", "task": "hopper", "recipe": "medium-expert", "transitions": 6000},
-        {"name": MINE, "provider": "file", "task": "hopper", "path": "mine.hdf5"},
-    ],
-    "seeds": [0],
-    "device": "cpu",
-    "simulators": ["d4rl"],
-    "split": {"validation": 0.2, "test": 0.2},
-    "teachers": [
-        {
-            "name": "tiny",
-            "preset": "medium",
-            "rows": 2000,
-            "time_limit": 60,
-            "hyperparameters": {"GBM": {"num_boost_round": 20}, "NN_TORCH": {"num_epochs": 2}},
-            "datasets": [EMBEDDED],
-        }
-    ],
-    "methods": [
-        {"name": "teacher", "kind": "teacher", "teacher": "tiny", "selection_episodes": 1, "report_episodes": 1},
-        {
-            "name": "autogluon-student",
-            "kind": "autogluon_student",
-            "teacher": "tiny",
-            "hyperparameters": {"NN_TORCH": {"num_epochs": 2}},
-            "export": True,
-            "selection_episodes": 1,
-            "report_episodes": 1,
-        },
-        {"name": "student", "kind": "student", "teacher": "tiny", "network": {"width": 32}, "updates": 100},
-        {"name": "catboost-student", "kind": "catboost_student", "teacher": "tiny", "trees": 20},
-        {"name": "mlp", "kind": "mlp", "network": {"width": 32}, "updates": 100},
-        {"name": "rvs-32", "kind": "rvs", "network": {"width": 32}, "updates": 100, "datasets": [EMBEDDED]},
-        {
-            "name": "bc-half",
-            "kind": "bc",
-            "best": 0.5,
-            "network": {"width": 32},
-            "updates": 100,
-            "datasets": [EMBEDDED],
-        },
-        {"name": "rcdtp", "kind": "rcdtp", "trees": 20, "datasets": [EMBEDDED]},
-        {"name": "rwdtp", "kind": "rwdtp", "trees": 20, "datasets": [EMBEDDED]},
-    ],
-    "labels": {"recorded": 1000, "perturbed": 500, "commanded": 500},
-    "rollout": {"fractions": [0.3, 1.0], "selection_episodes": 2, "report_episodes": 3},
-}
 METHODS = {method["name"] for method in CONFIG["methods"]}
-ARGUMENTS = ("--configfile", "tiny.yaml", "--cores", "2")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which the workflow has run to its end."""
-    project = copy_project(tmp_path_factory.mktemp("run") / "project")
-    (project / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
-    snakemake(*ARGUMENTS, f"results/{EMBEDDED}/raw.hdf5", directory=project)
-    shutil.copy(project / f"results/{EMBEDDED}/raw.hdf5", project / "mine.hdf5")
-    snakemake(*ARGUMENTS, directory=project)
-    return project
+def finished(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run."""
+    return shutil.copytree(tiny_run, tmp_path_factory.mktemp("run") / "project", symlinks=True)
 
 
 def planned(project: Path) -> str:

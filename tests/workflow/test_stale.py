@@ -1,0 +1,676 @@
+"""What reruns after which change: every key of the config, script, module, resource and kind of input.
+
+Jobs are Snakemake's of a dry run, in a copy of the project where `--touch` recorded every job of a config with all
+kinds of methods as done. What must rerun is the jobs that a change is said to touch first, and all that is made of
+theirs. Which jobs a script touches first is read from the commands; a module, from what the jobs of a real run loaded.
+"""
+
+import contextlib
+import copy
+import csv
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from d4rl_automl.config import schema
+
+from .conftest import CONFIG as TINY
+from .conftest import ROOT, copy_project, snakemake
+
+EMBEDDED, MINE, D4RL, MAZE = "an-embedded", "my-hopper", "hopper-medium-v2", "antmaze-umaze-v2"
+HERE = [EMBEDDED]
+EPISODES = {"selection_episodes": 4, "report_episodes": 5}
+# Of every kind a method, by the name of its kind.
+CONFIG: dict[str, Any] = {
+    "datasets": [
+        {"name": EMBEDDED, "provider": "embedded", "task": "hopper", "recipe": "medium-expert", "transitions": 6000},
+        {"name": MINE, "provider": "file", "task": "hopper", "path": "mine.hdf5"},
+        D4RL,
+        MAZE,
+    ],
+    "seeds": [0],
+    "device": "cpu",
+    "teachers": [
+        {"name": "one", "preset": "medium", "datasets": HERE},
+        {"name": "two", "preset": "good", "datasets": HERE},
+    ],
+    "methods": [
+        {"name": "teacher", "kind": "teacher", "teacher": "one", **EPISODES},
+        {"name": "autogluon_student", "kind": "autogluon_student", "teacher": "one", "export": True},
+        {"name": "student", "kind": "student", "teacher": "one"},
+        {"name": "catboost_student", "kind": "catboost_student", "teacher": "one"},
+        {"name": "mlp", "kind": "mlp", "datasets": [EMBEDDED, MINE, D4RL]},
+        {"name": "rvs_r", "kind": "rvs_r", "datasets": HERE},
+        {"name": "rvs", "kind": "rvs", "datasets": HERE},
+        {"name": "bc", "kind": "bc", "datasets": HERE},
+        {"name": "rcdtp", "kind": "rcdtp", "datasets": HERE},
+        {"name": "rwdtp", "kind": "rwdtp", "datasets": HERE},
+    ],
+    "rollout": {"fractions": [0.3, 1.0], "seed": 3, "selection_episodes": 2, "report_episodes": 6},
+}
+KINDS = {method["kind"]: method for method in CONFIG["methods"]}
+# The rule that first sees a method's settings.
+FIRST = {
+    **dict.fromkeys(("mlp", "rvs_r", "rvs", "bc"), "fit_policy"),
+    **dict.fromkeys(("rcdtp", "rwdtp"), "fit_forest"),
+    "student": "fit_student",
+    "catboost_student": "fit_catboost_student",
+    "teacher": "fit_teacher",
+    "autogluon_student": "distill_teacher",
+}
+TARGETS = ("all", "csv", "behaviour")
+ARGUMENTS = (*TARGETS, "--configfile", "mine.yaml", "--cores", "2")
+
+
+class Job(NamedTuple):
+    """A job as a dry run tells it."""
+
+    rule: str
+    input: frozenset[str]
+    output: tuple[str, ...]
+    wildcards: dict[str, str]
+    log: str
+    script: str
+
+    @property
+    def id(self) -> str:
+        return self.output[0] if self.output else self.rule
+
+    def fits(self, told: str) -> bool:
+        """Whether this is of the rule, and has the wildcards, of "rule" or "rule wildcard=value …"."""
+        rule, *wildcards = told.split()
+        return rule == self.rule and {tuple(part.split("=")) for part in wildcards} <= self.wildcards.items()
+
+
+def read_jobs(plan: str) -> dict[str, Job]:
+    """The jobs of a dry run's output, by id."""
+    found = {}
+    for rule, body, command in re.findall(
+        r"^(?:local)?rule (\w+):\n((?:    .*\n)+)(?:Shell command: (.*)\n)?", plan, re.M
+    ):
+        told = dict(re.findall(r"^    (\w+): (.*)$", body, re.M))
+        job = Job(
+            rule,
+            frozenset(told.get("input", "").split(", ")),
+            tuple(filter(None, told.get("output", "").split(", "))),
+            dict(part.split("=", 1) for part in told.get("wildcards", "").split(", ") if part),
+            told.get("log", ""),
+            command.split()[1] if command.startswith("script ") else "",
+        )
+        found[job.id] = job
+    return found
+
+
+class Project:
+    """A copy of the project in which every job of `CONFIG` counts as done."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = copy_project(path)
+        self._planner = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("planner.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        )
+        self._pretend_to_be_d4rl(D4RL, MAZE)
+        (self.path / "mine.hdf5").touch()
+        self.write_config(CONFIG)
+        self.jobs = self.plan("--forceall", "--printshellcmds")
+        for output in (self.path / output for job in self.jobs.values() for output in job.output):
+            if re.search(r"/ac\d+$|behaviour/[a-z0-9]+$", str(output)):
+                output.mkdir(parents=True)
+                (output / "content").touch()
+            else:
+                output.parent.mkdir(parents=True, exist_ok=True)
+                output.touch()
+        snakemake(*ARGUMENTS, "--touch", "--forceall", directory=self.path)
+
+    def close(self) -> None:
+        self._planner.communicate()
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        (self.path / "mine.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def plan(self, *options: str) -> dict[str, Job]:
+        """The jobs of a dry run."""
+        output = self.path / "plan.txt"
+        assert self._planner.stdin is not None and self._planner.stdout is not None
+        print(json.dumps([str(self.path), str(output), [*ARGUMENTS, "-n", *options]]), file=self._planner.stdin)
+        self._planner.stdin.flush()
+        assert self._planner.stdout.readline() == "0\n", output.read_text()
+        return read_jobs(output.read_text())
+
+    def made_of(self, *first: str) -> set[str]:
+        """The jobs that are told, each as `Job.fits` reads it, and all that are made of what they make."""
+        for told in first:
+            assert any(job.fits(told) for job in self.jobs.values()), told
+        return self.downstream({id for id, job in self.jobs.items() if any(map(job.fits, first))})
+
+    def downstream(self, first: set[str]) -> set[str]:
+        """These jobs and all that are made of what they make."""
+        found: set[str] = set()
+        waiting = list(first)
+        while waiting:
+            job = self.jobs[waiting.pop()]
+            if job.id not in found:
+                found.add(job.id)
+                waiting.extend(id for id, other in self.jobs.items() if other.input.intersection(job.output))
+        return found
+
+    def _pretend_to_be_d4rl(self, *names: str) -> None:
+        """Let the catalogue expect an empty file for these datasets."""
+        rows = read_rows(self.path / "resources/catalogue.csv")
+        for row in rows:
+            if row["name"] in names:
+                row |= {"size_bytes": "0", "sha256": hashlib.sha256(b"").hexdigest()}
+        write_rows(self.path / "resources/catalogue.csv", rows)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    made = Project(tmp_path_factory.mktemp("stale") / "project")
+    yield made
+    made.close()
+
+
+@contextlib.contextmanager
+def edited(path: Path, edit: Callable[[str], str]) -> Iterator[None]:
+    """The text of a file edited for a while."""
+    before, times = path.read_bytes(), path.stat()
+    after = edit(before.decode())
+    assert after.encode() != before, f"{path} is not changed"
+    path.write_text(after)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def more_code(text: str) -> str:
+    return f"{text}\nEDITED = 1\n"
+
+
+def put(config: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """A copy of `config` with another value at a key like methods.mlp.network.width."""
+    config = copy.deepcopy(config)
+    node: Any = config
+    *steps, last = key.split(".")
+    for step in steps:
+        if isinstance(node, list):
+            entries = [entry for entry in node if isinstance(entry, dict)]
+            node = next(entry for entry in entries if step in (entry["name"], entry.get("provider")))
+        else:
+            node = node.setdefault(step, {})
+    assert last not in node or node[last] != value
+    node[last] = value
+    return config
+
+
+def test_nothing_reruns_after_no_change(done: Project) -> None:
+    assert done.plan() == {}
+
+
+# The config. A case: the key, its new value, and the jobs that see it first, each told as in `Job.fits`; the report,
+# which shows the config, sees all. Where jobs come and go with the value, the rules alone are compared.
+
+CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
+    ("d4rl_dir", "elsewhere", ()),
+    ("mirrors", ["https://example.org"], ()),
+    ("reference", "bc", ("plot_improvement",)),
+    ("device", "auto", ("train_teacher", "fit_policy", "fit_forest")),
+    ("split.seed", 1, ("make_transitions",)),
+    ("split.validation", 0.2, ("make_transitions",)),
+    ("split.test", 0.2, ("make_transitions",)),
+    *((f"labels.{key}", value, ("label_teacher",)) for key, value in {
+        "recorded": 10, "perturbed": 10, "commanded": 10, "noise": 0.5}.items()),
+    ("rollout.seed", 1, ("rollout",)),
+    ("rollout.fractions", [0.3, 0.5, 1.0], (
+        "plot_reward_to_go",
+        *(f"rollout method={kind}" for kind in KINDS if kind not in ("bc", "rwdtp")),
+    )),
+    ("rollout.fractions", [0.3, 1.1], (
+        "plot_reward_to_go",
+        "label_teacher",
+        *(f"rollout method={kind}" for kind in KINDS if kind not in ("bc", "rwdtp")),
+    )),
+    *((f"rollout.{purpose}_episodes", 9, tuple(
+        f"rollout method={kind} purpose={purpose}" for kind in KINDS if kind != "teacher"
+    )) for purpose in ("selection", "report")),
+    ("rollout.processes", 2, ()),
+    ("datasets.embedded.recipe", "medium", (f"collect dataset={EMBEDDED}",)),
+    ("datasets.embedded.transitions", 7000, (f"collect dataset={EMBEDDED}",)),
+    ("datasets.embedded.seed", 1, (f"collect dataset={EMBEDDED}",)),
+    ("datasets.file.task", "walker2d", (f"link dataset={MINE}",)),
+    ("datasets.file.path", "tiny.hdf5", (f"link dataset={MINE}",)),
+    *((f"teachers.one.{key}", value, ("train_teacher teacher=one",)) for key, value in {
+        "preset": "high", "rows": 500, "time_limit": 5, "chain": False, "hyperparameters": {"GBM": {}}}.items()),
+]  # fmt: skip
+FITTED, FORESTS = ("mlp", "rvs", "bc", "student"), ("rcdtp", "rwdtp", "catboost_student")
+# The same for keys of methods, changed in all kinds that have them; the rule is that of the method.
+METHOD_CASES: list[tuple[str, Any, tuple[str, ...], str]] = [
+    *((key, value, kinds, "{first} method={kind}") for key, value, kinds in (
+        ("network.width", 8, FITTED),
+        ("network.layers", 1, FITTED),
+        ("updates", 10, FITTED),
+        ("batch_size", 10, FITTED),
+        ("learning_rate", 0.5, (*FITTED, *FORESTS)),
+        ("rows", 500, ("mlp", "rvs", "bc", "rcdtp", "rwdtp")),
+        ("best", 0.5, ("bc",)),
+        ("trees", 5, FORESTS),
+        ("depth", 2, FORESTS),
+        ("return_power", 1, ("rwdtp",)),
+        ("time_limit", 5, ("autogluon_student",)),
+        ("hyperparameters", {"GBM": {}}, ("autogluon_student",)),
+    )),
+    *((f"{purpose}_episodes", 9, tuple(KINDS), f"rollout method={{kind}} purpose={purpose}")
+        for purpose in ("selection", "report")),
+    # Which of its teacher's datasets a method is for does not shape it.
+    ("datasets", HERE, ("teacher", "autogluon_student", "student", "catboost_student"), ""),
+]  # fmt: skip
+# What makes new jobs: the changes, the jobs of `CONFIG` that such new ones are like, and which rules run besides.
+UNTAUGHT = ("rvs_r", "rvs", "bc", "rcdtp", "rwdtp")
+TAUGHT = ("teacher", "autogluon_student", "student", "catboost_student")
+NEW_JOBS: list[tuple[dict[str, Any], tuple[str, ...], set[str]]] = [
+    ({"seeds": [0, 1]}, ("train_teacher", "fit_policy", "fit_forest"), set()),
+    ({"simulators": ["d4rl", "gymnasium"]}, ("rollout",), set()),
+    ({"datasets.embedded.name": "another-embedded"}, ("collect",), set()),
+    ({"datasets.embedded.task": "walker2d"}, ("collect",), set()),
+    ({"datasets.file.name": "another"}, ("link",), set()),
+    ({"teachers.one.name": "three"}, ("train_teacher",), set()),
+    ({"teachers.one.datasets": [EMBEDDED, MINE]}, ("train_teacher teacher=one",), set()),
+    (
+        {f"methods.{kind}.name": f"another-{kind}" for kind in KINDS},
+        tuple(f"{FIRST[kind]} method={kind}" for kind in KINDS),
+        set(),
+    ),
+    (
+        {
+            **{f"methods.{kind}.datasets": [EMBEDDED, MINE] for kind in UNTAUGHT},
+            "methods.mlp.datasets": [EMBEDDED, D4RL],
+        },
+        tuple(f"{FIRST[kind]} method={kind}" for kind in UNTAUGHT),
+        set(),
+    ),
+    (
+        {f"methods.{kind}.teacher": "two" for kind in TAUGHT},
+        tuple(f"{FIRST[kind]} method={kind}" for kind in TAUGHT),
+        {"label_teacher"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "first"), CONFIG_CASES, ids=[case[0] for case in CONFIG_CASES])
+def test_a_key_of_the_config(done: Project, key: str, value: Any, first: tuple[str, ...]) -> None:
+    config = put(CONFIG, key, value)
+    (done.path / "tiny.hdf5").touch()
+    done.write_config(config)
+    assert set(done.plan()) == done.made_of("report", *first)
+
+
+@pytest.mark.parametrize(("key", "value", "kinds", "first"), METHOD_CASES, ids=[case[0] for case in METHOD_CASES])
+def test_a_key_of_methods(done: Project, key: str, value: Any, kinds: tuple[str, ...], first: str) -> None:
+    config = CONFIG
+    for kind in kinds:
+        config = put(config, f"methods.{kind}.{key}", value)
+    done.write_config(config)
+    seen = {first.format(kind=kind, first=FIRST[kind]) for kind in kinds} - {""}
+    assert set(done.plan()) == done.made_of("report", *seen)
+
+
+@pytest.mark.parametrize(("changes", "like", "others"), NEW_JOBS, ids=["-".join(case[0]) for case in NEW_JOBS])
+def test_keys_that_make_new_jobs(
+    done: Project, changes: dict[str, Any], like: tuple[str, ...], others: set[str]
+) -> None:
+    config = CONFIG
+    for key, value in changes.items():
+        config = put(config, key, value)
+    for old, new in (("one", "three"), (EMBEDDED, "another-embedded"), (MINE, "another")):
+        if new in changes.values():
+            # Teachers and methods name it, too.
+            config = yaml.safe_load(re.sub(rf"\b{old}\b", new, yaml.safe_dump(config)))
+    done.write_config(config)
+    rules = {done.jobs[id].rule for id in done.made_of("report", *like)}
+    assert {job.rule for job in done.plan().values()} == rules | {"list_arguments"} | others
+
+
+EXPORT = {"methods.teacher.export": True, "methods.autogluon_student.export": False}
+
+
+def test_export_of_a_method(done: Project) -> None:
+    config = CONFIG
+    for key, value in EXPORT.items():
+        config = put(config, key, value)
+    done.write_config(config)
+    before = {"fit_teacher", "export_autogluon_student"}
+    rules = {done.jobs[id].rule for id in done.made_of("report", *before)}
+    assert {job.rule for job in done.plan().values()} == rules - before | {"export_teacher", "fit_autogluon_student"}
+
+
+def keys_of(node: dict[str, Any], path: str) -> Iterator[str]:
+    """The keys below `path` of the config, by the schema."""
+    node = schema()["$defs"].get(node.get("$ref", "").removeprefix("#/$defs/"), node)
+    if isinstance(node.get("items"), dict) and "$ref" in node["items"]:
+        yield from keys_of(node["items"], f"{path}.*")
+    elif "properties" in node:
+        for key, child in node["properties"].items():
+            yield from keys_of(child if isinstance(child, dict) else {}, f"{path}.{key}")
+    else:
+        yield path
+
+
+def test_every_key_of_the_schema_has_a_case() -> None:
+    top = schema()["properties"]
+    known = {key for name in top.keys() - {"datasets", "methods"} for key in keys_of(top[name], name)}
+    known |= {key for kind in KINDS for key in keys_of({"$ref": f"#/$defs/{kind}_method"}, f"methods.{kind}")}
+    for provider in ("embedded", "file"):
+        known |= set(keys_of({"$ref": f"#/$defs/{provider}_dataset"}, f"datasets.{provider}"))
+    # Another kind, or provider, is another entry under the same name: below.
+    known = {key for key in known if not key.endswith((".kind", ".provider"))}
+    tested = {key for key, *_ in CONFIG_CASES} | {key for changes, *_ in NEW_JOBS for key in changes} | EXPORT.keys()
+    tested |= {f"methods.{kind}.{key}" for key, _, kinds, _ in METHOD_CASES for kind in kinds}
+    assert {key.replace("teachers.one.", "teachers.*.") for key in tested} == known
+    assert {f"{kind}_method" for kind in KINDS} == {name for name in schema()["$defs"] if name.endswith("_method")}
+
+
+def test_another_kind_of_method_under_the_same_name(done: Project) -> None:
+    done.write_config(put(CONFIG, "methods.mlp.kind", "rvs"))
+    arguments = {id for id, job in done.jobs.items() if job.fits("list_arguments job=measure_costs")}
+    assert set(done.plan()) == done.made_of("report", "fit_policy method=mlp") | done.downstream(arguments)
+
+
+def test_another_provider_of_a_dataset_under_the_same_name(done: Project) -> None:
+    entry = {"name": EMBEDDED, "provider": "file", "task": "hopper", "path": "mine.hdf5"}
+    done.write_config({**CONFIG, "datasets": [entry, *CONFIG["datasets"][1:]]})
+    rules = {done.jobs[id].rule for id in done.made_of("report", "collect")}
+    assert {job.rule for job in done.plan().values()} == rules - {"collect"} | {"link", "list_arguments"}
+
+
+def test_a_dataset_more_leaves_the_others_alone(done: Project) -> None:
+    done.write_config({**CONFIG, "datasets": [*CONFIG["datasets"], "antmaze-medium-play-v2"]})
+    made = {"download", "make_transitions", "make_card", "plot_card", "plot_reward_to_go", "write_csv"}
+    shared = {"merge_cards", "list_arguments", "report", "all", "csv"}
+    plan = done.plan()
+    assert {job.rule for job in plan.values()} == made | shared
+    assert {plan[id].wildcards["dataset"] for id in plan if plan[id].rule in made} == {"antmaze-medium-play-v2"}
+
+
+@pytest.mark.parametrize("written", ["comments", "keys in another order", "defaults spelled out"])
+def test_how_the_config_is_written_is_no_change(done: Project, written: str) -> None:
+    if written == "comments":
+        text = "# A comment.\n" + yaml.safe_dump(CONFIG, default_flow_style=True)
+    elif written == "keys in another order":
+        text = yaml.safe_dump(turned(CONFIG), sort_keys=False)
+    else:
+        mlp = {"updates": 12000, "network": {"layers": 2, "width": 256}, **KINDS["mlp"]}
+        methods = [mlp if method["kind"] == "mlp" else method for method in CONFIG["methods"]]
+        text = yaml.safe_dump({**CONFIG, "simulators": ["d4rl"], "methods": methods}, sort_keys=False)
+    (done.path / "mine.yaml").write_text(text)
+    assert done.plan() == {}
+
+
+def turned(value: Any) -> Any:
+    """`value` with the keys of every mapping in reverse."""
+    if isinstance(value, dict):
+        return {key: turned(value[key]) for key in reversed(value)}
+    return [turned(item) for item in value] if isinstance(value, list) else value
+
+
+# Code. What a job of the tiny run loaded, by its rule and its method's kind, since other jobs of these load the same.
+
+Kind = tuple[str, str | None]
+
+
+def kind_of(job: Job, methods: list[dict[str, Any]]) -> Kind:
+    """Rule and kind of method; where the job loads a dataset's policies, mlp if these are all of that kind."""
+    if job.rule == "compare_students":
+        return job.rule, None if "embedded" in job.wildcards["dataset"] else "mlp"
+    kinds = {method["name"]: method["kind"] for method in methods}
+    return job.rule, kinds.get(job.wildcards.get("method", ""))
+
+
+def told(what: str, text: str) -> set[str]:
+    """What a trace (trace.py) says was loaded, or read."""
+    return set(re.findall(rf"^{what} (\S+)$", text, re.M))
+
+
+@pytest.fixture(scope="module")
+def traces(tiny_run: Path, done: Project) -> dict[Kind, str]:
+    """What jobs load and read, by rule and kind of method, as trace.py writes it."""
+    found: dict[Kind, str] = {}
+    plan = snakemake("-n", "--forceall", "--configfile", "tiny.yaml", "--cores", "2", directory=tiny_run).stdout
+    for job in read_jobs(plan).values():
+        kind = kind_of(job, TINY["methods"])
+        text = (tiny_run / job.log).read_text() if job.log else ""
+        if kind in found:
+            assert told("loaded", text) == told("loaded", found[kind]), kind
+        found[kind] = found.get(kind, "") + text
+    # RvS-R takes hours, and no tiny run downloads, or trains behaviour policies.
+    rvs_r = {rule: text for (rule, kind), text in found.items() if kind == "rvs"}
+    found |= {(rule, "rvs_r"): text.replace("methods/rvs.py\n", "methods/rvs_r.py\n") for rule, text in rvs_r.items()}
+    for job in done.jobs.values():
+        if job.script and kind_of(job, CONFIG["methods"]) not in found:
+            found[job.rule, None] = help_of(tiny_run, job.script)
+    found["train_behaviour", None] += "\nloaded behaviour_training.py\n"
+    return found
+
+
+def help_of(project: Path, script: str) -> str:
+    """What a script loads before it looks at its arguments."""
+    command = [sys.executable, str(project / f"scripts/{script}.py"), "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(project / "src")}
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stderr
+
+
+def modules() -> list[str]:
+    package = ROOT / "src/d4rl_automl"
+    return sorted(str(path.relative_to(package)) for path in package.rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_reruns_what_loads_it(done: Project, traces: dict[Kind, str], module: str) -> None:
+    first = {
+        id
+        for id, job in done.jobs.items()
+        if job.script and module in told("loaded", traces[kind_of(job, CONFIG["methods"])])
+    }
+    done.write_config(CONFIG)
+    with edited(done.path / "src/d4rl_automl" / module, more_code):
+        assert set(done.plan()) == done.downstream(first)
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in (ROOT / "scripts").glob("*.py")))
+def test_a_script_reruns_the_jobs_that_start_it(done: Project, script: str) -> None:
+    first = {id for id, job in done.jobs.items() if job.script == script}
+    assert first
+    done.write_config(CONFIG)
+    with edited(done.path / "scripts" / f"{script}.py", more_code):
+        assert set(done.plan()) == done.downstream(first)
+
+
+def replaced(before: str, after: str) -> Callable[[str], str]:
+    return lambda text: text.replace(before, after)
+
+
+COSMETIC = {
+    "a comment in a module": ("src/d4rl_automl/rollout.py", lambda text: f"# A comment.\n{text}"),
+    "a docstring": ("src/d4rl_automl/transitions.py", lambda text: text.replace('"""', '"""More. ', 1)),
+    "the format of a script": ("scripts/rollout.py", replaced(", required=True", ",   required = True")),
+    "a comment in a rule": ("workflow/rules/teacher.smk", replaced("    params:", "    # A comment.\n    params:")),
+    "a rule's docstring": ("workflow/rules/rollout.smk", replaced('    """', '    """More. ')),
+    "memory": ("workflow/rules/figures.smk", replaced("mem_mb=", "disk_mb=1, mem_mb=")),
+    "threads": ("workflow/rules/student.smk", replaced("threads: 1", "threads: 2")),
+    "logs": ("workflow/rules/dataset.smk", replaced('        "logs/', '        "elsewhere/')),
+    "benchmark files": ("workflow/rules/baseline.smk", replaced("results/benchmarks/", "results/elsewhere/")),
+    "the software environment": ("envs/figures.yaml", replaced("==", "<=")),
+    "a description in the schema": ("workflow/schemas/config.schema.yaml", replaced("Training seeds.", "Seeds.")),
+    "policies that no recipe here uses": ("resources/behaviour/levels.csv", replaced("SAC", "PPO")),
+}
+
+
+@pytest.mark.parametrize("change", COSMETIC)
+def test_what_no_result_depends_on(done: Project, change: str) -> None:
+    path, edit = COSMETIC[change]
+    done.write_config(CONFIG)
+    with edited(done.path / path, edit):
+        assert done.plan() == {}
+
+
+# Other files of the project, how they are edited, and the jobs that see it first.
+FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
+    "a command": ("workflow/rules/teacher.smk", replaced("script evaluate_teacher", "script  evaluate_teacher"),
+                  ("evaluate_teacher",)),
+    "a caption": ("workflow/report/returns.rst", more_code, ("report",)),
+    "the catalogue, a dataset in use": (
+        "resources/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64), ("download",)),
+    "the catalogue, another dataset": ("resources/catalogue.csv", replaced("237338037", "237338038"), ()),
+    "inertias": ("resources/mujoco210_inertia.json", replaced("{", "{ "),
+                 ("collect", "make_card", "rollout", "train_behaviour", "choose_behaviour")),
+    "published scores": ("resources/published_scores.csv", more_code, ("plot_heat_table",)),
+    "published errors": ("resources/autogluon_l2.csv", more_code, ("plot_l2",)),
+    "a recipe in use": ("resources/behaviour/recipes.csv",
+                        replaced("expert,hopper-medium.npz,0.5", "expert,hopper-medium.npz,0.6"), ("collect",)),
+    "another recipe": ("resources/behaviour/recipes.csv", replaced("walker2d,random", "walker2d,randomly"), ()),
+    "the training of behaviour policies": ("resources/behaviour/training.yaml", replaced("seed: 1", "seed: 2"),
+                                           ("train_behaviour task=halfcheetah", "choose_behaviour")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", FILES)
+def test_another_file_of_the_project(done: Project, change: str) -> None:
+    path, edit, first = FILES[change]
+    done.write_config(CONFIG)
+    with edited(done.path / path, edit):
+        assert set(done.plan()) == done.made_of(*first)
+
+
+def test_jobs_read_no_resource_that_has_no_case(traces: dict[Kind, str]) -> None:
+    tested = {path for path, *_ in (*FILES.values(), *COSMETIC.values())}
+    for kind, text in traces.items():
+        read = {path for path in told("read", text) if not path.startswith("workflow/report/")}
+        # The policies that collect have their SHA-256 among its params.
+        assert {path for path in read if not path.endswith(".npz")} <= tested, kind
+        seen = {path for path, _, first in FILES.values() if kind[0] in first}
+        assert kind[0] == "collect" or read <= seen, kind
+
+
+@pytest.mark.parametrize(("policy", "first"), [("hopper-medium.npz", ("collect",)), ("walker2d-medium.npz", ())])
+def test_a_behaviour_policy(done: Project, policy: str, first: tuple[str, ...]) -> None:
+    path = done.path / "resources/behaviour" / policy
+    before = path.read_bytes()
+    done.write_config(CONFIG)
+    path.write_bytes(before + b"0")
+    try:
+        assert set(done.plan()) == done.made_of(*first)
+    finally:
+        path.write_bytes(before)
+
+
+# Data, by what is done to a file of the run: the jobs that see it first.
+
+HOUR = 3600 * 10**9
+
+
+@contextlib.contextmanager
+def changed(path: Path, later: int) -> Iterator[None]:
+    """Another content for a while, `later` nanoseconds after the old."""
+    before, times = path.read_bytes(), path.stat()
+    path.write_bytes(b"another")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + later))
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@contextlib.contextmanager
+def touched(path: Path) -> Iterator[None]:
+    """The same content with a later time stamp for a while."""
+    times = path.stat()
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + HOUR))
+    yield
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@contextlib.contextmanager
+def deleted(path: Path) -> Iterator[None]:
+    """Without the file or folder for a while."""
+    aside = path.with_name(f"{path.name}.aside")
+    path.rename(aside)
+    yield
+    aside.rename(path)
+
+
+RUN = f"results/{EMBEDDED}"
+
+
+@pytest.mark.parametrize(
+    ("happened", "path", "first"),
+    [
+        ("a newer file in its place", "mine.hdf5", (f"link dataset={MINE}",)),
+        ("an older file in its place", "mine.hdf5", (f"link dataset={MINE}",)),
+        ("touched", "mine.hdf5", (f"link dataset={MINE}",)),
+        ("a newer file in its place", f"{RUN}/raw.hdf5",
+         (f"make_transitions dataset={EMBEDDED}", f"make_card dataset={EMBEDDED}")),
+        ("touched", f"{RUN}/raw.hdf5", ()),
+        ("deleted", f"{RUN}/raw.hdf5", ()),
+        ("deleted", f"{RUN}/transitions.parquet", ()),
+        ("touched", f"{RUN}/teachers/one-s0/ac0/content", ()),
+        ("touched", f"{RUN}/teachers/one-s0/ac0", ()),
+        ("deleted", f"{RUN}/teachers/one-s0/ac0/content", ()),
+        ("deleted", f"{RUN}/teachers/one-s0/ac0", ()),
+        ("a newer file in its place", f"{RUN}/policies/student-s0.json",
+         ("rollout method=student", f"compare_students dataset={EMBEDDED}")),
+        ("deleted", f"{RUN}/policies/student-s0.onnx", ()),
+        ("a newer file in its place", f"{RUN}/rollouts/mlp-s0.d4rl.selection.parquet",
+         (f"choose_target dataset={EMBEDDED} method=mlp",)),
+        ("deleted", f"{RUN}/rollouts/mlp-s0.d4rl.selection.parquet", ()),
+        ("deleted", f"{RUN}/figures/returns.d4rl.png", (f"plot_returns dataset={EMBEDDED}",)),
+        ("deleted", "results/figures/profiles.d4rl.d4rl.png", ("plot_profiles provider=d4rl",)),
+        ("deleted", "results/summary.csv", ("score",)),
+        ("deleted", f"{RUN}/students.csv", (f"compare_students dataset={EMBEDDED}",)),
+        ("deleted", f"{RUN}/card.md", (f"make_card dataset={EMBEDDED}",)),
+        ("deleted", "results/report/index.html", ("report",)),
+    ],
+)  # fmt: skip
+def test_a_file_of_the_run(done: Project, happened: str, path: str, first: tuple[str, ...]) -> None:
+    change = {
+        "a newer file in its place": lambda file: changed(file, HOUR),
+        "an older file in its place": lambda file: changed(file, -HOUR),
+        "touched": touched,
+        "deleted": deleted,
+    }[happened]
+    done.write_config(CONFIG)
+    with change(done.path / path):
+        assert set(done.plan()) == done.made_of(*first)
+
+
+@pytest.mark.parametrize("kept", ["logs", "results/benchmarks"])
+def test_logs_and_benchmark_files_may_go(done: Project, kept: str) -> None:
+    (done.path / kept).mkdir(exist_ok=True)
+    done.write_config(CONFIG)
+    with deleted(done.path / kept):
+        assert done.plan() == {}

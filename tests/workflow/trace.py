@@ -1,0 +1,26 @@
+"""Stands as sitecustomize.py beside the package in a test's copy: a job's log then tells what the job loads and reads.
+
+Of the modules the project's own, of the files those of `resources/` and `workflow/`. A line says what and which:
+`loaded methods/mlp.py`, `read resources/catalogue.csv`.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[1]
+PACKAGE = f"{PROJECT}/src/d4rl_automl/"
+
+
+def tell(event: str, arguments: tuple[Any, ...]) -> None:
+    # A module's code is executed, however it is imported.
+    if event == "exec" and arguments[0].co_filename.startswith(PACKAGE):
+        os.write(2, f"\nloaded {arguments[0].co_filename.removeprefix(PACKAGE)}\n".encode())
+    elif event == "open" and isinstance(arguments[0], (str, os.PathLike)):
+        path = os.fspath(arguments[0])
+        if isinstance(path, str) and path.startswith((f"{PROJECT}/resources/", f"{PROJECT}/workflow/")):
+            os.write(2, f"\nread {path.removeprefix(f'{PROJECT}/')}\n".encode())
+
+
+sys.addaudithook(tell)
