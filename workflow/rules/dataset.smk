@@ -26,8 +26,8 @@ rule download:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=240,
+        mem_mb=growing(500),
+        runtime=growing(240),
         download=1,
         # Not params: where a file may come from is no reason to fetch it again.
         local=config["d4rl_dir"],
@@ -55,8 +55,8 @@ rule collect:
         "../../envs/d4rl-automl.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         entry=dataset_entry,
         behaviour=behaviour,
@@ -83,8 +83,8 @@ rule link:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         entry=dataset_entry,
         code=digest("link"),
@@ -109,8 +109,8 @@ rule make_transitions:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         entry=dataset_entry,
         split=json.dumps(config["split"]),
@@ -139,8 +139,8 @@ rule make_card:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=digest("make_card", resources=("mujoco210_inertia.json",)),
     shell:
@@ -163,8 +163,8 @@ rule merge_cards:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=digest("merge_cards"),
     shell:
@@ -185,8 +185,8 @@ rule write_csv:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=digest("write_csv"),
     shell:

@@ -21,8 +21,8 @@ rule rollout:
         "../../envs/d4rl-automl.yaml"
     threads: config["rollout"]["processes"]
     resources:
-        mem_mb=lambda wildcards, threads: 2000 * threads,
-        runtime=120,
+        mem_mb=growing(rollout_memory),
+        runtime=growing(120),
     params:
         entry=dataset_entry,
         fractions=fractions,
@@ -49,8 +49,8 @@ rule choose_target:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=growing(500),
+        runtime=growing(5),
     params:
         code=digest("choose_target"),
     shell:
@@ -91,8 +91,8 @@ rule score:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         providers=json.dumps({name: entry["provider"] for name, entry in DATASETS.items()}),
         code=digest("score"),

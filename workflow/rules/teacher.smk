@@ -19,8 +19,8 @@ rule train_teacher:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=lambda wildcards: 30 + int(TEACHERS[wildcards.teacher]["time_limit"] * 2 // 60),
+        mem_mb=growing(autogluon_memory),
+        runtime=growing(lambda wildcards: autogluon_minutes(TEACHERS[wildcards.teacher])),
         gpu=GPU,
     params:
         settings=teacher_entry,
@@ -50,8 +50,8 @@ rule evaluate_teacher:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         settings=teacher_entry,
         code=digest("evaluate_teacher"),
@@ -76,8 +76,8 @@ rule measure_importance:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         settings=teacher_entry,
         code=digest("measure_importance"),
@@ -104,8 +104,8 @@ rule fit_teacher:
         "../../envs/d4rl-automl.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         settings=method_entry,
         teacher=teacher_entry,
@@ -124,5 +124,5 @@ use rule fit_teacher as export_teacher with:
     wildcard_constraints:
         method=of_kind("teacher", export=True),
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
