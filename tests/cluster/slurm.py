@@ -88,7 +88,8 @@ class Slurm:
         try:
             self._launch("munged", *self._munged())
             self._wait(20, "munged does not answer", ["munge", "-S", self.folder / "munge.sock", "-n"])
-            self.start_controller()
+            self._launch("slurmctld", "slurmctld", "-D", "-i")
+            self._wait(30, "slurmctld does not answer", ["scontrol", "ping"])
             self._launch("slurmd", "slurmd", "-D", "-N", self.node)
             self._wait_for(
                 60, "the node does not come up", lambda: self._call("sinfo", "-hN", "-o", "%t") == "idle\nidle"
@@ -97,24 +98,18 @@ class Slurm:
             self.stop()
             raise
 
-    def start_controller(self) -> None:
-        self._launch("slurmctld", "slurmctld", "-D", "-i")
-        self._wait(30, "slurmctld does not answer", ["scontrol", "ping"])
-
-    def stop_controller(self) -> None:
-        """As when the scheduler is restarted: jobs go on running, nobody answers."""
-        self._end("slurmctld")
-
     def stop(self) -> None:
-        if "slurmctld" in self.daemons:
-            self._call("scancel", "--me")
-            self._wait_for(30, "jobs do not end", lambda: not self._call("squeue", "-h"))
-        for name in reversed(PROGRAMS):
-            self._end(name)
-        for name in FILES:
-            (ETC / name).unlink(missing_ok=True)
-        if self.made_etc:
-            ETC.rmdir()
+        try:
+            if "slurmd" in self.daemons:
+                self._call("scancel", "--me")
+                self._wait_for(30, "jobs do not end", lambda: not self._call("squeue", "-h"))
+        finally:
+            for name in reversed(PROGRAMS):
+                self._end(name)
+            for name in FILES:
+                (ETC / name).unlink(missing_ok=True)
+            if self.made_etc:
+                ETC.rmdir()
 
     def wait_until_running(self, rule: str) -> str:
         """The id of a job of `rule`, as soon as one runs."""
@@ -134,7 +129,8 @@ class Slurm:
     def jobs(self) -> list[dict[str, str]]:
         """The scheduler's own record of every job since its start, in the order of submission.
 
-        Fields as `scontrol show job` names them, and `Rule`: the rule or group that Snakemake submitted.
+        Fields as `scontrol show job` names them (`TresPerJob` holds the GPUs), and `Rule`: the rule or group that
+        Snakemake submitted.
         """
         lines = self._call("scontrol", "show", "job", "-o").splitlines()
         found = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in lines if line.startswith("JobId=")]
@@ -144,7 +140,7 @@ class Slurm:
 
     def table(self) -> str:
         """The record as a table to read."""
-        columns = ("JobId", "Rule", "Partition", "TRES", "StartTime", "EndTime", "JobState", "ExitCode")
+        columns = ("JobId", "Rule", "Partition", "TRES", "TresPerJob", "StartTime", "EndTime", "JobState", "ExitCode")
         rows = [columns, *(tuple(job.get(column, "") for column in columns) for job in self.jobs())]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 import yaml
 
 from ..workflow.conftest import copy_project
-from .conftest import Submission
+from .conftest import Submission, submit
 from .slurm import Slurm, span
 
 DATASET = "hopper-medium-expert-embedded-tiny"
@@ -80,11 +79,11 @@ def make_project(folder: Path) -> Path:
 def quickstart(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Quickstart:
     project = make_project(tmp_path_factory.mktemp("quickstart") / "project")
     earlier = len(slurm.jobs())
-    first = Submission(project, "teachers", "--profile", "mine", "--retries", "0", *CONFIG)
-    slurm.cancel("train_teacher")
-    cancelled = first.finish(check=False)
+    with Submission(project, "teachers", "--profile", "mine", "--retries", "0", *CONFIG) as first:
+        slurm.cancel("train_teacher")
+        cancelled = first.finish(check=False)
     before = {path: path.stat().st_mtime_ns for path in project.glob(f"results/{DATASET}/**/*.*") if path.is_file()}
-    resumed = Submission(project, "--profile", "mine", *CONFIG).finish()
+    resumed = submit(project, "--profile", "mine", *CONFIG)
     return Quickstart(project, cancelled, resumed, before, slurm.jobs()[earlier:])
 
 
@@ -101,11 +100,10 @@ def test_quickstart_runs_to_its_scores(quickstart: Quickstart) -> None:
 
 
 def test_gpu_jobs_ask_for_one_gpu_and_no_other_job_does(quickstart: Quickstart) -> None:
-    asking = {job["Rule"] for job in quickstart.jobs if "gpu" in job["TRES"]}
-    assert asking == GPU_RULES
+    assert {job["Rule"] for job in quickstart.jobs} >= GPU_RULES
     for job in quickstart.jobs:
-        assert job["TRES"].endswith(",gres/gpu=1") == (job["Rule"] in GPU_RULES)
-        assert job["Partition"] == ("gpu" if job["Rule"] in GPU_RULES else "cpu")
+        asked = job.get("TresPerJob"), job["Partition"]
+        assert asked == (("gres:gpu:1", "gpu") if job["Rule"] in GPU_RULES else (None, "cpu")), job
 
 
 def test_gpu_jobs_run_one_at_a_time(quickstart: Quickstart) -> None:
@@ -121,7 +119,7 @@ def test_gpu_jobs_wait_in_slurms_queue_not_in_snakemakes(quickstart: Quickstart)
 
 
 def test_light_rules_are_not_submitted_and_rollouts_are_grouped(quickstart: Quickstart) -> None:
-    groups = {f"rollouts-{DATASET}-{method['name']}" for method in CUT["methods"]}
+    groups = {f"rollouts-{DATASET}-{method['name']}_rollout" for method in CUT["methods"]}
     assert {job["Rule"] for job in quickstart.jobs} == GPU_RULES | CPU_RULES | groups
     for group in groups:
         assert len(named(quickstart.jobs, group)) == 1
@@ -158,11 +156,6 @@ rule sees_the_gpu:
     output: "gpu.txt"
     resources: mem_mb=1000, runtime=5, gpu=1
     shell: "echo $CUDA_VISIBLE_DEVICES > {output}"
-
-rule takes_a_while:
-    output: "while.txt"
-    resources: mem_mb=1000, runtime=5
-    shell: "sleep 20; touch {output}"
 """
 
 
@@ -174,26 +167,16 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_job_out_of_memory_is_killed_and_submitted_with_more(slurm: Slurm, project: Path) -> None:
-    output = Submission(project, "much.txt", "--snakefile", "jobs.smk").finish()
+    output = submit(project, "much.txt", "--snakefile", "jobs.smk")
     killed, finished = slurm.jobs()[-2:]
     assert killed["Rule"] == finished["Rule"] == "holds_much"
     assert "mem=400M" in killed["TRES"] and "mem=800M" in finished["TRES"]
     assert killed["JobState"] != "COMPLETED" and finished["JobState"] == "COMPLETED"
     assert f"SLURM-job '{killed['JobId']}' failed" in output
-    assert re.search(rf"\\b{killed['JobId']}\\b.*exceeded memory limit", slurm.log("slurmd"))
+    assert re.search(rf"StepId={killed['JobId']}\.\d+ exceeded memory limit", slurm.log("slurmd"))
     assert (project / "attempts.txt").read_text() == "400 5\n800 10\n"
 
 
 def test_gpu_job_gets_the_device_from_slurm(slurm: Slurm, project: Path) -> None:
-    Submission(project, "gpu.txt", "--snakefile", "jobs.smk").finish()
+    submit(project, "gpu.txt", "--snakefile", "jobs.smk")
     assert (project / "gpu.txt").read_text() == "0\n"
-
-
-def test_run_outlives_a_restart_of_the_scheduler(slurm: Slurm, project: Path) -> None:
-    submission = Submission(project, "while.txt", "--snakefile", "jobs.smk")
-    slurm.wait_until_running("takes_a_while")
-    slurm.stop_controller()
-    time.sleep(40)
-    slurm.start_controller()
-    submission.finish()
-    assert (project / "while.txt").exists()
