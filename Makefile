@@ -2,6 +2,7 @@
 # make lint   formatters, linters, types                make lock   the pins, from pyproject.toml
 # make oracle the simulator against D4RL's original     make bench  the speed, against physics alone
 # make behaviour   the behaviour policies, trained anew
+# make test-cluster   the tests that `make test` leaves out: on a real Slurm of one node; needs root and Debian's packages
 
 # The first Python that runs, has the right version and can make an environment.
 FITS := 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
@@ -17,6 +18,15 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest
+
+# Starts and stops a Slurm of its own on the loopback interface; its configuration is in /etc/slurm meanwhile.
+SLURM := /usr/sbin/slurmctld
+test-cluster: $(INSTALLED) $(SLURM)
+	$(BIN)/pytest tests/cluster
+
+$(SLURM):
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends slurm-wlm munge
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -71,4 +81,4 @@ lock:
 	  --extra dev --extra cluster --excludes envs/lock-excludes.txt --no-emit-package torch \
 	  pyproject.toml --output-file envs/lock.txt
 
-.PHONY: demo test lint install oracle behaviour bench bench-full lock
+.PHONY: demo test test-cluster lint install oracle behaviour bench bench-full lock

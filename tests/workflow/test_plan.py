@@ -115,5 +115,46 @@ def test_every_rule_has_log_benchmark_threads_and_resources() -> None:
     assert len(rules) > len(local)
     for name, body in rules:
         if name not in local:
-            for part in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "conda:", "digest("):
+            for part in ("log:", "benchmark:", "threads:", "mem_mb=growing(", "runtime=growing(", "conda:", "digest("):
                 assert part in body, f"rule {name} has no {part}"
+
+
+def test_memory_and_time_double_with_every_attempt(project: Path) -> None:
+    (project / "jobs.smk").write_text("""
+configfile: "config/quickstart.yaml"
+include: "workflow/rules/common.smk"
+
+rule fails_twice:
+    output: "done.txt"
+    resources: mem_mb=growing(300), runtime=growing(lambda wildcards: 7)
+    shell: "echo {resources.mem_mb} {resources.runtime} >> attempts.txt;"
+        " [ $(wc -l < attempts.txt) = 3 ] && touch {output}"
+""")
+    snakemake("--snakefile", "jobs.smk", "--cores", "1", "--retries", "2", directory=project)
+    assert (project / "attempts.txt").read_text() == "300 7\n600 14\n1200 28\n"
+
+
+def test_teacher_on_more_rows_asks_for_more_memory(project: Path) -> None:
+    def memory(rows: int | None) -> int:
+        teacher = {"name": "tried", "preset": "medium", "rows": rows}
+        config = yaml.safe_load((project / "config/quickstart.yaml").read_text())
+        config |= {"teachers": [teacher], "methods": [{"name": "teacher", "kind": "teacher", "teacher": "tried"}]}
+        (project / "rows.yaml").write_text(yaml.safe_dump(config))
+        plan = snakemake("teachers", "-n", "--configfile", "rows.yaml", directory=project).stdout
+        return int(re.search(r"rule train_teacher:\n(?:    .*\n)*?    resources: .*mem_mb=(\d+)", plan)[1])
+
+    assert memory(50_000) < memory(1_000_000) < memory(None)
+
+
+def test_slurm_profile_plans_the_same_jobs(project: Path) -> None:
+    quickstart = ("-n", "--configfile", "config/quickstart.yaml")
+    local = jobs(snakemake(*quickstart, directory=project).stdout)
+    assert jobs(snakemake("--profile", "profiles/slurm", *quickstart, directory=project).stdout) == local
+    assert jobs(snakemake("--workflow-profile", "profiles/slurm", *quickstart, directory=project).stdout) == local
+
+
+def test_every_profile_keeps_what_the_default_one_sets() -> None:
+    default, slurm = (
+        yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text()) for name in ("default", "slurm")
+    )
+    assert default.items() <= slurm.items()

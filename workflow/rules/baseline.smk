@@ -19,9 +19,9 @@ rule fit_policy:
         LEARNING
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         # RvS-R at its published size takes days on a processor, hours on a GPU.
-        runtime=lambda wildcards: 2880 if kind_of(wildcards) == "rvs_r" else 120,
+        runtime=growing(lambda wildcards: 2880 if kind_of(wildcards) == "rvs_r" else 120),
         gpu=GPU,
     params:
         settings=method_entry,
@@ -42,5 +42,5 @@ use rule fit_policy as fit_forest with:
     wildcard_constraints:
         method=of_kind(*XGBOOST),
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),

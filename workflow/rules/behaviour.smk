@@ -24,8 +24,8 @@ rule train_behaviour:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=growing(3000),
+        runtime=growing(120),
     params:
         settings=lambda wildcards: json.dumps(TRAINING[wildcards.task]),
         code=digest("train_behaviour", "behaviour_training", resources=("mujoco210_inertia.json",)),
@@ -47,8 +47,8 @@ rule choose_behaviour:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         settings=json.dumps(TRAINING),
         code=digest("choose_behaviour", resources=("mujoco210_inertia.json",)),
@@ -71,8 +71,8 @@ rule plot_behaviour:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         tasks=json.dumps(list(TRAINING)),

@@ -28,6 +28,8 @@ METHODS = {entry["name"]: entry for entry in config["methods"]}
 LEARNED = [name for name in DATASETS if methods_for(config, name)]
 PROVIDERS = list(dict.fromkeys(DATASETS[name]["provider"] for name in LEARNED))
 SEEDS = config["seeds"]
+# Of D4RL's gym datasets: what a teacher without a number of rows may have to hold.
+MOST_ROWS = 2_000_000
 SIMULATORS = config["simulators"]
 FRACTIONS = json.dumps(config["rollout"]["fractions"])
 # Labels cover the range of the commanded fractions, whatever lies between.
@@ -75,6 +77,12 @@ ARGUMENTS = {}
 ARGUMENT_FILE = "results/arguments/{job}.txt"
 
 
+def growing(amount):
+    """Memory or minutes that double with every further attempt; `amount` may depend on the wildcards."""
+    first = amount if callable(amount) else lambda wildcards: amount
+    return lambda wildcards, attempt: first(wildcards) * 2 ** (attempt - 1)
+
+
 def any_of(names):
     """A regular expression that matches one of `names` and nothing else."""
     return "|".join(map(re.escape, names)) or "(?!)"
@@ -96,6 +104,11 @@ def named(*kinds, **settings):
 
 def kind_of(wildcards):
     return METHODS[wildcards.method]["kind"]
+
+
+def autogluon_minutes(settings):
+    """Twice the time limit, which AutoGluon does not keep to the second, and what comes before and after it."""
+    return 30 + int(settings["time_limit"] * 2 // 60)
 
 
 wildcard_constraints:
@@ -147,6 +160,17 @@ def without_datasets(entry, *others):
 def teacher_of(wildcards):
     """The teacher that the wildcards name, by itself or through the method."""
     return getattr(wildcards, "teacher", None) or METHODS[wildcards.method]["teacher"]
+
+
+def autogluon_memory(wildcards):
+    """MB for AutoGluon itself and its forests, and for copies of the rows: docs/performance.md."""
+    rows = TEACHERS[teacher_of(wildcards)]["rows"] or MOST_ROWS
+    return 3000 + rows // 250
+
+
+def rollout_memory(wildcards):
+    """MB. A teacher plays with all its models in memory; what else is played is small."""
+    return (4000 if kind_of(wildcards) == "teacher" else 1000) * config["rollout"]["processes"]
 
 
 def dimensions(wildcards):

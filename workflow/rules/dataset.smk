@@ -26,8 +26,8 @@ rule download:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=240,
+        mem_mb=growing(500),
+        runtime=growing(240),
         download=1,
         # Not params: where a file may come from is no reason to fetch it again.
         local=config["d4rl_dir"],
@@ -55,8 +55,8 @@ rule collect:
         "../../envs/data.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         entry=dataset_entry,
         behaviour=behaviour,
@@ -83,8 +83,8 @@ rule link:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         entry=dataset_entry,
         stamp=stamp,
@@ -110,8 +110,8 @@ rule make_transitions:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         entry=dataset_entry,
         split=json.dumps(config["split"]),
@@ -140,8 +140,8 @@ rule make_card:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=digest("make_card", resources=("mujoco210_inertia.json",)),
     shell:
@@ -164,8 +164,8 @@ rule merge_cards:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=digest("merge_cards"),
     shell:
@@ -186,8 +186,8 @@ rule write_csv:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=digest("write_csv"),
     shell:

@@ -18,8 +18,8 @@ rule plot_card:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         code=digest("plot_card"),
@@ -43,8 +43,8 @@ rule plot_reward_to_go:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         fractions=FRACTIONS,
@@ -69,8 +69,8 @@ rule plot_actions:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         code=digest("plot_actions"),
@@ -95,8 +95,8 @@ rule plot_returns:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         code=digest("plot_returns"),
@@ -119,8 +119,8 @@ rule plot_calibration:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         code=digest("plot_calibration"),
@@ -142,8 +142,8 @@ rule plot_curves:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         code=digest("plot_curves"),
@@ -165,8 +165,8 @@ rule plot_importance:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         code=digest("plot_importance"),
@@ -189,8 +189,8 @@ rule plot_l2:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         provider=lambda wildcards: DATASETS[wildcards.dataset]["provider"],
@@ -214,8 +214,8 @@ rule plot_heat_table:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         code=digest("plot_heat_table", resources=("published_scores.csv",)),
@@ -238,8 +238,8 @@ rule plot_profiles:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         code=digest("plot_profiles"),
@@ -262,8 +262,8 @@ rule plot_improvement:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         reference=config["reference"],
@@ -302,8 +302,8 @@ rule measure_costs:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=digest("measure_costs"),
     shell:
@@ -325,8 +325,8 @@ rule plot_costs:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         code=digest("plot_costs"),
@@ -364,8 +364,8 @@ rule report:
         LEARNING
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         captions=sha256(ROOT / "workflow" / "report"),

@@ -21,8 +21,8 @@ rule rollout:
         LEARNING
     threads: config["rollout"]["processes"]
     resources:
-        mem_mb=lambda wildcards, threads: 2000 * threads,
-        runtime=120,
+        mem_mb=growing(rollout_memory),
+        runtime=growing(120),
     params:
         entry=dataset_entry,
         fractions=fractions,
@@ -52,8 +52,8 @@ rule choose_target:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=growing(500),
+        runtime=growing(5),
     params:
         code=digest("choose_target"),
     shell:
@@ -94,8 +94,8 @@ rule score:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         providers=json.dumps({name: DATASETS[name]["provider"] for name in LEARNED}),
         code=digest("score"),

@@ -21,8 +21,8 @@ rule label_teacher:
         LEARNING
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         teacher=teacher_entry,
         settings=json.dumps(config["labels"]),
@@ -53,8 +53,8 @@ rule fit_student:
         LEARNING
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=growing(3000),
+        runtime=growing(120),
         gpu=GPU,
     params:
         settings=method_entry,
@@ -75,8 +75,8 @@ use rule fit_student as fit_catboost_student with:
     wildcard_constraints:
         method=of_kind("catboost_student"),
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=growing(3000),
+        runtime=growing(120),
 
 
 rule distill_teacher:
@@ -95,8 +95,8 @@ rule distill_teacher:
         LEARNING
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=lambda wildcards: 30 + int(METHODS[wildcards.method]["time_limit"] * 2 // 60),
+        mem_mb=growing(autogluon_memory),
+        runtime=growing(lambda wildcards: autogluon_minutes(METHODS[wildcards.method])),
         gpu=GPU,
     params:
         settings=distillation_entry,
@@ -126,8 +126,8 @@ rule fit_autogluon_student:
         LEARNING
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         settings=method_entry,
         teacher=teacher_entry,
@@ -146,8 +146,8 @@ use rule fit_autogluon_student as export_autogluon_student with:
     wildcard_constraints:
         method=of_kind("autogluon_student", export=True),
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
 
 
 rule compare_students:
@@ -165,8 +165,8 @@ rule compare_students:
         LEARNING
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         code=lambda wildcards: digest("compare_students", *loaded_by(methods_for(config, wildcards.dataset))),
     shell:

@@ -21,8 +21,8 @@ rule train_teacher:
         LEARNING
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=lambda wildcards: 30 + int(TEACHERS[wildcards.teacher]["time_limit"] * 2 // 60),
+        mem_mb=growing(autogluon_memory),
+        runtime=growing(lambda wildcards: autogluon_minutes(TEACHERS[wildcards.teacher])),
         gpu=GPU,
     params:
         settings=teacher_entry,
@@ -52,8 +52,8 @@ rule evaluate_teacher:
         LEARNING
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         settings=teacher_entry,
         code=digest("evaluate_teacher"),
@@ -78,8 +78,8 @@ rule measure_importance:
         LEARNING
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         settings=teacher_entry,
         code=digest("measure_importance"),
@@ -106,8 +106,8 @@ rule fit_teacher:
         LEARNING
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         settings=method_entry,
         teacher=teacher_entry,
@@ -126,5 +126,5 @@ use rule fit_teacher as export_teacher with:
     wildcard_constraints:
         method=of_kind("teacher", export=True),
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
