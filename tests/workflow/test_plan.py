@@ -115,7 +115,7 @@ def test_every_rule_has_log_benchmark_threads_and_resources() -> None:
     assert len(rules) > len(local)
     for name, body in rules:
         if name not in local:
-            for part in ("log:", "benchmark:", "threads:", "mem_mb=growing(", "runtime=growing(", "conda:", "digest("):
+            for part in ("log:", "benchmark:", "threads:", "mem_mb=growing(", "runtime=growing(", "conda:", "code="):
                 assert part in body, f"rule {name} has no {part}"
 
 

@@ -163,9 +163,9 @@ def teacher_of(wildcards):
 
 
 def autogluon_memory(wildcards):
-    """MB for AutoGluon itself and its forests, and for copies of the rows: docs/performance.md."""
+    """MB: twice what was seen, for the models and for the copies of the rows (docs/performance.md)."""
     rows = TEACHERS[teacher_of(wildcards)]["rows"] or MOST_ROWS
-    return 3000 + rows // 250
+    return 3000 + rows // 500
 
 
 def rollout_memory(wildcards):

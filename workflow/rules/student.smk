@@ -86,7 +86,7 @@ rule distill_teacher:
         predictor=lambda wildcards: f"results/{{dataset}}/teachers/{teacher_of(wildcards)}-s{{seed}}/ac{{dimension}}",
     output:
         distilled=directory(DISTILLED),
-        sha256=DISTILLED + ".sha256",
+        sha256=f"{DISTILLED}.sha256",
     log:
         "logs/{dataset}/distilled/{method}-s{seed}/ac{dimension}.log",
     benchmark:
