@@ -13,7 +13,7 @@ COPY . /opt/d4rl-automl
 
 # The folder that the user mounts: results, logs, and Snakemake's records.
 WORKDIR /project
-# Whoever runs it, and owns the mounted folder, may have no home here.
-ENV HOME=/tmp
+# Whoever runs it, and owns the mounted folder, may have no home and no name here; Snakemake asks for both.
+ENV HOME=/tmp USER=d4rl-automl
 ENTRYPOINT ["snakemake", "--snakefile", "/opt/d4rl-automl/Snakefile"]
 CMD ["--help"]
