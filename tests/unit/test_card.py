@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from d4rl_automl import card, catalogue, collect, datasets, transitions
+from d4rl_automl import card, catalogue, collect, datasets, files, transitions
 from d4rl_automl.errors import InputError
 from d4rl_automl.figures import card as figure
 
@@ -43,7 +43,8 @@ def changed(collected, folder, **arrays):
             del copy[name]
             if values is not None:
                 copy[name] = values(source[name][()])
-    (folder / "raw.json").write_text((origin / "raw.json").read_text())
+    said = json.loads((origin / "raw.json").read_text()) | {"sha256": files.sha256(folder / "raw.hdf5")}
+    (folder / "raw.json").write_text(json.dumps(said))
     return made(folder, asked)
 
 
@@ -120,7 +121,8 @@ def test_a_task_without_simulator_has_a_card(tmp_path):
         file["rewards"] = np.zeros(400, np.float32)
         file["terminals"] = np.zeros(400, bool)
         file["timeouts"] = np.arange(400) % 100 == 99
-    (tmp_path / "raw.json").write_text(json.dumps({"dataset": "mine", "sha256": "0"}))
+    sha256 = files.sha256(tmp_path / "raw.hdf5")
+    (tmp_path / "raw.json").write_text(json.dumps({"dataset": "mine", "sha256": sha256}))
     found = made(tmp_path, {"name": "mine", "provider": "file", "task": "antmaze-umaze"})
     assert found["replay"] == {"reason": "there is no simulator for antmaze-umaze"}
     with h5py.File(tmp_path / "raw.hdf5") as file:
