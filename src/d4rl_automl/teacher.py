@@ -39,6 +39,8 @@ TEST_ROWS = 50_000
 EXCLUDED_MODELS = ["KNN", "FASTAI"]
 """KNN is slow to predict and has about three times the error of the others on these data; fastai is not installed."""
 
+_NOTHING_TRAINED = "No models were trained"
+
 log = logging.getLogger(__name__)
 
 
@@ -112,8 +114,9 @@ def train_dimension(
                 num_gpus=hardware.num_gpus,
             )
         except (AssertionError, RuntimeError) as error:
-            refuse_gaps(fitted)
             if not _out_of_time(fitted, error):
+                if _NOTHING_TRAINED in str(error):
+                    refuse_gaps(fitted)
                 raise
             raise InputError(
                 f"teacher {settings['name']!r}: time_limit: found {settings['time_limit']} s, which is too short to "
@@ -218,7 +221,7 @@ def refuse_gaps(predictor: TabularPredictor) -> None:
 
 def _out_of_time(predictor: TabularPredictor, error: Exception) -> bool:
     """Whether AutoGluon gave up because of the time limit, which it does not say by a class of its own."""
-    if "No models were trained" in str(error):
+    if _NOTHING_TRAINED in str(error):
         return set(predictor.model_failures()["exc_type"]) <= {"TimeLimitExceeded", "InsufficientTime"}
     return "Not enough time left to train models" in str(error)
 
