@@ -21,8 +21,9 @@ def plot(costs: str | Path, scores: str | Path, *, provider: str, simulator: str
 
     `costs`: CSV of `costs.measure`; `scores`: CSV of `statistics.score_files`. The CSV has one row
     per method: the summary at the selected target (`statistics.summarise`), with the costs' means
-    over datasets and training seeds. Raises InputError for a table that cannot be read, and
-    where there is no score of the provider and simulator.
+    over datasets and training seeds. A method that was made for some of the datasets alone is drawn
+    hollow, with their number in the legend: it is a mean over other datasets. Raises InputError for
+    a table that cannot be read, and where there is no score of the provider and simulator.
     """
     shown = statistics.read_scores(scores, provider, simulator)
     shown = shown[shown["target"] == "selected"]
@@ -33,17 +34,20 @@ def plot(costs: str | Path, scores: str | Path, *, provider: str, simulator: str
         figure = Figure(figsize=(11, 5.0), layout="constrained")
         what = f"Score against cost, {provider} datasets, simulator {simulator}"
         figure.suptitle(what + style.no_interval(drawn.rename(columns={"iqm_low": "low"})))
-        for axes, (cost, label) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
+        for axes, (cost, title) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
             for index, row in enumerate(drawn.to_dict("records")):
                 colour, marker = style.look(index)
                 if np.isfinite(row["iqm_low"]):
                     axes.vlines(row[cost], row["iqm_low"], row["iqm_high"], color=colour, linewidth=1.5, alpha=0.6)
-                axes.plot(row[cost], row["iqm"], marker, color=colour, markersize=7, linestyle="", label=row["method"])
+                every = row["datasets"] == drawn["datasets"].max()
+                look = {"color": colour, "markersize": 7, "linestyle": "", "fillstyle": "full" if every else "none"}
+                label = row["method"] if every else f"{row['method']} ({row['datasets']} of the datasets)"
+                axes.plot(row[cost], row["iqm"], marker, label=label, **look)
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.set_xlabel(label)
+            axes.set_xlabel(title)
         figure.axes[0].set_ylabel("interquartile mean of normalised scores")
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
         style.save(figure, drawn, prefix, {"kind": "costs", "provider": provider, "simulator": simulator})
