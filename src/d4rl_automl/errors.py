@@ -27,7 +27,7 @@ _MORE_MEMORY = (
     "run fewer jobs at a time (a smaller --cores), or give this one more (where a scheduler limits it, its rule's "
     "mem_mb: --set-resources RULE:mem_mb=8000; where a shell does, `ulimit -v`)"
 )
-_NO_MEMORY = ("MemoryError", "allocate memory", "out of memory", "bad allocation", "bad_alloc")
+_NO_MEMORY = ("allocate memory", "out of memory", "bad allocation", "bad_alloc")
 """In what torch, LightGBM, XGBoost and CatBoost say; they have no class for it."""
 
 

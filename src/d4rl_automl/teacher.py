@@ -214,8 +214,9 @@ def refuse_gaps(predictor: TabularPredictor) -> None:
     A model that AutoGluon did not begin, because it expects the memory not to suffice, is in its log.
     """
     for failure in predictor.model_failures().itertuples():
-        error = machine_error(RuntimeError(f"{failure.exc_type}: {failure.exc_str}"))
-        if error is not None and failure.exc_type != "NotEnoughMemoryError":
+        kind = MemoryError if failure.exc_type in ("MemoryError", "_ArrayMemoryError") else RuntimeError
+        error = machine_error(kind(failure.exc_str))
+        if error is not None:
             raise MachineError(f"model {failure.model}: {error}")
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ..workflow.conftest import snakemake
-from .conftest import ARGUMENTS, DATASET, FIGURE, Mounts, all_end, half_written, jobs, remove, stamps
+from .conftest import ARGUMENTS, CONFIG, DATASET, FIGURE, Mounts, all_end, half_written, jobs, remove, stamps
 
 HERE = f"results/{DATASET}"
 FILL = 'head -c 64M /dev/zero > "$0" 2>/dev/null; truncate --size=-4K "$0"'
@@ -64,6 +64,26 @@ def test_too_little_memory(project: Path) -> None:
     assert "Traceback" not in failed.stdout
     assert not (project / ROLLOUT).exists()
     snakemake(*ARGUMENTS, ROLLOUT, directory=project)
+
+
+def test_a_teacher_is_not_made_without_a_model_that_memory_did_not_suffice_for(project: Path) -> None:
+    models = {"GBM": {"num_boost_round": 5}, "NN_TORCH": {"hidden_size": 60000, "num_layers": 2, "num_epochs": 1}}
+    settings = CONFIG["teachers"][0] | {"time_limit": 600, "chain": True, "hyperparameters": models}
+    command = [sys.executable, "scripts/train_teacher.py", "--transitions", f"{HERE}/transitions.parquet"]
+    command += ["--dimension", "0", "--settings", json.dumps(settings), "--seed", "0", "--device", "cpu"]
+    command += ["--threads", "1", "--predictor", "made/ac0", "--deployed", "made/deployed"]
+    command += ["--metrics", "made/ac0.csv", "--leaderboard", "made/leaderboard.csv"]
+    failed = subprocess.run(
+        ["prlimit", f"--as={10 * 2**30}", *command],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project / "src")},
+        check=False,
+        text=True,
+        stderr=subprocess.PIPE,
+    )
+    assert failed.returncode == 1
+    assert "error: model NeuralNetTorch: not enough memory" in failed.stderr
+    assert not list((project / "made").rglob("*"))
 
 
 def test_results_that_are_read_only(project: Path, mounts: Mounts) -> None:
