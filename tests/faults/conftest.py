@@ -12,20 +12,13 @@ import psutil
 import pytest
 import yaml
 
-from ..workflow.conftest import SNAKEMAKE, copy_project, environment, snakemake
+from ..workflow.conftest import CONFIG as TINY
+from ..workflow.conftest import EMBEDDED as DATASET
+from ..workflow.conftest import MINE, SNAKEMAKE, copy_project, environment, snakemake
 from ..workflow.test_download import hosts  # noqa: F401
 
-DATASET, MINE = "hopper-medium-expert-embedded-tiny", "hopper-mine"
 FIGURE = f"results/{DATASET}/figures/returns.d4rl.png"
-CONFIG = {
-    "datasets": [
-        {"name": DATASET, "provider": "embedded", "task": "hopper", "recipe": "medium-expert", "transitions": 6000},
-        {"name": MINE, "provider": "file", "task": "hopper", "path": "mine.hdf5"},
-    ],
-    "seeds": [0],
-    "device": "cpu",
-    "simulators": ["d4rl"],
-    "split": {"validation": 0.2, "test": 0.2},
+CONFIG = {key: TINY[key] for key in ("datasets", "seeds", "device", "simulators", "split")} | {
     "teachers": [
         {"name": "tiny", "preset": "medium", "rows": 1000, "hyperparameters": {"GBM": {"num_boost_round": 5}}}
     ],
