@@ -38,14 +38,6 @@ def digest(script: str, *modules: str, resources: tuple[str, ...] = ()) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def modules_used(script: str) -> list[str]:
-    """Names of this package's modules that `scripts/{script}.py` imports, at any depth."""
-    reached = _reached(SCRIPTS / f"{script}.py")
-    return sorted(
-        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in reached if PACKAGE in path.parents
-    )
-
-
 def _reached(start: Path) -> set[Path]:
     found: set[Path] = set()
     waiting = [start]
