@@ -550,7 +550,7 @@ def add_window(result: argparse.ArgumentParser) -> None:
 
 def window(arguments: argparse.Namespace) -> Window:
     if arguments.quick and arguments.steps is None:
-        return Window(20, 20)
+        return Window(10, 15)
     return Window(arguments.skip, arguments.steps)
 
 
