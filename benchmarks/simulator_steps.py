@@ -46,7 +46,7 @@ def measure(recording: dict[str, np.ndarray], task: str, model: str) -> dict[str
     steps = {name: values[determined] for name, values in steps.items()}
     variant, factor = MODELS[model]
     physics = make_model(task, variant)
-    physics.geom_margin *= factor
+    physics.pair_margin *= factor
     frames = 5 if task == "halfcheetah" else 4
     # The arithmetic of D4RL's action wrapper is the same for all models, in float32 where the action was.
     single = steps["kind"] == json.loads(str(recording["metadata"]))["kinds"].index("float32")

@@ -10,11 +10,17 @@ Two variants of the physics:
 
 Rewards, terminations, observations and resets are those of Gymnasium's v4 classes
 (gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py) in both.
+
+Two things that MuJoCo does for scenes of many bodies are left out for one robot on a floor, which
+saves a sixth to a fifth of a step and changes no bit of it: looking for the pairs of geoms that may
+touch (they are listed in the model), and splitting the constraints into independent islands.
 """
 
 import ctypes
 import functools
+import itertools
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +81,8 @@ def _prepare_mujoco() -> None:
 def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     """The MuJoCo model of `task` ("hopper", "halfcheetah", "walker2d") in one `variant` of the physics.
 
+    Contacts have the parameters of the model's pairs (`pair_margin`, `pair_friction`, …), not of its geoms.
+
     Raises InputError for an unknown task or variant, and for a task without simulator.
     """
     environment = tasks.get(task).environment
@@ -83,14 +91,48 @@ def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     if variant not in VARIANTS:
         raise InputError(f"simulator {variant!r} is unknown; the simulators are {', '.join(VARIANTS)}")
     _prepare_mujoco()
-    assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
-    model = mujoco.MjModel.from_xml_path(str(assets / _ENVIRONMENTS[task].xml))
+    model = _compile(Path(gymnasium.envs.mujoco.__file__).parent / "assets" / _ENVIRONMENTS[task].xml)
     if variant == "d4rl":
         for field, values in json.loads(_INERTIA.read_text())[environment].items():
             getattr(model, field)[:] = values
         mujoco.mj_setConst(model, mujoco.MjData(model))
         model.geom_margin *= 0.5
+    # As MuJoCo 3.5.0 and later combine the margins of a pair that is not listed.
+    model.pair_margin[:] = model.geom_margin[model.pair_geom1] + model.geom_margin[model.pair_geom2]
     return model
+
+
+def _compile(xml: Path) -> mujoco.MjModel:
+    """The model of an XML file, with every pair of geoms that may touch listed, and nothing left to look for."""
+    spec = mujoco.MjSpec.from_file(str(xml))
+    for first, second in itertools.combinations(spec.geoms, 2):
+        if _may_touch(first, second):
+            pair = spec.add_pair(
+                geomname1=first.name, geomname2=second.name, condim=max(first.condim, second.condim), margin=0
+            )
+            # What is not a number is combined from the two geoms, as for a pair that is not listed.
+            for field in ("friction", "solref", "solimp"):
+                getattr(pair, field)[:] = np.nan
+    with warnings.catch_warnings():
+        # Gymnasium's cheetah uses an attribute that MuJoCo is about to drop; MuJoCo's version is pinned.
+        warnings.filterwarnings("ignore", "compiler attribute 'settotalmass' is deprecated")
+        model = spec.compile()
+    model.body_contype[:] = 0
+    model.body_conaffinity[:] = 0
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
+    return model
+
+
+def _may_touch(first: mujoco.MjsGeom, second: mujoco.MjsGeom) -> bool:
+    """MuJoCo's own filters: the bit masks match, and the bodies are neither the same nor parent and child.
+
+    The world is the parent of the robot's root, but its floor touches that.
+    """
+    one, other = first.parent, second.parent
+    related = one == other or (one.parent == other and other.name != "world")
+    related |= other.parent == one and one.name != "world"
+    matching = first.contype & second.conaffinity or second.contype & first.conaffinity
+    return bool(matching) and not related
 
 
 def draw_initial_states(

@@ -142,6 +142,45 @@ def test_d4rl_variant_has_the_old_inertias_and_half_the_margins(task):
     assert not np.allclose(returns["d4rl"], returns["gymnasium"], rtol=1e-3)
 
 
+def reference_model(task, variant):
+    """Gymnasium's model as its file says, with the cures of the variant: MuJoCo looks for contacts by itself."""
+    model, ours = make_environment(task).unwrapped.model, make_model(task, variant)
+    for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
+        getattr(model, field)[:] = getattr(ours, field)
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+    return model
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("task", ALL_TASKS)
+def test_listed_contacts_are_those_that_mujoco_finds(task, variant):
+    """From states over all joint angles, above and within the floor: the same contacts and steps, to the bit."""
+    ours, reference = make_model(task, variant), reference_model(task, variant)
+    assert (reference.npair, reference.opt.disableflags) == (0, 0)
+    assert ours.npair > 0
+    generator = np.random.default_rng(11)
+    floor, selves = 0, 0
+    for _ in range(300):
+        qpos = reference.qpos0 + generator.uniform(-3, 3, reference.nq)
+        qpos[1] = reference.qpos0[1] + generator.uniform(-1.5, 0)
+        qvel, ctrl = generator.normal(0, 3, reference.nv), generator.uniform(-1, 1, reference.nu)
+        found = []
+        for model in (ours, reference):
+            data = mujoco.MjData(model)
+            data.qpos[:], data.qvel[:], data.ctrl[:] = qpos, qvel, ctrl
+            pairs, contacts = set(), []
+            for _ in range(20):
+                mujoco.mj_step(model, data)
+                pairs.update(map(tuple, data.contact.geom.tolist()))
+                contacts += [data.contact.geom.tolist(), data.contact.dist.tolist(), data.contact.friction.tolist()]
+            found.append((data.qpos.tolist(), data.qvel.tolist(), contacts))
+        assert found[0] == found[1]
+        floor += any(0 in pair for pair in pairs)
+        selves += any(0 not in pair for pair in pairs)
+    assert floor > 100
+    assert selves > 50 if task == "hopper" else selves == 0
+
+
 def test_stock_variant_is_gymnasiums_model(environments):
     for task in ALL_TASKS:
         ours, theirs = make_model(task, "gymnasium"), environments[task].unwrapped.model
