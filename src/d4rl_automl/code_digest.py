@@ -19,6 +19,7 @@ from d4rl_automl.files import RESOURCES, sha256
 
 PACKAGE = Path(__file__).parent
 SCRIPTS = PACKAGE.parents[1] / "scripts"
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @functools.cache
@@ -56,27 +57,28 @@ def _read(path: Path) -> tuple[frozenset[Path], str]:
     """The files of this package that a source imports, and a digest of it without comments, docstrings and layout."""
     tree = ast.parse(path.read_text())
     names: set[str] = set()
-    for node in _run_on_import(tree):
+    for node in _statements(tree, functions=False):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             origin = ".".join(path.parents[node.level - 1].relative_to(PACKAGE.parent).parts) if node.level else ""
             module = ".".join(filter(None, (origin, node.module)))
             names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+    for node in (tree, *_statements(tree, functions=True)):
+        if isinstance(node, (ast.Module, ast.ClassDef, *_FUNCTIONS)):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
     files = (_module_file(name) for name in names if name.split(".")[0] == PACKAGE.name)
     imported = frozenset(file for file in files if file is not None)
-    return imported, hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+    return imported, hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest()
 
 
-def _run_on_import(node: ast.AST) -> Iterator[ast.AST]:
-    """Every statement below `node` that is not inside a function."""
+def _statements(node: ast.AST, *, functions: bool) -> Iterator[ast.AST]:
+    """Every statement below `node`, with or without those inside functions."""
     for child in ast.iter_child_nodes(node):
-        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.expr)):
-            yield child
-            yield from _run_on_import(child)
+        if isinstance(child, ast.expr) or (isinstance(child, _FUNCTIONS) and not functions):
+            continue
+        yield child
+        yield from _statements(child, functions=functions)
 
 
 def _module_file(name: str) -> Path | None:

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import re
@@ -15,6 +16,10 @@ from d4rl_automl.errors import InputError, killed_process
 from d4rl_automl.files import sha256
 from d4rl_automl.tasks import TASKS
 from snakemake.exceptions import WorkflowError
+
+# A plan of thousands of jobs makes millions of objects and hardly a cycle of them: looking for
+# cycles as often as Python does by default is a tenth of a dry run.
+gc.set_threshold(100_000)
 
 try:
     config = validated(config)
