@@ -50,9 +50,8 @@ def play(jobs: list[tuple[str, Path, int]], episodes: int, side_by_side: int) ->
                     output = Path(folder) / f"{len(waiting)}.parquet"
                     command = [sys.executable, str(common.ROOT / "scripts" / "rollout.py"), "--policy", str(handle)]
                     command += ["--dataset", json.dumps(common.entry(task)), "--simulator", "d4rl"]
-                    command += ["--purpose", "report", "--fractions", json.dumps(common.FRACTIONS)]
-                    command += ["--episodes", str(episodes), "--seed", str(seed), "--threads", "1"]
-                    command += ["--output", str(output)]
+                    command += ["--fractions", json.dumps(common.FRACTIONS), "--seed", str(seed), "--threads", "1"]
+                    command += ["--play", "report", str(episodes), str(output)]
                     process = psutil.Popen(command, env=environment, stderr=subprocess.DEVNULL)
                     running.append((process, task, output, time.perf_counter()))
                 time.sleep(POLL)

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from d4rl_automl.rollout import rollout_file
+from d4rl_automl.rollout import Play, rollout_file
 from d4rl_automl.script import run
 
 
@@ -12,25 +12,28 @@ def main() -> None:
     parser.add_argument("--policy", required=True, help="the policy's .json handle (or an .onnx file)")
     parser.add_argument("--dataset", required=True, type=json.loads, help="the dataset's config entry, as JSON")
     parser.add_argument("--simulator", required=True, help="d4rl, gymnasium or mujoco-py")
-    parser.add_argument("--purpose", required=True, choices=["selection", "report"])
     parser.add_argument(
         "--fractions", required=True, type=json.loads, help="commanded fractions of the expert's return, as a JSON list"
     )
-    parser.add_argument("--episodes", required=True, type=int, help="episodes per commanded target")
+    parser.add_argument(
+        "--play",
+        required=True,
+        action="append",
+        nargs=3,
+        metavar=("PURPOSE", "EPISODES", "OUTPUT"),
+        help="selection or report, how many episodes per commanded target, and their Parquet file; once or twice",
+    )
     parser.add_argument("--seed", required=True, type=int, help="the rollouts' seed, not the training seed")
     parser.add_argument("--threads", required=True, type=int, help="processes, of one thread each")
-    parser.add_argument("--output", required=True, help="Parquet file")
     arguments = parser.parse_args()
     rollout_file(
         arguments.policy,
         arguments.dataset,
+        [Play(purpose, int(episodes), output) for purpose, episodes, output in arguments.play],
         simulator=arguments.simulator,
         fractions=arguments.fractions,
-        episodes=arguments.episodes,
         seed=arguments.seed,
-        purpose=arguments.purpose,
         processes=arguments.threads,
-        output=arguments.output,
     )
 
 

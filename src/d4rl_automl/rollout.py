@@ -59,6 +59,15 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
+class Play:
+    """Episodes of one purpose ("selection" or "report") that a policy plays for each target, and their Parquet file."""
+
+    purpose: str
+    episodes: int
+    output: str | Path
+
+
+@dataclass(frozen=True)
 class _Episodes:
     """What happened, by target (T) and episode (E)."""
 
@@ -100,21 +109,20 @@ def rollout(
 def rollout_file(
     policy_path: str | Path,
     dataset: Mapping[str, Any],
+    plays: Sequence[Play],
     *,
     simulator: str,
     fractions: Sequence[float],
-    episodes: int,
     seed: int,
-    purpose: str,
     processes: int,
-    output: str | Path,
 ) -> None:
     """Play a policy's file as `rollout` does, split over `processes` of one thread each, and write Parquet.
 
-    `dataset`: its entry in the config, which the policy must have been made from. The rows of
-    an ONNX policy do not depend on `processes`. The schema metadata key `d4rl_automl` holds, as JSON, versions,
-    the policy's own metadata, the SHA-256 of its handle, and the speed: environment steps, wall
-    seconds (loading the policy and starting processes included), steps per second.
+    `dataset`: its entry in the config, which the policy must have been made from. All `plays` step together, and
+    each has the rows that `rollout` gives. The rows of an ONNX policy do not depend on what else is played, nor on
+    `processes`. The schema metadata key `d4rl_automl` of each file holds, as JSON, versions, the policy's own
+    metadata, the SHA-256 of its handle, its environment steps, and the speed of all plays together: wall seconds
+    (loading the policy and starting processes included) and steps per second.
 
     Raises InputError as `rollout` and `policy.load` do, and for a policy of another dataset;
     MachineError if a process dies.
@@ -125,11 +133,13 @@ def rollout_file(
         if metadata[key] != expected:
             raise InputError(f"{policy_path}: {key} is {metadata[key]!r}, but {expected!r} was asked for")
     fractions = list(fractions)
-    _check_request(metadata, fractions, episodes)
+    for play in plays:
+        _check_request(metadata, fractions, play.episodes)
     if processes < 1:
         raise InputError(f"processes: found {processes}, expected at least 1")
-    seeds = episode_seeds(seed, metadata["dataset"], purpose, episodes)
-    budget = len(_targets(metadata, fractions)) * episodes * tasks.get(dataset["task"]).episode_steps
+    seeds = [episode_seeds(seed, metadata["dataset"], play.purpose, play.episodes) for play in plays]
+    every_seed = np.concatenate(seeds)
+    budget = len(_targets(metadata, fractions)) * len(every_seed) * tasks.get(dataset["task"]).episode_steps
     with tqdm(
         total=budget,
         unit=" steps",
@@ -144,35 +154,36 @@ def rollout_file(
             bar.update(made)
 
         if processes == 1:
-            played = _play(load(policy_path), simulator, fractions, seeds, advance)
+            played = _play(load(policy_path), simulator, fractions, every_seed, advance)
         else:
-            chunks = np.array_split(seeds, min(processes, episodes))
+            chunks = np.array_split(every_seed, min(processes, len(every_seed)))
             played = _play_in_processes(policy_path, simulator, fractions, chunks, advance)
     seconds = time.perf_counter() - started
-    steps = int(played.lengths.sum())
     facts = {
         "dataset": metadata["dataset"],
         "method": metadata["method"],
         "training_seed": metadata["seed"],
         "simulator": simulator,
-        "purpose": purpose,
         "rollout_seed": seed,
         **_versions(metadata["task"], simulator),
         "policy_sha256": files.sha256(policy_path),
         "policy": metadata,
-        "env_steps": steps,
         "seconds": round(seconds, 3),
-        "steps_per_second": round(steps / seconds, 1),
+        "steps_per_second": round(int(played.lengths.sum()) / seconds, 1),
         "processes": processes,
     }
-    table = _table(metadata, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
-    with files.whole(output) as part:
-        pq.write_table(
-            table.replace_schema_metadata({"d4rl_automl": json.dumps(facts)}),
-            part,
-            compression="zstd",
-            write_page_checksum=True,
-        )
+    firsts = np.cumsum([0, *map(len, seeds)])
+    for play, own_seeds, first in zip(plays, seeds, firsts, strict=False):
+        own = _Episodes(*(getattr(played, field.name)[:, first : first + play.episodes] for field in fields(_Episodes)))
+        table = _table(metadata, simulator, play.purpose, fractions=fractions, seeds=own_seeds, played=own)
+        own_facts = {**facts, "purpose": play.purpose, "env_steps": int(own.lengths.sum())}
+        with files.whole(play.output) as part:
+            pq.write_table(
+                table.replace_schema_metadata({"d4rl_automl": json.dumps(own_facts)}),
+                part,
+                compression="zstd",
+                write_page_checksum=True,
+            )
 
 
 def _check_request(metadata: Mapping[str, Any], fractions: Sequence[float], episodes: int) -> None:

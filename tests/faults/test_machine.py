@@ -135,19 +135,20 @@ def test_a_gpu_that_is_not_there(project: Path, monkeypatch: pytest.MonkeyPatch)
 
 def collect(project: Path) -> list[str]:
     entry = {"name": "hopper-embedded-x", "provider": "embedded", "task": "hopper", "recipe": "random", "seed": 0}
-    return ["collect", "--dataset", json.dumps(entry | {"transitions": 10**6}), "--provenance", "made/raw.json"]
+    made = ["--output", "made/x", "--provenance", "made/raw.json"]
+    return ["collect", "--dataset", json.dumps(entry | {"transitions": 10**6}), *made]
 
 
 def rollout(project: Path) -> list[str]:
     entry = {"name": DATASET, "provider": "embedded", "task": "hopper"}
     policy = ["--policy", f"{HERE}/policies/student-s0.json", "--dataset", json.dumps(entry), "--fractions", "[0.3, 1]"]
-    return ["rollout", *policy, "--simulator", "d4rl", "--purpose", "report", "--episodes", "20000", "--seed", "0"]
+    return ["rollout", *policy, "--simulator", "d4rl", "--play", "report", "20000", "made/x", "--seed", "0"]
 
 
 @pytest.mark.parametrize("arguments", [collect, rollout])
 def test_a_worker_that_is_killed_ends_its_job(project: Path, arguments: Callable[[Path], list[str]]) -> None:
     script, *others = arguments(project)
-    command = [sys.executable, str(project / f"scripts/{script}.py"), *others, "--threads", "2", "--output", "made/x"]
+    command = [sys.executable, str(project / f"scripts/{script}.py"), *others, "--threads", "2"]
     with subprocess.Popen(
         command,
         cwd=project,

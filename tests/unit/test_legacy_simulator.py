@@ -11,7 +11,7 @@ from d4rl_automl import legacy_simulator, tasks
 from d4rl_automl.errors import InputError
 from d4rl_automl.legacy_simulator import LegacySimulator
 from d4rl_automl.policy import load
-from d4rl_automl.rollout import rollout, rollout_file
+from d4rl_automl.rollout import Play, rollout, rollout_file
 from d4rl_automl.simulator import BatchSimulator
 from tests.unit.test_oracle import part, recording  # noqa: F401  a fixture
 from tests.unit.test_policy import write_policy
@@ -76,13 +76,11 @@ def test_a_file_names_the_versions_of_the_original(tmp_path):
     rollout_file(
         write_policy(tmp_path),
         dataset_of(),
+        [Play("report", 2, output)],
         simulator="mujoco-py",
         fractions=[1.0],
-        episodes=2,
         seed=0,
-        purpose="report",
         processes=2,
-        output=output,
     )
     facts = json.loads(pq.read_schema(output).metadata[b"d4rl_automl"])
     assert (facts["mujoco"], facts["d4rl"], facts["gym"]) == ("2.1.0", "1.1", "0.23.1")

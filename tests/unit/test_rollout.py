@@ -22,7 +22,7 @@ from d4rl_automl import scores, tasks
 from d4rl_automl.errors import InputError
 from d4rl_automl.files import sha256
 from d4rl_automl.policy import Policy, load, write_handle
-from d4rl_automl.rollout import SCHEMA, rollout, rollout_file
+from d4rl_automl.rollout import SCHEMA, Play, rollout, rollout_file
 from d4rl_automl.seeds import PURPOSES, episode_seeds
 from tests.unit.test_policy import metadata_of, weights_of, write_policy
 from tests.unit.test_simulator import make_environment
@@ -33,16 +33,14 @@ def dataset_of(task="hopper"):
 
 
 def play_file(handle, output, **changes):
-    settings = {
-        "simulator": "d4rl",
-        "fractions": [0.3, 1.2],
-        "episodes": 5,
-        "seed": 0,
-        "purpose": "report",
-        "processes": 1,
-    } | changes
-    rollout_file(handle, dataset_of(json.loads(handle.read_text())["task"]), output=output, **settings)
+    play = Play(changes.pop("purpose", "report"), changes.pop("episodes", 5), output)
+    play_files(handle, [play], **changes)
     return pq.read_table(output)
+
+
+def play_files(handle, plays, **changes):
+    settings = {"simulator": "d4rl", "fractions": [0.3, 1.2], "seed": 0, "processes": 1} | changes
+    rollout_file(handle, dataset_of(json.loads(handle.read_text())["task"]), plays, **settings)
 
 
 @pytest.mark.parametrize(
@@ -169,10 +167,26 @@ def test_an_unconditional_policy_has_one_target_null(tmp_path):
     assert table["fraction"].type == pa.float64()
 
 
-def test_selection_and_report_are_other_episodes(tmp_path):
+@pytest.mark.parametrize("processes", [1, 2, 9])
+def test_selection_and_report_play_together_as_they_do_apart(tmp_path, processes):
+    """Other episodes each, and neither sees that there is another."""
     handle = write_policy(tmp_path)
-    some, others = (play_file(handle, tmp_path / f"{purpose}.parquet", purpose=purpose) for purpose in PURPOSES[1:])
-    assert not set(some["return"].to_pylist()) & set(others["return"].to_pylist())
+    plays = [Play("selection", 2, tmp_path / "selection.parquet"), Play("report", 5, tmp_path / "report.parquet")]
+    play_files(handle, plays, processes=processes)
+    tables = [pq.read_table(play.output) for play in plays]
+    for play, table in zip(plays, tables, strict=True):
+        assert table.equals(rollout(load(handle), "d4rl", [0.3, 1.2], play.episodes, seed=0, purpose=play.purpose))
+        facts = json.loads(table.schema.metadata[b"d4rl_automl"])
+        assert (facts["purpose"], facts["env_steps"]) == (play.purpose, sum(table["length"].to_pylist()))
+    some, others = (set(table["return"].to_pylist()) for table in tables)
+    assert not some & others
+
+
+def test_nothing_is_written_where_one_of_the_requests_is_wrong(tmp_path):
+    plays = [Play("selection", 2, tmp_path / "out" / "a.parquet"), Play("report", 0, tmp_path / "out" / "b.parquet")]
+    with pytest.raises(InputError, match="episodes: found 0"):
+        play_files(write_policy(tmp_path), plays)
+    assert not (tmp_path / "out").exists()
 
 
 class TurnsBad(Policy):

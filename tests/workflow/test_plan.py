@@ -36,7 +36,7 @@ def test_bare_dry_run_plans_all_twelve_datasets(project: Path) -> None:
     assert planned["fit_student"] == planned["fit_catboost_student"] == planned["label_teacher"] == 3 * 12
     # RvS-R, three of cloning, and the control; two of trees.
     assert (planned["fit_policy"], planned["fit_forest"]) == (3 * 12 * 5, 3 * 12 * 2)
-    assert planned["rollout"] == (12 * 11 + 1) * 3 * 2
+    assert planned["rollout"] == (12 * 11 + 1) * 3
 
 
 def test_behaviour_policies_are_trained_when_asked_for(project: Path) -> None:

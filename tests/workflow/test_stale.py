@@ -257,7 +257,7 @@ CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
         *(f"rollout method={kind}" for kind in KINDS if kind not in ("bc", "rwdtp")),
     )),
     *((f"rollout.{purpose}_episodes", 9, tuple(
-        f"rollout method={kind} purpose={purpose}" for kind in KINDS if kind != "teacher"
+        f"rollout method={kind}" for kind in KINDS if kind != "teacher"
     )) for purpose in ("selection", "report")),
     ("rollout.processes", 2, ()),
     ("datasets.embedded.recipe", "medium", (f"collect dataset={EMBEDDED}",)),
@@ -285,7 +285,7 @@ METHOD_CASES: list[tuple[str, Any, tuple[str, ...], str]] = [
         ("time_limit", 5, ("autogluon_student",)),
         ("hyperparameters", {"GBM": {}}, ("autogluon_student",)),
     )),
-    *((f"{purpose}_episodes", 9, tuple(KINDS), f"rollout method={{kind}} purpose={purpose}")
+    *((f"{purpose}_episodes", 9, tuple(KINDS), "rollout method={kind}")
         for purpose in ("selection", "report")),
     # Which of its teacher's datasets a method is for does not shape it.
     ("datasets", HERE, ("teacher", "autogluon_student", "student", "catboost_student"), ""),

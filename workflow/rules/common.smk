@@ -123,7 +123,6 @@ wildcard_constraints:
     seed=any_of(map(str, SEEDS)),
     provider=any_of(PROVIDERS),
     simulator=any_of(SIMULATORS),
-    purpose="selection|report",
     dimension=r"\d+",
 
 
@@ -210,9 +209,9 @@ def policy_files(wildcards):
     return files_of(wildcards.dataset, wildcards.method, wildcards.seed)
 
 
-def episodes(wildcards):
+def episodes(wildcards, purpose):
     """Episodes per target of a rollout: the method's own number, or the config's."""
-    key = f"{wildcards.purpose}_episodes"
+    key = f"{purpose}_episodes"
     return METHODS[wildcards.method].get(key, config["rollout"][key])
 
 

@@ -1,4 +1,4 @@
-# policy              -> rollouts/{method}-s{seed}.{simulator}.{purpose}.parquet
+# policy              -> rollouts/{method}-s{seed}.{simulator}.selection.parquet and .report.parquet
 # selection rollouts  -> targets/{method}.{simulator}.json
 # report rollouts     -> results/scores.csv, results/summary.csv, results/comparisons.csv
 
@@ -7,16 +7,17 @@ TARGET = "results/{dataset}/targets/{method}.{simulator}.json"
 
 
 rule rollout:
-    """Play a policy: all targets and episodes step together in one batch."""
+    """Play a policy: all targets and episodes, those that choose a target and those to report, step in one batch."""
     input:
         policy=POLICY,
         files=policy_files,
     output:
-        ROLLOUT,
+        selection=ROLLOUT.replace("{purpose}", "selection"),
+        report=ROLLOUT.replace("{purpose}", "report"),
     log:
-        "logs/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.log",
+        "logs/{dataset}/rollouts/{method}-s{seed}.{simulator}.log",
     benchmark:
-        "results/benchmarks/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.tsv"
+        "results/benchmarks/{dataset}/rollouts/{method}-s{seed}.{simulator}.tsv"
     conda:
         LEARNING
     threads: config["rollout"]["processes"]
@@ -27,15 +28,16 @@ rule rollout:
         entry=dataset_entry,
         fractions=fractions,
         # With their options: Snakemake compares what values there are, not which is whose.
-        episodes=lambda wildcards: f"--episodes {episodes(wildcards)}",
+        selection=lambda wildcards: f"--play selection {episodes(wildcards, 'selection')}",
+        report=lambda wildcards: f"--play report {episodes(wildcards, 'report')}",
         seed=f"--seed {config['rollout']['seed']}",
         code=lambda wildcards: digest(
             "rollout", *loaded_by([METHODS[wildcards.method]]), resources=("mujoco210_inertia.json",)
         ),
     shell:
         "script rollout --policy {input.policy:q} --dataset {params.entry:q}"
-        " --simulator {wildcards.simulator} --purpose {wildcards.purpose} --fractions {params.fractions:q}"
-        " {params.episodes} {params.seed} --threads {threads} --output {output:q} > {log:q} 2>&1"
+        " --simulator {wildcards.simulator} --fractions {params.fractions:q} {params.seed} --threads {threads}"
+        " {params.selection} {output.selection:q} {params.report} {output.report:q} > {log:q} 2>&1"
 
 
 rule choose_target:
