@@ -5,8 +5,8 @@ bounds them; "capped", three models with bounded trees; "networks", neural netwo
 
 The first two are compared with their own `predict`, called for all action dimensions with ready tables of 2,000 states
 of the same rollout, or of one; one process a core, one thread each. Every process plays all 2,000 environments in one
-batch, as a rollout job does, since half as many rows cost AutoGluon two thirds of the time. A rollout also steps the
-physics: "of both" takes predict and physics one after the other. The third is compared with physics, as rollout.py does.
+batch, as a rollout job does: half as many rows cost AutoGluon two thirds of the time. A rollout also steps the physics:
+"of both" takes predict and physics one after the other. The third is compared with physics, as rollout.py does.
 """
 
 import functools
