@@ -108,8 +108,9 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--recipes", nargs="+", default=["medium-expert"])
     parser.add_argument("--transitions", type=int, help="rows of each dataset; default: 2,000,000; 200,000 if --quick")
-    parser.add_argument("--repeats", type=int, default=2, help="the fastest of so many runs counts")
+    parser.add_argument("--repeats", type=int, help="the fastest of so many runs counts; default: 2, or 1 with --quick")
     arguments = parser.parse_args()
+    repeats = arguments.repeats or (1 if arguments.quick else 2)
     transitions = arguments.transitions or (200_000 if arguments.quick else 2_000_000)
     rows: list[dict[str, Any]] = []
     for task in arguments.tasks:
@@ -126,7 +127,7 @@ def main() -> None:
                         "collect": functools.partial(collected, asked, folder),
                         "write": functools.partial(written, dataset, folder),
                     }
-                    found = common.in_turns(runs, arguments.repeats)
+                    found = common.in_turns(runs, repeats)
                 size = (folder / "raw.hdf5").stat().st_size
             floor, whole, write = (found[name] for name in ("physics", "collect", "write"))
             rows.append(

@@ -523,8 +523,8 @@ def student(task: str) -> Path:
     return prepared_network(task, 256, 2_000)
 
 
-def rvs(task: str) -> Path:
-    return prepared_network(task, 1024, 300)
+def rvs(task: str, updates: int) -> Path:
+    return prepared_network(task, 1024, updates)
 
 
 # Command line and report -----------------------------------------------------------------------

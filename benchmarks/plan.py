@@ -65,8 +65,9 @@ def row(what: str, jobs: int, training: int, wall: float, cpu: float) -> dict[st
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--repeats", type=int, default=3, help="the fastest of so many runs counts")
+    parser.add_argument("--repeats", type=int, help="the fastest of so many runs counts; default: 3, or 2 with --quick")
     arguments = parser.parse_args()
+    repeats = arguments.repeats or (2 if arguments.quick else 3)
     folder = common.PREPARED / "plan"
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yaml"
@@ -78,10 +79,10 @@ def main() -> None:
     grid.write_text(yaml.safe_dump(GRID))
     whole = str(common.ROOT / "config.yaml")
     rows = [
-        plan("snakemake -n, config.yaml", [whole], folder, arguments.repeats),
-        plan("snakemake -n, 1,200 GPU jobs", [whole, str(grid)], folder, arguments.repeats),
+        plan("snakemake -n, config.yaml", [whole], folder, repeats),
+        plan("snakemake -n, 1,200 GPU jobs", [whole, str(grid)], folder, repeats),
     ]
-    nothing, nothing_cpu, printed = seconds(snakemake, arguments.repeats)
+    nothing, nothing_cpu, printed = seconds(snakemake, repeats)
     if "Nothing to be done" not in printed:
         sys.exit(f"the finished workflow was run again:\n{printed[-3000:]}")
     rows.append(row("snakemake, nothing to do", 0, 0, nothing, nothing_cpu))

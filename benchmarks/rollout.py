@@ -13,9 +13,11 @@ def main() -> None:
     common.add_window(parser)
     arguments = parser.parse_args()
     window = common.window(arguments)
+    # Fewer are enough for a look.
+    updates = 100 if arguments.quick else 300
     rows = []
     for task in arguments.tasks:
-        policies = {"2x256": str(common.student(task)), "2x1024": str(common.rvs(task))}
+        policies = {"2x256": str(common.student(task)), "2x1024": str(common.rvs(task, updates))}
         rows += common.against_floors(
             task, policies, arguments.environments, window, repeats=arguments.repeats, load=common.load_policy
         )

@@ -116,12 +116,13 @@ def ways(task: str, path: Path, seconds: float) -> list[dict[str, Any]]:
 def main() -> None:
     parser = common.parser(__doc__)
     common.add_window(parser)
-    parser.add_argument("--trees", type=int, default=500)
+    parser.add_argument("--trees", type=int, help="of each forest; default: 500, or 100 with --quick")
     arguments = parser.parse_args()
+    trees = arguments.trees or (100 if arguments.quick else 500)
     window = common.window(arguments)
     rows, played = [], []
     for task in arguments.tasks:
-        paths = {library: prepared_trees(task, library, arguments.trees) for library in WAYS}
+        paths = {library: prepared_trees(task, library, trees) for library in WAYS}
         for path in paths.values():
             played += ways(task, path, 0.3 if arguments.quick else 1.0)
         policies = {path.stem: str(path) for path in paths.values()}
