@@ -2,11 +2,12 @@
 
 The same gait of the same student: mj_step in a compiled loop, with the model that the project steps and with the one
 that Gymnasium loads, which has the inertias and margins of the variant d4rl but neither the list nor its switches. Both
-must end in the same positions to the bit. One process a core. Needs a C compiler.
+must end in the same positions to the bit. One process a core; mujoco.batch where there is no C compiler.
 """
 
 import dataclasses
 import functools
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ FIELDS = ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin")
 """What the cures change."""
 
 
-def searching(task: str, listed: mujoco.MjModel) -> mujoco.MjModel:
+def searching_model(task: str, listed: mujoco.MjModel) -> mujoco.MjModel:
     """The model of Gymnasium's file with the cured fields of `listed`."""
     assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
     model = mujoco.MjModel.from_xml_path(str(assets / simulator._ENVIRONMENTS[task].xml))
@@ -34,11 +35,11 @@ def measured(index: int, task: str, handle: str, environments: int, window: comm
     """For `common.Processes`: both kinds of physics along one gait."""
     play = functools.partial(common.watch, common.load_policy(Path(handle)), environments, index, window)
     recording = common._record(play, window, 1)
-    searched = dataclasses.replace(recording, model=searching(task, recording.model))
-    return {
-        "listed": functools.partial(common._replay_compiled, recording),
-        "searched": functools.partial(common._replay_compiled, searched),
-    }
+    searched = dataclasses.replace(recording, model=searching_model(task, recording.model))
+    runs = {"listed": recording, "searched": searched}
+    if shutil.which("cc"):
+        return {name: functools.partial(common._replay_compiled, one) for name, one in runs.items()}
+    return {name: functools.partial(common._replay, one, 1) for name, one in runs.items()}
 
 
 def main() -> None:

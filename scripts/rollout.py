@@ -21,11 +21,17 @@ def main() -> None:
         action="append",
         nargs=3,
         metavar=("PURPOSE", "EPISODES", "OUTPUT"),
-        help="selection or report, how many episodes per commanded target, and their Parquet file; once or twice",
+        help="selection or report, episodes per commanded target, and their Parquet file; for one of them or both",
     )
     parser.add_argument("--seed", required=True, type=int, help="the rollouts' seed, not the training seed")
     parser.add_argument("--threads", required=True, type=int, help="processes, of one thread each")
     arguments = parser.parse_args()
+    purposes = [purpose for purpose, _, _ in arguments.play]
+    if not set(purposes) <= {"selection", "report"} or len(set(purposes)) < len(purposes):
+        parser.error(f"argument --play: found the purposes {', '.join(purposes)}; expected selection, report or both")
+    for _, episodes, _ in arguments.play:
+        if not episodes.isdecimal():
+            parser.error(f"argument --play: EPISODES is {episodes!r}; expected a whole number")
     rollout_file(
         arguments.policy,
         arguments.dataset,

@@ -73,7 +73,7 @@ def _read(path: Path) -> tuple[frozenset[Path], str]:
 
 
 def _statements(node: ast.AST, *, functions: bool) -> Iterator[ast.AST]:
-    """Every statement below `node`, with or without those inside functions."""
+    """Every node below `node` but expressions, with or without those inside functions."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.expr) or (isinstance(child, _FUNCTIONS) and not functions):
             continue

@@ -121,8 +121,8 @@ def rollout_file(
     `dataset`: its entry in the config, which the policy must have been made from. All `plays` step together, and
     each has the rows that `rollout` gives. The rows of an ONNX policy do not depend on what else is played, nor on
     `processes`. The schema metadata key `d4rl_automl` of each file holds, as JSON, versions, the policy's own
-    metadata, the SHA-256 of its handle, its environment steps, and the speed of all plays together: wall seconds
-    (loading the policy and starting processes included) and steps per second.
+    metadata, the SHA-256 of its handle, the environment steps of that file, and the speed of all plays together: wall
+    seconds (loading the policy and starting processes included) and steps per second.
 
     Raises InputError as `rollout` and `policy.load` do, and for a policy of another dataset;
     MachineError if a process dies.
@@ -172,9 +172,10 @@ def rollout_file(
         "steps_per_second": round(int(played.lengths.sum()) / seconds, 1),
         "processes": processes,
     }
-    firsts = np.cumsum([0, *map(len, seeds)])
-    for play, own_seeds, first in zip(plays, seeds, firsts, strict=False):
+    first = 0
+    for play, own_seeds in zip(plays, seeds, strict=True):
         own = _Episodes(*(getattr(played, field.name)[:, first : first + play.episodes] for field in fields(_Episodes)))
+        first += play.episodes
         table = _table(metadata, simulator, play.purpose, fractions=fractions, seeds=own_seeds, played=own)
         own_facts = {**facts, "purpose": play.purpose, "env_steps": int(own.lengths.sum())}
         with files.whole(play.output) as part:

@@ -6,7 +6,7 @@ Two variants of the physics:
   later compute other inertias for capsules, and 3.5.0 and later combine contact margins by
   adding them up instead of taking the larger, so 2.1.0's inertias are written into the model
   and the margins halved (every one of these models has a single margin).
-- ``gymnasium`` is the model of Gymnasium's v4 environments as it is.
+- ``gymnasium`` has the physics of Gymnasium's v4 environments as it is.
 
 Rewards, terminations, observations and resets are those of Gymnasium's v4 classes
 (gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py) in both.

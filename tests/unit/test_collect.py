@@ -78,7 +78,7 @@ def test_layout_is_d4rls(made):
 
 
 def reference_environment(task):
-    """Gymnasium's own class, carrying the model of the d4rl variant."""
+    """Gymnasium's own class, carrying the inertias and margins of the d4rl variant."""
     environment = gymnasium.make(f"{tasks.get(task).environment}-v4")
     model, cured = environment.unwrapped.model, make_model(task)
     for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):

@@ -5,8 +5,11 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -26,6 +29,8 @@ from d4rl_automl.rollout import SCHEMA, Play, rollout, rollout_file
 from d4rl_automl.seeds import PURPOSES, episode_seeds
 from tests.unit.test_policy import metadata_of, weights_of, write_policy
 from tests.unit.test_simulator import make_environment
+
+ROOT = Path(__file__).parents[2]
 
 
 def dataset_of(task="hopper"):
@@ -284,3 +289,20 @@ def test_episode_seeds_never_meet(seed, dataset, counts):
     np.testing.assert_array_equal(
         groups[0][: counts[0] // 2], episode_seeds(seed, dataset, PURPOSES[0], counts[0] // 2)
     )
+
+
+@pytest.mark.parametrize(
+    ("plays", "message"),
+    [
+        ([("collection", "2", "a")], "found the purposes collection; expected selection, report or both"),
+        ([("report", "2", "a"), ("report", "3", "b")], "found the purposes report, report"),
+        ([("report", "2.5", "a")], "EPISODES is '2.5'; expected a whole number"),
+    ],
+)
+def test_the_script_refuses_what_it_cannot_play(tmp_path, plays, message):
+    command = [sys.executable, str(ROOT / "scripts" / "rollout.py"), "--policy", "none.json", "--dataset", "{}"]
+    command += ["--simulator", "d4rl", "--fractions", "[1]", "--seed", "0", "--threads", "1"]
+    command += [word for play in plays for word in ("--play", *play)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert message in done.stderr
