@@ -12,8 +12,9 @@ Rewards, terminations, observations and resets are those of Gymnasium's v4 class
 (gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py) in both.
 
 Two things that MuJoCo does for scenes of many bodies are left out for one robot on a floor, which
-saves 5 to 8 % of a step's time (benchmarks/contacts.py) and changes no bit of it: looking for the pairs of geoms that may
-touch (they are listed in the model), and splitting the constraints into independent islands.
+saves 4 to 9 % of a step's time (benchmarks/contacts.py) and changes no bit of it: looking for the
+pairs of geoms that may touch (they are listed in the model), and splitting the constraints into
+independent islands.
 """
 
 import ctypes
