@@ -54,7 +54,7 @@ behaviour: $(INSTALLED) $(TRAINING)
 $(TRAINING): envs/behaviour/install.sh envs/behaviour/requirements.txt
 	envs/behaviour/install.sh
 
-BENCHMARKS := rollout contacts trees serial teacher scaling
+BENCHMARKS := rollout trees serial teacher scaling
 DATA_BENCHMARKS := collection transitions
 bench: $(INSTALLED)
 	set -e; for b in $(BENCHMARKS) $(DATA_BENCHMARKS) plan evaluation; do $(BIN)/python benchmarks/$$b.py --quick; done

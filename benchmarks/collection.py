@@ -107,11 +107,10 @@ def floors(index: int, asked: dict[str, Any], path: Path) -> dict[str, common.Me
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--recipes", nargs="+", default=["medium-expert"])
-    parser.add_argument("--transitions", type=int, help="rows of each dataset; default: 2,000,000; 200,000 if --quick")
-    parser.add_argument("--repeats", type=int, help="the fastest of so many runs counts; default: 2, or 1 with --quick")
+    parser.add_argument("--transitions", type=int, help="rows of each dataset; default: 2,000,000; 100,000 if --quick")
+    common.add_repeats(parser)
     arguments = parser.parse_args()
-    repeats = arguments.repeats or (1 if arguments.quick else 2)
-    transitions = arguments.transitions or (200_000 if arguments.quick else 2_000_000)
+    transitions = arguments.transitions or (100_000 if arguments.quick else 2_000_000)
     rows: list[dict[str, Any]] = []
     for task in arguments.tasks:
         for recipe in arguments.recipes:
@@ -127,7 +126,7 @@ def main() -> None:
                         "collect": functools.partial(collected, asked, folder),
                         "write": functools.partial(written, dataset, folder),
                     }
-                    found = common.in_turns(runs, repeats)
+                    found = common.in_turns(runs, common.repeats(arguments))
                 size = (folder / "raw.hdf5").stat().st_size
             floor, whole, write = (found[name] for name in ("physics", "collect", "write"))
             rows.append(

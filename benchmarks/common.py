@@ -11,6 +11,7 @@ the floor of physics replays the very controls that this network gave in the rol
 import argparse
 import contextlib
 import ctypes
+import dataclasses
 import datetime
 import functools
 import multiprocessing
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -29,13 +31,14 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+import gymnasium.envs.mujoco
 import mujoco
 import mujoco.batch
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from d4rl_automl import catalogue, collect, config, policy, tasks, transitions
+from d4rl_automl import catalogue, collect, config, policy, simulator, tasks, transitions
 from d4rl_automl.files import write_json
 from d4rl_automl.rollout import rollout
 
@@ -213,7 +216,8 @@ def floors(  # noqa: PLR0917  Processes hand on what they get by position.
     """For `Processes`: the floors of each policy, along the gait that it really has.
 
     Names, each with " POLICY" behind it: "physics, batch": mujoco.batch alone; and with one thread "physics, C":
-    a compiled loop of mj_step alone, if there is a C compiler; "inference": the policy alone, 2,000 rows a call.
+    a compiled loop of mj_step alone, if there is a C compiler; "physics as loaded": the fastest kind of physics there
+    is, but with the model of `searching_model`; "inference": the policy alone, 2,000 rows a call.
     """
     runs: dict[str, Measured] = {}
     for name, path in policies.items():
@@ -222,9 +226,24 @@ def floors(  # noqa: PLR0917  Processes hand on what they get by position.
         runs[f"physics, batch {name}"] = functools.partial(_replay, recording, threads)
         if threads == 1:
             runs[f"inference {name}"] = functools.partial(_infer, loaded, recording)
+            searching = dataclasses.replace(recording, model=searching_model(loaded.metadata["task"], recording.model))
             if shutil.which("cc"):
                 runs[f"physics, C {name}"] = functools.partial(_replay_compiled, recording)
+                runs[f"physics as loaded {name}"] = functools.partial(_replay_compiled, searching)
+            else:
+                runs[f"physics as loaded {name}"] = functools.partial(_replay, searching, 1)
     return runs
+
+
+def searching_model(task: str, listed: mujoco.MjModel) -> mujoco.MjModel:
+    """The model as MuJoCo loads it from Gymnasium's file, which looks for contacts, with the cures of `listed`."""
+    assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
+    with warnings.catch_warnings(action="ignore"):
+        model = mujoco.MjSpec.from_file(str(assets / simulator._ENVIRONMENTS[task].xml)).compile()
+    for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
+        getattr(model, name)[:] = getattr(listed, name)
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+    return model
 
 
 def rollouts_and_floors(
@@ -403,7 +422,7 @@ def _infer(loaded: policy.Policy, recording: _Recording, stopwatch: Stopwatch) -
     batch = observations[rows]
     outcome = None if outcomes[0] is None else np.concatenate(outcomes)[rows]
     loaded._predict(batch, outcome)
-    calls, enough = 0, time.perf_counter() + 1.0
+    calls, enough = 0, time.perf_counter() + 0.5
     stopwatch.start()
     while time.perf_counter() < enough or calls < 3:
         loaded._predict(batch, outcome)
@@ -417,8 +436,8 @@ def against_floors(
     """One row per policy: its rollout on all cores, one process a core, and its floors, measured in turns.
 
     Columns: steps or rows per second of wall time; "of physics" and "of both" (physics and inference back to back)
-    compare wall times with the fastest floor; "cpu, …" compare processor times in the same way; "… within" are
-    shares of the rollout's own processor time.
+    compare wall times with the fastest floor, "of physics as loaded" with `searching_model`; "cpu, …" compare
+    processor times in the same way; "… within" are shares of the rollout's own processor time.
     """
     with (
         Processes(CORES, 1, rollouts_and_floors, policies, environments // CORES, window, load) as single,
@@ -434,23 +453,28 @@ def against_floors(
             "batch, processes": found[f"physics, batch {name}"],
             "batch, threads": found[f"physics, batch {name}, threads"],
         }
-        physics_floors = {kind: run for kind, run in physics.items() if run}
-        a = max(physics_floors.values(), key=lambda run: run.rate)
+        kinds = {kind: run for kind, run in physics.items() if run}
+        fastest = max(kinds, key=lambda kind: kinds[kind].rate)
+        a, loaded = kinds[fastest], found[f"physics as loaded {name}"]
         b, loop = found[f"inference {name}"], found[f"rollout {name}"]
         both = back_to_back(a, b)
-        least = min(run.microseconds for run in physics_floors.values())
+        least = min(run.microseconds for run in kinds.values())
         rows.append(
             {
                 "task": task,
                 "policy": name,
-                **{f"physics: {kind}": round(run.rate) for kind, run in physics_floors.items()},
+                "physics": round(a.rate),
+                "by": fastest,
+                "physics as loaded": round(loaded.rate),
                 "inference": round(b.rate),
                 "rollout": round(loop.rate),
                 "of physics": round(loop.rate / a.rate, 3),
                 "of both": round(loop.rate / both, 3),
+                "of physics as loaded": round(loop.rate / loaded.rate, 3),
                 "cpu us/step": round(loop.microseconds, 2),
                 "cpu, of physics": round(least / loop.microseconds, 3),
                 "cpu, of both": round((least + b.microseconds) / loop.microseconds, 3),
+                "cpu, of physics as loaded": round(loaded.microseconds / loop.microseconds, 3),
                 "physics within": round(loop.parts["physics"] / loop.cpu, 3),
                 "inference within": round(loop.parts["inference"] / loop.cpu, 3),
                 "runs": {kind: asdict(run) for kind, run in found.items() if f" {name}" in kind},
@@ -545,12 +569,20 @@ def add_window(result: argparse.ArgumentParser) -> None:
     result.add_argument("--environments", type=int, default=BATCH)
     result.add_argument("--steps", type=int, help="steps that count, after the first --skip; default: whole episodes")
     result.add_argument("--skip", type=int, default=0, help="steps before those that count, to get into the gait")
-    result.add_argument("--repeats", type=int, default=3, help="the fastest of so many runs counts")
+    add_repeats(result)
+
+
+def add_repeats(result: argparse.ArgumentParser) -> None:
+    result.add_argument("--repeats", type=int, help="the fastest of so many runs counts; default: 3, or 2 with --quick")
+
+
+def repeats(arguments: argparse.Namespace) -> int:
+    return arguments.repeats or (2 if arguments.quick else 3)
 
 
 def window(arguments: argparse.Namespace) -> Window:
     if arguments.quick and arguments.steps is None:
-        return Window(10, 15)
+        return Window(10, 10)
     return Window(arguments.skip, arguments.steps)
 
 

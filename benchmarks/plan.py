@@ -2,7 +2,8 @@
 
 The 1,200 GPU jobs train the teachers of config.yaml's datasets, 60 action dimensions together, at AutoGluon's four
 presets with five seeds; every teacher is played and scored. The run that finds nothing to do is of a small workflow on
-embedded data, made for this in a folder of its own (about a minute, once). Seconds of wall time, the best of --repeats.
+embedded data, made for this in a folder of its own (about a minute, once). The floor is Snakemake itself: a dry run of
+as many jobs of three plain rules, without functions or parameters. Seconds of wall time, the best of --repeats.
 """
 
 import os
@@ -26,6 +27,30 @@ CONFIG = {
     "methods": [{"name": "mlp", "kind": "mlp", "updates": 100}],
     "rollout": {"fractions": [0.5, 1.0], "selection_episodes": 2, "report_episodes": 2},
 }
+
+PLAIN = """
+rule all:
+    input:
+        expand("second/{{number}}", number=range({pairs})),
+
+rule first:
+    output:
+        "first/{{number}}",
+    log:
+        "logs/first/{{number}}",
+    shell:
+        "touch {{output}} > {{log}}"
+
+rule second:
+    input:
+        "first/{{number}}",
+    output:
+        "second/{{number}}",
+    log:
+        "logs/second/{{number}}",
+    shell:
+        "cp {{input}} {{output}} > {{log}}"
+"""
 
 PRESETS = ("medium", "good", "high", "best")
 GRID = {
@@ -58,6 +83,15 @@ def plan(what: str, configs: list[str], folder: Path, repeats: int) -> dict[str,
     return row(what, int(counts["total"]), int(counts["train_teacher"]), wall, cpu)
 
 
+def floor(of: dict[str, object], folder: Path, repeats: int) -> dict[str, object]:
+    """The row of a dry run of as many plain jobs as another row has."""
+    snakefile = folder / "Snakefile"
+    snakefile.write_text(PLAIN.format(pairs=int(str(of["jobs"])) // 2))
+    command = [str(SNAKEMAKE), "-n", "--snakefile", str(snakefile), "--directory", str(folder / "empty")]
+    wall, cpu, _ = seconds(command, repeats)
+    return row("floor: snakemake -n, plain jobs", int(str(of["jobs"])), 0, wall, cpu)
+
+
 def row(what: str, jobs: int, training: int, wall: float, cpu: float) -> dict[str, object]:
     times = {"seconds": round(wall, 2), "cpu seconds": round(cpu, 2)}
     return {"what": what, "jobs": jobs, "train_teacher": training, **times}
@@ -65,9 +99,9 @@ def row(what: str, jobs: int, training: int, wall: float, cpu: float) -> dict[st
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--repeats", type=int, help="the fastest of so many runs counts; default: 3, or 2 with --quick")
+    common.add_repeats(parser)
     arguments = parser.parse_args()
-    repeats = arguments.repeats or (2 if arguments.quick else 3)
+    repeats = common.repeats(arguments)
     folder = common.PREPARED / "plan"
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yaml"
@@ -82,6 +116,7 @@ def main() -> None:
         plan("snakemake -n, config.yaml", [whole], folder, repeats),
         plan("snakemake -n, 1,200 GPU jobs", [whole, str(grid)], folder, repeats),
     ]
+    rows.insert(1, floor(rows[0], folder, repeats))
     nothing, nothing_cpu, printed = seconds(snakemake, repeats)
     if "Nothing to be done" not in printed:
         sys.exit(f"the finished workflow was run again:\n{printed[-3000:]}")

@@ -19,7 +19,7 @@ def main() -> None:
     for task in arguments.tasks:
         policies = {"2x256": str(common.student(task)), "2x1024": str(common.rvs(task, updates))}
         rows += common.against_floors(
-            task, policies, arguments.environments, window, repeats=arguments.repeats, load=common.load_policy
+            task, policies, arguments.environments, window, repeats=common.repeats(arguments), load=common.load_policy
         )
     common.report(arguments, rows, {"2x256, of physics": ">= 0.90", "2x1024, of both (back to back)": ">= 0.95"})
 

@@ -35,7 +35,7 @@ def main() -> None:
                 )
                 groups.append(group)
                 runs[str(count)] = functools.partial(group.run, "rollout 2x256")
-            found = common.in_turns(runs, arguments.repeats)
+            found = common.in_turns(runs, common.repeats(arguments))
             for group in groups:
                 group.__exit__()
             for count in counts:

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import common
 import gymnasium
+import mujoco
 import numpy as np
 import onnx
 import torch
@@ -60,6 +61,10 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, common.Measured
     metadata = read_metadata(handle)
     task = tasks.get(metadata["task"])
     actor = Actor(Path(handle).with_suffix(".onnx"))
+    log = mujoco.MjLogConfig.get()
+    # Of a deprecated attribute in Gymnasium's file.
+    log.logto_console = False
+    log.set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         environment = gymnasium.make(f"{task.environment}-v4")
@@ -89,9 +94,9 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, common.Measured
 def main() -> None:
     parser = common.parser(__doc__)
     common.add_window(parser)
-    parser.add_argument("--seconds", type=float, help="of a run of the loop; default: 20, or 3 with --quick")
+    parser.add_argument("--seconds", type=float, help="of a run of the loop; default: 20, or 2 with --quick")
     arguments = parser.parse_args()
-    seconds = arguments.seconds or (3 if arguments.quick else 20)
+    seconds = arguments.seconds or (2 if arguments.quick else 20)
     asked = common.window(arguments)
     window = common.Window(asked.skipped, asked.steps, "gymnasium", (OUTCOME_FRACTION,))
     rows = []
@@ -116,7 +121,7 @@ def main() -> None:
                     "loops": functools.partial(each.run, "serial"),
                     "rollout": functools.partial(batched.run, "rollout 2x256"),
                 },
-                arguments.repeats,
+                common.repeats(arguments),
             )
         rows.append(
             {

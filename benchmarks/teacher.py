@@ -9,11 +9,14 @@ batch, as a rollout job does: half as many rows cost AutoGluon two thirds of the
 "of both" takes predict and physics one after the other. The third is compared with physics, as rollout.py does.
 """
 
+import contextlib
 import functools
 import itertools
 import json
+import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,40 +70,56 @@ def prepared_teacher(task: str, name: str) -> Path:
 
     data = common.prepared_transitions(task)
     settings = common.settings(task, "teachers", TEACHERS[name])
-    deployed = []
-    for dimension in range(tasks.get(task).action_size):
-        print(f"fitting the teacher {name} of {task}, dimension {dimension}", file=sys.stderr)
-        deployed.append(str(folder / "deployed" / f"ac{dimension}"))
-        train_dimension(
-            transitions=data,
-            dimension=dimension,
-            settings=settings,
+    deployed = [str(folder / "deployed" / f"ac{i}") for i in range(tasks.get(task).action_size)]
+    print(f"fitting the teacher {name} of {task}; log: {folder / 'fit.log'}", file=sys.stderr)
+    folder.mkdir(parents=True, exist_ok=True)
+    with printed_to(folder / "fit.log"):
+        for dimension, acting in enumerate(deployed):
+            train_dimension(
+                transitions=data,
+                dimension=dimension,
+                settings=settings,
+                seed=0,
+                device="cpu",
+                threads=1,
+                predictor=folder / f"ac{dimension}",
+                deployed=acting,
+                metrics=folder / f"ac{dimension}.csv",
+                leaderboard=folder / f"ac{dimension}.leaderboard.csv",
+            )
+        teacher_method.fit(
+            transitions=str(data),
+            settings={"name": name, "kind": "teacher", "teacher": settings["name"], "export": name in EXPORTED},
             seed=0,
             device="cpu",
             threads=1,
-            predictor=folder / f"ac{dimension}",
-            deployed=deployed[-1],
-            metrics=folder / f"ac{dimension}.csv",
-            leaderboard=folder / f"ac{dimension}.leaderboard.csv",
+            output=str(output),
+            teacher=settings,
+            deployed=deployed,
         )
-    teacher_method.fit(
-        transitions=str(data),
-        settings={"name": name, "kind": "teacher", "teacher": settings["name"], "export": name in EXPORTED},
-        seed=0,
-        device="cpu",
-        threads=1,
-        output=str(output),
-        teacher=settings,
-        deployed=deployed,
-    )
     return output
+
+
+@contextlib.contextmanager
+def printed_to(log: Path) -> Iterator[None]:
+    """Standard output and error go to a file: AutoGluon's lines would bury the tables."""
+    kept = [os.dup(1), os.dup(2)]
+    with log.open("w") as file:
+        for descriptor in (1, 2):
+            os.dup2(file.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        for descriptor, before in zip((1, 2), kept, strict=True):
+            os.dup2(before, descriptor)
+            os.close(before)
 
 
 def measured(index: int, handle: str, environments: int, window: common.Window, seconds: float) -> Any:
     """For `common.Processes`: the rollout, physics alone, and the predictors alone."""
     policies = {"teacher": handle}
     runs = common.rollouts_and_floors(index, policies, environments, window, common.load_policy)
-    del runs["inference teacher"]
+    del runs["inference teacher"], runs["physics as loaded teacher"]
     loaded: Any = policy.load(handle)
     predictors, chain = loaded._predictors.predictors, loaded.metadata["chain"]
     from d4rl_automl.features import features  # noqa: PLC0415
@@ -163,11 +182,11 @@ def main() -> None:
     parser = common.parser(__doc__)
     common.add_window(parser)
     parser.add_argument("--policy", type=Path, help="handle of a teacher of your own that AutoGluon plays, instead")
-    parser.add_argument("--seconds", type=float, help="of a run of predict; default: 10, or 2 with --quick")
+    parser.add_argument("--seconds", type=float, help="of a run of predict; default: 10, or 1 with --quick")
     parser.set_defaults(tasks=["hopper"])
     arguments = parser.parse_args()
-    window, environments, repeats = common.window(arguments), arguments.environments, arguments.repeats
-    seconds = arguments.seconds or (2 if arguments.quick else 10)
+    window, environments, repeats = common.window(arguments), arguments.environments, common.repeats(arguments)
+    seconds = arguments.seconds or (1 if arguments.quick else 10)
     if arguments.policy:
         rows = [against_predict("own", arguments.policy, environments, window, seconds=seconds, repeats=repeats)]
         common.report(arguments, rows, {"of predict (of both, where physics takes its share)": ">= 0.8"})

@@ -143,7 +143,7 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--rows", type=int, help="for the times; default: 1,000,000; 100,000 if --quick")
     parser.add_argument("--memory-rows", type=int, help="for the memory; default: twice as many")
-    parser.add_argument("--repeats", type=int, default=3, help="the fastest of so many runs counts")
+    common.add_repeats(parser)
     arguments = parser.parse_args()
     rows = arguments.rows or (100_000 if arguments.quick else 1_000_000)
     folder = prepared(rows)
@@ -152,7 +152,7 @@ def main() -> None:
         common.Processes(1, 1, measured, folder, rows, Path(temporary)) as process,
     ):
         runs = {name: functools.partial(process.run, name) for name in process.names}
-        found = common.in_turns(runs, arguments.repeats)
+        found = common.in_turns(runs, common.repeats(arguments))
     seconds = {name: round(run.seconds, 4) for name, run in found.items()}
     row = {
         "rows": rows,

@@ -127,7 +127,7 @@ def main() -> None:
             played += ways(task, path, 0.3 if arguments.quick else 1.0)
         policies = {path.stem: str(path) for path in paths.values()}
         rows += common.against_floors(
-            task, policies, arguments.environments, window, repeats=arguments.repeats, load=TreePolicy
+            task, policies, arguments.environments, window, repeats=common.repeats(arguments), load=TreePolicy
         )
     common.show(played)
     common.report(arguments, rows, {"of both (back to back)": ">= 0.8"}, ways=played)
