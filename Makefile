@@ -60,7 +60,7 @@ bench: $(INSTALLED)
 	set -e; for b in $(BENCHMARKS) $(DATA_BENCHMARKS) plan evaluation; do $(BIN)/python benchmarks/$$b.py --quick; done
 
 bench-full: $(INSTALLED)
-	set -e; for b in $(BENCHMARKS); do $(BIN)/python benchmarks/$$b.py --skip 50 --steps 60; done
+	set -e; for b in $(BENCHMARKS); do $(BIN)/python benchmarks/$$b.py --skip 50 --steps 30; done
 	set -e; for b in $(DATA_BENCHMARKS) plan evaluation; do $(BIN)/python benchmarks/$$b.py; done
 
 # Torch stays out of the hashed lock: pip takes a CPU build where it finds one and PyPI's

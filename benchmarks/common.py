@@ -1,8 +1,9 @@
 """What the benchmarks share: real gaits to measure along, the floors, processes that start together, and reports.
 
 How a figure is made. The thing itself and its floors run in the same processes, in turns,
-several times over, and the fastest run of each is kept: what else the machine does can only
-slow a run down. Each run also has its CPU time, which the load of the machine changes less.
+several times over. A ratio is taken within each turn, because what else the machine does
+slows neighbouring runs alike, and its median is kept; of rates, that of the fastest run. Each
+run also has its CPU time, which the load of the machine changes less.
 
 A gait is real: a network is fitted to data that the shipped behaviour policies collect, and
 the floor of physics replays the very controls that this network gave in the rollout.
@@ -18,12 +19,13 @@ import multiprocessing
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from multiprocessing.connection import Connection
@@ -150,18 +152,44 @@ def _serve(
         connection.send(stopwatch.found)
 
 
-def in_turns(runs: Mapping[str, Callable[[], Run]], repeats: int) -> dict[str, Run]:
-    """Everything in turns, `repeats` times over; the fastest run of each."""
+@dataclass(frozen=True)
+class Turns:
+    """What ran in turns: the runs of each name, turn by turn."""
+
+    runs: Mapping[str, list[Run]]
+
+    def __getitem__(self, name: str) -> Run:
+        """The fastest run."""
+        return max(self.runs[name], key=lambda run: run.rate)
+
+    def fastest(self, names: Sequence[str]) -> str:
+        """The name whose rate is the highest in the median turn."""
+        return max(names, key=lambda name: statistics.median(run.rate for run in self.runs[name]))
+
+    def ratio(self, name: str, *floors: str) -> float:
+        """The rate as a share of doing the floors one after the other: the median of the turns."""
+        return self._median(name, floors, lambda run: run.seconds / run.units)
+
+    def cpu_ratio(self, name: str, *floors: str) -> float:
+        """The same of processor time."""
+        return self._median(name, floors, lambda run: run.microseconds)
+
+    def _median(self, name: str, floors: Sequence[str], cost: Callable[[Run], float]) -> float:
+        turns = zip(self.runs[name], *(self.runs[floor] for floor in floors), strict=True)
+        return round(statistics.median(sum(map(cost, those)) / cost(own) for own, *those in turns), 3)
+
+    def facts(self, names: Iterable[str] | None = None) -> dict[str, list[dict[str, Any]]]:
+        """Every run of `names`, or of all, for JSON."""
+        return {name: [asdict(run) for run in self.runs[name]] for name in names or self.runs}
+
+
+def in_turns(runs: Mapping[str, Callable[[], Run]], repeats: int) -> Turns:
+    """Everything in turns, `repeats` times over."""
     found: dict[str, list[Run]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
             found[name].append(run())
-    return {name: max(those, key=lambda run: run.rate) for name, those in found.items()}
-
-
-def back_to_back(*runs: Run) -> float:
-    """Units per second of doing one thing after the other."""
-    return 1 / sum(1 / run.rate for run in runs)
+    return Turns(found)
 
 
 # Rollouts and their floors ---------------------------------------------------------------------
@@ -435,9 +463,10 @@ def against_floors(
 ) -> list[dict[str, Any]]:
     """One row per policy: its rollout on all cores, one process a core, and its floors, measured in turns.
 
-    Columns: steps or rows per second of wall time; "of physics" and "of both" (physics and inference back to back)
-    compare wall times with the fastest floor, "of physics as loaded" with `searching_model`; "cpu, …" compare
-    processor times in the same way; "… within" are shares of the rollout's own processor time.
+    Columns: steps or rows per second of wall time, of the fastest run; "of physics" and "of both" (physics and
+    inference back to back) compare with the fastest kind of physics, "of physics as loaded" with `searching_model`:
+    medians of the turns; "cpu, …" compare processor times in the same way; "… within" are shares of the rollout's own
+    processor time.
     """
     with (
         Processes(CORES, 1, rollouts_and_floors, policies, environments // CORES, window, load) as single,
@@ -445,39 +474,38 @@ def against_floors(
     ):
         runs: dict[str, Callable[[], Run]] = {name: functools.partial(single.run, name) for name in single.names}
         runs |= {f"{name}, threads": functools.partial(threaded.run, name) for name in threaded.names}
-        found = in_turns(runs, repeats)
+        # What is compared runs next to each other.
+        of_policy = {name: [run for run in runs if f" {name}" in run] for name in policies}
+        found = in_turns({run: runs[run] for those in of_policy.values() for run in those}, repeats)
     rows = []
     for name in policies:
-        physics = {
-            "compiled loop": found.get(f"physics, C {name}"),
-            "batch, processes": found[f"physics, batch {name}"],
-            "batch, threads": found[f"physics, batch {name}, threads"],
+        kinds = {
+            f"physics, C {name}": "compiled loop",
+            f"physics, batch {name}": "batch, processes",
+            f"physics, batch {name}, threads": "batch, threads",
         }
-        kinds = {kind: run for kind, run in physics.items() if run}
-        fastest = max(kinds, key=lambda kind: kinds[kind].rate)
-        a, loaded = kinds[fastest], found[f"physics as loaded {name}"]
-        b, loop = found[f"inference {name}"], found[f"rollout {name}"]
-        both = back_to_back(a, b)
-        least = min(run.microseconds for run in kinds.values())
+        physics = found.fastest([kind for kind in kinds if kind in found.runs])
+        loaded, inference, loop = f"physics as loaded {name}", f"inference {name}", f"rollout {name}"
+        run = found[loop]
         rows.append(
             {
                 "task": task,
                 "policy": name,
-                "physics": round(a.rate),
-                "by": fastest,
-                "physics as loaded": round(loaded.rate),
-                "inference": round(b.rate),
-                "rollout": round(loop.rate),
-                "of physics": round(loop.rate / a.rate, 3),
-                "of both": round(loop.rate / both, 3),
-                "of physics as loaded": round(loop.rate / loaded.rate, 3),
-                "cpu us/step": round(loop.microseconds, 2),
-                "cpu, of physics": round(least / loop.microseconds, 3),
-                "cpu, of both": round((least + b.microseconds) / loop.microseconds, 3),
-                "cpu, of physics as loaded": round(loaded.microseconds / loop.microseconds, 3),
-                "physics within": round(loop.parts["physics"] / loop.cpu, 3),
-                "inference within": round(loop.parts["inference"] / loop.cpu, 3),
-                "runs": {kind: asdict(run) for kind, run in found.items() if f" {name}" in kind},
+                "physics": round(found[physics].rate),
+                "by": kinds[physics],
+                "physics as loaded": round(found[loaded].rate),
+                "inference": round(found[inference].rate),
+                "rollout": round(run.rate),
+                "of physics": found.ratio(loop, physics),
+                "of both": found.ratio(loop, physics, inference),
+                "of physics as loaded": found.ratio(loop, loaded),
+                "cpu us/step": round(run.microseconds, 2),
+                "cpu, of physics": found.cpu_ratio(loop, physics),
+                "cpu, of both": found.cpu_ratio(loop, physics, inference),
+                "cpu, of physics as loaded": found.cpu_ratio(loop, loaded),
+                "physics within": round(run.parts["physics"] / run.cpu, 3),
+                "inference within": round(run.parts["inference"] / run.cpu, 3),
+                "runs": found.facts(of_policy[name]),
             }
         )
     return rows
@@ -573,11 +601,11 @@ def add_window(result: argparse.ArgumentParser) -> None:
 
 
 def add_repeats(result: argparse.ArgumentParser) -> None:
-    result.add_argument("--repeats", type=int, help="the fastest of so many runs counts; default: 3, or 2 with --quick")
+    result.add_argument("--repeats", type=int, help="turns that each thing is run in; default: 5, or 2 with --quick")
 
 
 def repeats(arguments: argparse.Namespace) -> int:
-    return arguments.repeats or (2 if arguments.quick else 3)
+    return arguments.repeats or (2 if arguments.quick else 5)
 
 
 def window(arguments: argparse.Namespace) -> Window:

@@ -48,7 +48,7 @@ def main() -> None:
                         "batch": batch,
                         "processes": count,
                         "steps per second": round(run.rate),
-                        "of one": round(run.rate / found["1"].rate, 2),
+                        "of one": round(found.ratio(str(count), "1"), 2),
                         "cpu us/step": round(run.microseconds, 2),
                         **{part: round(share, 3) for part, share in shares.items()},
                         "bound by": max(shares, key=lambda part: shares[part]),

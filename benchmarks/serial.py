@@ -129,11 +129,11 @@ def main() -> None:
                 "one loop": round(found["loop"].rate),
                 "a loop per core": round(found["loops"].rate),
                 "rollout": round(found["rollout"].rate),
-                "times one loop": round(found["rollout"].rate / found["loop"].rate, 2),
-                "times a loop per core": round(found["rollout"].rate / found["loops"].rate, 2),
+                "times one loop": found.ratio("rollout", "loop"),
+                "times a loop per core": found.ratio("rollout", "loops"),
                 "cpu us/step, loop": round(found["loop"].microseconds, 1),
                 "cpu us/step, rollout": round(found["rollout"].microseconds, 1),
-                "runs": {name: vars(run) for name, run in found.items()},
+                "runs": found.facts(),
             }
         )
     common.report(arguments, rows, {"times one loop": ">= 4"})

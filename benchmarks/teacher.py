@@ -161,20 +161,21 @@ def against_predict(
     arguments = (str(handle), environments, window, seconds)
     with common.Processes(common.CORES, 1, measured, *arguments) as processes:
         found = common.in_turns({run: functools.partial(processes.run, run) for run in processes.names}, repeats)
-    loop, physics, predict = found["rollout teacher"], found["physics, batch teacher"], found["predict"]
+    loop, physics = "rollout teacher", "physics, batch teacher"
+    run = found[loop]
     return {
         "task": json.loads(handle.read_text())["task"],
         "policy": name,
-        "physics": round(physics.rate),
-        "predict": round(predict.rate),
+        "physics": round(found[physics].rate),
+        "predict": round(found["predict"].rate),
         "one row": round(found["one row"].rate),
-        "rollout": round(loop.rate),
-        "of predict": round(loop.rate / predict.rate, 3),
-        "of both": round(loop.rate / common.back_to_back(physics, predict), 3),
-        "times one row": round(loop.rate / found["one row"].rate, 1),
-        "cpu, of both": round((physics.microseconds + predict.microseconds) / loop.microseconds, 3),
-        "inference within": round(loop.parts["inference"] / loop.cpu, 3),
-        "runs": {run: vars(timed) for run, timed in found.items()},
+        "rollout": round(run.rate),
+        "of predict": found.ratio(loop, "predict"),
+        "of both": found.ratio(loop, physics, "predict"),
+        "times one row": found.ratio(loop, "one row"),
+        "cpu, of both": found.cpu_ratio(loop, physics, "predict"),
+        "inference within": round(run.parts["inference"] / run.cpu, 3),
+        "runs": found.facts(),
     }
 
 

@@ -153,13 +153,13 @@ def main() -> None:
     ):
         runs = {name: functools.partial(process.run, name) for name in process.names}
         found = common.in_turns(runs, common.repeats(arguments))
-    seconds = {name: round(run.seconds, 4) for name, run in found.items()}
+    seconds = {name: round(found[name].seconds, 4) for name in found.runs}
     row = {
         "rows": rows,
         **{f"{name}, s": value for name, value in seconds.items()},
-        "times the floor": round(seconds["convert"] / seconds["floor"], 2),
-        "cpu, times the floor": round(found["convert"].cpu / found["floor"].cpu, 2),
-        "loop over reward-to-go": round(seconds["reward-to-go, loop"] / seconds["reward-to-go"]),
+        "times the floor": round(1 / found.ratio("convert", "floor"), 2),
+        "cpu, times the floor": round(1 / found.cpu_ratio("convert", "floor"), 2),
+        "loop over reward-to-go": round(found.ratio("reward-to-go", "reward-to-go, loop")),
     }
     used = memory(arguments.memory_rows or 2 * rows)
     common.show([used])
