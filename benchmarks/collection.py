@@ -10,7 +10,6 @@ import contextlib
 import functools
 import json
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -86,22 +85,18 @@ def floors(index: int, asked: dict[str, Any], path: Path) -> dict[str, common.Me
     ids = [np.flatnonzero(where.lengths[mine] > step) for step in range(where.lengths[mine].max())]
     controls = [actions[where.starts[mine][rows] + step] for step, rows in enumerate(ids)]
     frame_skip = simulator._environment.frame_skip
-    recording = common._Recording(
-        simulator.model, frame_skip, simulator._batch.state.copy(), ids, controls, [], np.empty(0)
-    )
-    batch = mujoco.batch.Batch(recording.model, len(mine), 1)
-    batch.state[:] = recording.states
+    chunk = common.Chunk(simulator.model, frame_skip, simulator._batch.state.copy(), ids, controls)
+    batch = mujoco.batch.Batch(chunk.model, len(mine), 1)
+    batch.state[:] = chunk.states
     for rows, control in zip(ids, controls, strict=True):
         batch.ctrl[rows] = control
         batch.step(rows, frame_skip)
-    recording.positions = batch.qpos.copy()
+    chunk.positions = batch.qpos.copy()
     assert dataset.next_observations is not None
     np.testing.assert_array_equal(
         observe(asked["task"], batch.qpos, batch.qvel).astype(np.float32), dataset.next_observations[ends[mine] - 1]
     )
-    if shutil.which("cc"):
-        return {"physics": functools.partial(common._replay_compiled, recording)}
-    return {"physics": functools.partial(common._replay, recording, 1)}
+    return {"physics": functools.partial(common.physics, None, chunk)}
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
 """What the benchmarks share: real gaits to measure along, the floors, processes that start together, and reports.
 
-How a figure is made. The thing itself and its floors run in the same processes, in turns,
-several times over. A ratio is taken within each turn, because what else the machine does
-slows neighbouring runs alike, and its median is kept; of rates, that of the fastest run. Each
-run also has its CPU time, which the load of the machine changes less.
+How a figure is made. What else a machine does slows neighbouring moments alike, so a rollout
+pauses every few steps, a fraction of a second, and its floors do the same steps over. What
+cannot pause runs in turns with its floor, several times over: the ratio is the median of the
+turns, a rate that of the fastest run. Everything also has its CPU time, which the load of the
+machine changes less.
 
 A gait is real: a network is fitted to data that the shipped behaviour policies collect, and
 the floor of physics replays the very controls that this network gave in the rollout.
@@ -15,7 +16,9 @@ import ctypes
 import dataclasses
 import datetime
 import functools
+import math
 import multiprocessing
+import operator
 import os
 import platform
 import shutil
@@ -25,7 +28,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from multiprocessing.connection import Connection
@@ -71,7 +74,11 @@ class Run:
     seconds: float
     cpu: float
     parts: dict[str, float] = field(default_factory=dict)
-    """Processor time of named parts."""
+    """Seconds of named parts, those of all processes together."""
+
+    def __add__(self, other: "Run") -> "Run":
+        parts = {part: seconds + other.parts[part] for part, seconds in self.parts.items()}
+        return Run(self.units + other.units, self.seconds + other.seconds, self.cpu + other.cpu, parts)
 
     @property
     def rate(self) -> float:
@@ -162,10 +169,6 @@ class Turns:
         """The fastest run."""
         return max(self.runs[name], key=lambda run: run.rate)
 
-    def fastest(self, names: Sequence[str]) -> str:
-        """The name whose rate is the highest in the median turn."""
-        return max(names, key=lambda name: statistics.median(run.rate for run in self.runs[name]))
-
     def ratio(self, name: str, *floors: str) -> float:
         """The rate as a share of doing the floors one after the other: the median of the turns."""
         return self._median(name, floors, lambda run: run.seconds / run.units)
@@ -178,9 +181,9 @@ class Turns:
         turns = zip(self.runs[name], *(self.runs[floor] for floor in floors), strict=True)
         return round(statistics.median(sum(map(cost, those)) / cost(own) for own, *those in turns), 3)
 
-    def facts(self, names: Iterable[str] | None = None) -> dict[str, list[dict[str, Any]]]:
-        """Every run of `names`, or of all, for JSON."""
-        return {name: [asdict(run) for run in self.runs[name]] for name in names or self.runs}
+    def facts(self) -> dict[str, list[dict[str, Any]]]:
+        """Every run, for JSON."""
+        return {name: [asdict(run) for run in those] for name, those in self.runs.items()}
 
 
 def in_turns(runs: Mapping[str, Callable[[], Run]], repeats: int) -> Turns:
@@ -209,21 +212,91 @@ class Enough(Exception):
     """Raised at the end of a window."""
 
 
+STEPS = 2
+"""After so many the floors do them over: with 2,000 environments on two cores, some tenths of a second."""
+
+
 @dataclass
-class _Recording:
-    """What the physics did within a window."""
+class Chunk:
+    """Some steps of a rollout in one process, with all that is needed to do them over."""
 
     model: mujoco.MjModel
     frame_skip: int
     states: NDArray[np.float64]  # (environments, state): before the first step
-    ids: list[NDArray[np.int64]]  # per step
-    controls: list[NDArray[np.float64]]  # per step, (n, nu)
-    inputs: list[tuple[NDArray[np.float32], NDArray[np.float32] | None]]  # per step
-    positions: NDArray[np.float64]  # (environments, nq): after the last step
+    ids: list[NDArray[np.int64]] = field(default_factory=list)  # per step
+    controls: list[NDArray[np.float64]] = field(default_factory=list)  # per step, (n, nu)
+    observations: list[NDArray[np.float64]] = field(default_factory=list)  # per step, (n, d)
+    outcomes: list[NDArray[np.floating] | None] = field(default_factory=list)  # per step, (n, k)
+    positions: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))  # (environments, nq): at the end
 
     @property
     def steps(self) -> int:
         return sum(map(len, self.ids))
+
+    def inputs(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """What the policy was asked in these steps, repeated or cut to so many rows."""
+        observations = np.concatenate(self.observations).astype(np.float32)
+        which = np.resize(np.arange(len(observations)), rows)
+        outcome = None
+        if self.outcomes[0] is not None:
+            outcome = np.concatenate([one for one in self.outcomes if one is not None]).astype(np.float32)[which]
+        return observations[which], outcome
+
+
+class Clock:
+    """Adds up wall and processor seconds, and units of work, between `start` and `stop`."""
+
+    def __init__(self) -> None:
+        self.units, self.wall, self.cpu = 0, 0.0, 0.0
+
+    def start(self) -> None:
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+    def stop(self, units: int = 0) -> None:
+        self.wall += time.perf_counter() - self._wall
+        self.cpu += time.process_time() - self._cpu
+        self.units += units
+
+
+Floor = Callable[[Any, Chunk, Clock | Stopwatch], None]
+"""Does the steps of a chunk over with the loaded policy, or a part of what they need, and times it."""
+
+
+def physics(_loaded: policy.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
+    """mj_step in a compiled loop, or mujoco.batch where there is no C compiler."""
+    if shutil.which("cc"):
+        _replay_compiled(chunk, clock)
+    else:
+        _replay(chunk, clock)
+
+
+def physics_as_loaded(loaded: policy.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
+    """The same with the model as MuJoCo loads it from Gymnasium's file, which looks for contacts."""
+    physics(loaded, dataclasses.replace(chunk, model=_searching_model(loaded.metadata["task"])), clock)
+
+
+def inference(loaded: policy.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
+    """The policy alone, in calls of 2,000 rows."""
+    calls = math.ceil(chunk.steps / BATCH)
+    observations, outcome = chunk.inputs(calls * BATCH)
+    clock.start()
+    for first in range(0, len(observations), BATCH):
+        rows = slice(first, first + BATCH)
+        loaded._predict(observations[rows], None if outcome is None else outcome[rows])
+    clock.stop(len(observations))
+
+
+@functools.cache
+def _searching_model(task: str) -> mujoco.MjModel:
+    """With the inertias and margins of the variant d4rl."""
+    assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
+    with warnings.catch_warnings(action="ignore"):
+        model = mujoco.MjSpec.from_file(str(assets / simulator._ENVIRONMENTS[task].xml)).compile()
+    cured = simulator.make_model(task)
+    for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
+        getattr(model, name)[:] = getattr(cured, name)
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+    return model
 
 
 def rollouts(
@@ -238,49 +311,20 @@ def rollouts(
     return runs
 
 
-def floors(  # noqa: PLR0917  Processes hand on what they get by position.
-    index: int, policies: Mapping[str, str], environments: int, window: Window, threads: int, load: Load
+def interleaved(  # noqa: PLR0917  Processes hand on what they get by position.
+    index: int, policies: Mapping[str, str], environments: int, window: Window, load: Load, floors: Mapping[str, Floor]
 ) -> dict[str, Measured]:
-    """For `Processes`: the floors of each policy, along the gait that it really has.
+    """For `Processes`: each policy's rollout, every `STEPS` steps of which its floors do over.
 
-    Names, each with " POLICY" behind it: "physics, batch": mujoco.batch alone; and with one thread "physics, C":
-    a compiled loop of mj_step alone, if there is a C compiler; "physics as loaded": the fastest kind of physics there
-    is, but with the model of `searching_model`; "inference": the policy alone, 2,000 rows a call.
+    Parts: wall seconds of "rollout" and of each floor, for as many units as the rollout has steps; "cpu, …", their
+    processor seconds; and "physics within" and "inference within", the rollout's own processor seconds of each.
     """
     runs: dict[str, Measured] = {}
     for name, path in policies.items():
         loaded = load(Path(path))
-        recording = _record(functools.partial(watch, loaded, environments, index, window), window, threads)
-        runs[f"physics, batch {name}"] = functools.partial(_replay, recording, threads)
-        if threads == 1:
-            runs[f"inference {name}"] = functools.partial(_infer, loaded, recording)
-            searching = dataclasses.replace(recording, model=searching_model(loaded.metadata["task"], recording.model))
-            if shutil.which("cc"):
-                runs[f"physics, C {name}"] = functools.partial(_replay_compiled, recording)
-                runs[f"physics as loaded {name}"] = functools.partial(_replay_compiled, searching)
-            else:
-                runs[f"physics as loaded {name}"] = functools.partial(_replay, searching, 1)
+        play = functools.partial(watch, loaded, environments, index, window)
+        runs[name] = functools.partial(_interleave, play, loaded, window, floors)
     return runs
-
-
-def searching_model(task: str, listed: mujoco.MjModel) -> mujoco.MjModel:
-    """The model as MuJoCo loads it from Gymnasium's file, which looks for contacts, with the cures of `listed`."""
-    assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
-    with warnings.catch_warnings(action="ignore"):
-        model = mujoco.MjSpec.from_file(str(assets / simulator._ENVIRONMENTS[task].xml)).compile()
-    for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
-        getattr(model, name)[:] = getattr(listed, name)
-    mujoco.mj_setConst(model, mujoco.MjData(model))
-    return model
-
-
-def rollouts_and_floors(
-    index: int, policies: Mapping[str, str], environments: int, window: Window, load: Load
-) -> dict[str, Measured]:
-    """Both in one process of one thread."""
-    return rollouts(index, policies, environments, window, load) | floors(
-        index, policies, environments, window, 1, load
-    )
 
 
 def watch(
@@ -316,43 +360,90 @@ def _patched(owner: type, name: str, make: Callable[[Any], Any]) -> Iterator[Non
         setattr(owner, name, original)
 
 
-def _record(play: Callable[..., None], window: Window, threads: int) -> _Recording:
-    recording: _Recording | None = None
-    inputs: list[Any] = []
+def _interleave(
+    play: Callable[..., None],
+    loaded: policy.Policy,
+    window: Window,
+    floors: Mapping[str, Floor],
+    stopwatch: Stopwatch,
+) -> None:
+    assert window.steps is not None and window.steps % STEPS == 0
+    whole, within = Clock(), {"physics": Clock(), "inference": Clock()}
+    clocks = {name: Clock() for name in floors}
     batches: list[mujoco.batch.Batch] = []
+    chunk: Chunk | None = None
+    shares: dict[str, float] = {}
 
     def on_act(step: int, observations: Any, outcome: Any) -> None:
-        if step == window.steps:
-            raise Enough
-        if len(inputs) < 50:
-            inputs.append((np.array(observations, np.float32), None if outcome is None else outcome.copy()))
+        nonlocal chunk
+        if step % STEPS == 0:
+            if chunk:
+                whole.stop(chunk.steps)
+                chunk.positions = batches[0].qpos.copy()
+                done, chunk = chunk, None
+                # Here, because a chunk whose episodes all end early counts for nothing.
+                shares.update({f"{name} within": clock.cpu for name, clock in within.items()})
+                for name, floor in floors.items():
+                    floor(loaded, done, clocks[name])
+            else:
+                stopwatch.start()
+            if step == window.steps:
+                raise Enough
+            chunk = Chunk(batches[0].model, 0, batches[0].state.copy())
+            whole.start()
+        assert chunk
+        chunk.observations.append(observations)
+        chunk.outcomes.append(outcome)
 
-    def recorded(original: Any) -> Any:
+    def made(original: Any) -> Any:
+        def make(batch: mujoco.batch.Batch, *arguments: Any) -> None:
+            original(batch, *arguments)
+            batches.append(batch)
+
+        return make
+
+    def stepped(original: Any) -> Any:
         def step(batch: mujoco.batch.Batch, ids: Any = None, nstep: int = 1) -> None:
-            nonlocal recording
-            if inputs:
-                which = np.arange(batch.nsim) if ids is None else np.array(ids)
-                if recording is None:
-                    recording = _Recording(batch.model, nstep, batch.state.copy(), [], [], inputs, np.empty(0))
-                    batches.append(batch)
-                recording.ids.append(which)
-                recording.controls.append(batch.ctrl[which].copy())
+            if not chunk:
+                original(batch, ids, nstep)
+                return
+            chunk.frame_skip = nstep
+            chunk.ids.append(np.arange(batch.nsim) if ids is None else ids)
+            chunk.controls.append(batch.ctrl[chunk.ids[-1]])
+            within["physics"].start()
             original(batch, ids, nstep)
+            within["physics"].stop()
 
         return step
 
-    def threaded(original: Any) -> Any:
-        return lambda batch, model, size, _threads: original(batch, model, size, threads)
+    def predicted(original: Any) -> Any:
+        def predict(*arguments: Any) -> Any:
+            if not chunk:
+                return original(*arguments)
+            within["inference"].start()
+            actions = original(*arguments)
+            within["inference"].stop()
+            return actions
+
+        return predict
 
     with (
-        _patched(mujoco.batch.Batch, "__init__", threaded),
-        _patched(mujoco.batch.Batch, "step", recorded),
+        _patched(mujoco.batch.Batch, "__init__", made),
+        _patched(mujoco.batch.Batch, "step", stepped),
+        _patched(type(loaded), "_predict", predicted),
     ):
         play(on_act=on_act)
-    if recording is None:
+    if not whole.units:
         raise RuntimeError(f"every episode ended within the first {window.skipped} steps: skip fewer")
-    recording.positions = batches[0].qpos.copy()
-    return recording
+    scales = {name: whole.units / clock.units for name, clock in clocks.items()}
+    stopwatch.stop(
+        whole.units,
+        rollout=whole.wall,
+        **{name: clock.wall * scales[name] for name, clock in clocks.items()},
+        **{"cpu, rollout": whole.cpu},
+        **{f"cpu, {name}": clock.cpu * scales[name] for name, clock in clocks.items()},
+        **shares,
+    )
 
 
 def _timed_rollout(play: Callable[..., None], loaded: policy.Policy, window: Window, stopwatch: Stopwatch) -> None:
@@ -392,40 +483,40 @@ def _timed_rollout(play: Callable[..., None], loaded: policy.Policy, window: Win
         stopwatch.stop(steps, **parts)
 
 
-def _replay(recording: _Recording, threads: int, stopwatch: Stopwatch) -> None:
-    batch = mujoco.batch.Batch(recording.model, len(recording.states), threads)
-    batch.state[:] = recording.states
+def _replay(chunk: Chunk, clock: Clock | Stopwatch) -> None:
+    batch = mujoco.batch.Batch(chunk.model, len(chunk.states), 1)
+    batch.state[:] = chunk.states
     controls = batch.bind("ctrl")
-    stopwatch.start()
-    for ids, control in zip(recording.ids, recording.controls, strict=True):
+    clock.start()
+    for ids, control in zip(chunk.ids, chunk.controls, strict=True):
         controls[ids] = control
-        batch.step(ids, recording.frame_skip)
-    stopwatch.stop(recording.steps)
+        batch.step(ids, chunk.frame_skip)
+    clock.stop(chunk.steps)
     # The same physics to the bit, or it is no floor.
-    np.testing.assert_array_equal(batch.qpos, recording.positions)
+    np.testing.assert_array_equal(batch.qpos, chunk.positions)
 
 
-def _replay_compiled(recording: _Recording, stopwatch: Stopwatch) -> None:
-    environments, nu, nq = len(recording.states), recording.model.nu, recording.model.nq
-    lengths = np.bincount(np.concatenate(recording.ids), minlength=environments).astype(np.int32)
-    controls = np.zeros((environments, len(recording.ids), nu))
-    for step, (ids, control) in enumerate(zip(recording.ids, recording.controls, strict=True)):
+def _replay_compiled(chunk: Chunk, clock: Clock | Stopwatch) -> None:
+    environments, nu, nq = len(chunk.states), chunk.model.nu, chunk.model.nq
+    lengths = np.bincount(np.concatenate(chunk.ids), minlength=environments).astype(np.int32)
+    controls = np.zeros((environments, len(chunk.ids), nu))
+    for step, (ids, control) in enumerate(zip(chunk.ids, chunk.controls, strict=True)):
         controls[ids, step] = control
-    states, qpos = np.ascontiguousarray(recording.states), np.empty((environments, nq))
-    data = mujoco.MjData(recording.model)
+    states, qpos = np.ascontiguousarray(chunk.states), np.empty((environments, nq))
+    data = mujoco.MjData(chunk.model)
     play = compiled_physics().play
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in (states, lengths, controls, qpos)]
-    stopwatch.start()
+    clock.start()
     play(
-        ctypes.c_void_p(recording.model._address),
+        ctypes.c_void_p(chunk.model._address),
         ctypes.c_void_p(data._address),
         environments,
-        len(recording.ids),
-        recording.frame_skip,
+        len(chunk.ids),
+        chunk.frame_skip,
         *pointers,
     )
-    stopwatch.stop(recording.steps)
-    np.testing.assert_array_equal(qpos, recording.positions)
+    clock.stop(chunk.steps)
+    np.testing.assert_array_equal(qpos, chunk.positions)
 
 
 @functools.cache
@@ -443,72 +534,52 @@ def compiled_physics() -> ctypes.CDLL:
         return ctypes.CDLL(str(output))
 
 
-def _infer(loaded: policy.Policy, recording: _Recording, stopwatch: Stopwatch) -> None:
-    observations = np.concatenate([inputs[0] for inputs in recording.inputs])
-    outcomes = [inputs[1] for inputs in recording.inputs]
-    rows = np.resize(np.arange(len(observations)), BATCH)
-    batch = observations[rows]
-    outcome = None if outcomes[0] is None else np.concatenate(outcomes)[rows]
-    loaded._predict(batch, outcome)
-    calls, enough = 0, time.perf_counter() + 0.5
-    stopwatch.start()
-    while time.perf_counter() < enough or calls < 3:
-        loaded._predict(batch, outcome)
-        calls += 1
-    stopwatch.stop(calls * BATCH)
+FLOORS: Mapping[str, Floor] = {"physics": physics, "physics as loaded": physics_as_loaded, "inference": inference}
 
 
 def against_floors(
     task: str, policies: Mapping[str, str], environments: int, window: Window, *, repeats: int, load: Load
 ) -> list[dict[str, Any]]:
-    """One row per policy: its rollout on all cores, one process a core, and its floors, measured in turns.
+    """One row per policy: its rollout on all cores, one process a core, beside its floors, `repeats` times over.
 
-    Columns: steps or rows per second of wall time, of the fastest run; "of physics" and "of both" (physics and
-    inference back to back) compare with the fastest kind of physics, "of physics as loaded" with `searching_model`:
-    medians of the turns; "cpu, …" compare processor times in the same way; "… within" are shares of the rollout's own
+    Columns: steps or rows per second of wall time; "of physics", "of both" (physics and inference back to back) and
+    "of physics as loaded"; "cpu, …", the same ratios of processor time; "… within" are shares of the rollout's own
     processor time.
     """
-    with (
-        Processes(CORES, 1, rollouts_and_floors, policies, environments // CORES, window, load) as single,
-        Processes(1, CORES, floors, policies, environments, window, CORES, load) as threaded,
-    ):
-        runs: dict[str, Callable[[], Run]] = {name: functools.partial(single.run, name) for name in single.names}
-        runs |= {f"{name}, threads": functools.partial(threaded.run, name) for name in threaded.names}
-        # What is compared runs next to each other.
-        of_policy = {name: [run for run in runs if f" {name}" in run] for name in policies}
-        found = in_turns({run: runs[run] for those in of_policy.values() for run in those}, repeats)
     rows = []
-    for name in policies:
-        kinds = {
-            f"physics, C {name}": "compiled loop",
-            f"physics, batch {name}": "batch, processes",
-            f"physics, batch {name}, threads": "batch, threads",
-        }
-        physics = found.fastest([kind for kind in kinds if kind in found.runs])
-        loaded, inference, loop = f"physics as loaded {name}", f"inference {name}", f"rollout {name}"
-        run = found[loop]
-        rows.append(
-            {
-                "task": task,
-                "policy": name,
-                "physics": round(found[physics].rate),
-                "by": kinds[physics],
-                "physics as loaded": round(found[loaded].rate),
-                "inference": round(found[inference].rate),
-                "rollout": round(run.rate),
-                "of physics": found.ratio(loop, physics),
-                "of both": found.ratio(loop, physics, inference),
-                "of physics as loaded": found.ratio(loop, loaded),
-                "cpu us/step": round(run.microseconds, 2),
-                "cpu, of physics": found.cpu_ratio(loop, physics),
-                "cpu, of both": found.cpu_ratio(loop, physics, inference),
-                "cpu, of physics as loaded": found.cpu_ratio(loop, loaded),
-                "physics within": round(run.parts["physics"] / run.cpu, 3),
-                "inference within": round(run.parts["inference"] / run.cpu, 3),
-                "runs": found.facts(of_policy[name]),
+    for name, run in interleave(policies, environments, window, repeats=repeats, load=load, floors=FLOORS).items():
+        parts = run.parts
+        row = {"task": task, "policy": name}
+        row |= {what: round(run.units / parts[what] * CORES) for what in (*FLOORS, "rollout")}
+        for cpu in ("", "cpu, "):
+            loop, floor = parts[f"{cpu}rollout"], {what: parts[f"{cpu}{what}"] for what in FLOORS}
+            row |= {
+                f"{cpu}of physics": round(floor["physics"] / loop, 3),
+                f"{cpu}of both": round((floor["physics"] + floor["inference"]) / loop, 3),
+                f"{cpu}of physics as loaded": round(floor["physics as loaded"] / loop, 3),
             }
-        )
+        row["cpu us/step"] = round(1e6 * parts["cpu, rollout"] / run.units, 2)
+        row |= {f"{what} within": round(parts[f"{what} within"] / parts["cpu, rollout"], 3) for what in WITHIN}
+        rows.append(row | {"run": asdict(run)})
     return rows
+
+
+WITHIN = ("physics", "inference")
+
+
+def interleave(
+    policies: Mapping[str, str],
+    environments: int,
+    window: Window,
+    *,
+    repeats: int,
+    load: Load,
+    floors: Mapping[str, Floor],
+) -> dict[str, Run]:
+    """By policy: all `repeats` of `interleaved` on all cores, added up."""
+    with Processes(CORES, 1, interleaved, policies, environments // CORES, window, load, floors) as processes:
+        turns = in_turns({name: functools.partial(processes.run, name) for name in processes.names}, repeats)
+    return {name: functools.reduce(operator.add, runs) for name, runs in turns.runs.items()}
 
 
 # What is measured with -------------------------------------------------------------------------
@@ -575,8 +646,8 @@ def student(task: str) -> Path:
     return prepared_network(task, 256, 2_000)
 
 
-def rvs(task: str, updates: int) -> Path:
-    return prepared_network(task, 1024, updates)
+def rvs(task: str) -> Path:
+    return prepared_network(task, 1024, 300)
 
 
 # Command line and report -----------------------------------------------------------------------

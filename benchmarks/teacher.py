@@ -5,17 +5,15 @@ bounds them; "capped", three models with bounded trees; "networks", neural netwo
 
 The first two are compared with their own `predict`, called for all action dimensions with ready tables of 2,000 states
 of the same rollout, or of one; one process a core, one thread each. Every process plays all 2,000 environments in one
-batch, as a rollout job does: half as many rows cost AutoGluon two thirds of the time. A rollout also steps the physics:
+batch, as a rollout job does. A rollout also steps the physics:
 "of both" takes predict and physics one after the other. The third is compared with physics, as rollout.py does.
 """
 
 import contextlib
-import functools
-import itertools
 import json
+import math
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from typing import Any
 import common
 import numpy as np
 
-from d4rl_automl import policy, tasks
+from d4rl_automl import tasks
 from d4rl_automl.methods import teacher as teacher_method
 
 TEACHERS: dict[str, dict[str, Any]] = {
@@ -53,10 +51,10 @@ TEACHERS: dict[str, dict[str, Any]] = {
 }
 """Settings of each, as in the config's `teachers`."""
 EXPORTED = ("networks",)
-SHORT = common.Window(5, 5)
+SHORT = common.Window(5, 4)
 """Where a step of 2,000 environments takes seconds."""
-KEPT = 50
-"""Steps of a rollout whose states predict is timed on, at most."""
+CALLS = 10
+"""Of one row, every few steps."""
 
 
 def prepared_teacher(task: str, name: str) -> Path:
@@ -115,67 +113,56 @@ def printed_to(log: Path) -> Iterator[None]:
             os.close(before)
 
 
-def measured(index: int, handle: str, environments: int, window: common.Window, seconds: float) -> Any:
-    """For `common.Processes`: the rollout, physics alone, and the predictors alone."""
-    policies = {"teacher": handle}
-    runs = common.rollouts_and_floors(index, policies, environments, window, common.load_policy)
-    del runs["inference teacher"], runs["physics as loaded teacher"]
-    loaded: Any = policy.load(handle)
-    predictors, chain = loaded._predictors.predictors, loaded.metadata["chain"]
+def predict(loaded: Any, chunk: common.Chunk, clock: Any) -> None:
+    """The predictors alone, in calls of 2,000 rows."""
+    ask(loaded, chunk, clock, common.BATCH, math.ceil(chunk.steps / common.BATCH))
+
+
+def one_row(loaded: Any, chunk: common.Chunk, clock: Any) -> None:
+    """The predictors alone, in calls of one row."""
+    ask(loaded, chunk, clock, 1, CALLS)
+
+
+def ask(loaded: Any, chunk: common.Chunk, clock: Any, rows: int, calls: int) -> None:
     from d4rl_automl.features import features  # noqa: PLC0415
 
-    # Trees answer faster for states that are alike: predict gets those of the rollout.
-    states: list[Any] = []
-
-    def keep(step: int, observations: Any, outcome: Any) -> None:
-        if step == min(window.steps or KEPT, KEPT):
-            raise common.Enough
-        states.append((np.array(observations, np.float32), np.array(outcome, np.float32)))
-
-    common.watch(loaded, environments, index, window, on_act=keep)
-    observations, outcomes = map(np.concatenate, zip(*states, strict=True))
-    actions = loaded.act(observations, outcomes)
+    predictors, chain = loaded._predictors.predictors, loaded.metadata["chain"]
+    observations, outcomes = chunk.inputs(rows * calls)
+    actions = np.resize(np.concatenate(chunk.controls).astype(np.float32), (rows * calls, len(predictors)))
     tables = [features(observations, outcomes, actions[:, : i * chain]) for i in range(len(predictors))]
+    clock.start()
+    for first in range(0, rows * calls, rows):
+        for predictor, table in zip(predictors, tables, strict=True):
+            predictor.predict(table[first : first + rows], as_pandas=False)
+    clock.stop(rows * calls)
 
-    def predict(rows: int, stopwatch: common.Stopwatch) -> None:
-        starts = itertools.cycle(range(0, len(observations) - rows + 1, rows))
-        calls = 0
-        stopwatch.start()
-        enough = time.perf_counter() + seconds
-        while not calls or time.perf_counter() < enough:
-            first = next(starts)
-            for predictor, table in zip(predictors, tables, strict=True):
-                predictor.predict(table[first : first + rows], as_pandas=False)
-            calls += 1
-        stopwatch.stop(calls * rows)
 
-    return runs | {
-        "predict": functools.partial(predict, common.BATCH),
-        "one row": functools.partial(predict, 1),
-    }
+FLOORS = {"physics": common.physics, "predict": predict, "one row": one_row}
 
 
 def against_predict(
-    name: str, handle: Path, environments: int, window: common.Window, *, seconds: float, repeats: int
+    name: str, handle: Path, environments: int, window: common.Window, *, repeats: int
 ) -> dict[str, Any]:
-    arguments = (str(handle), environments, window, seconds)
-    with common.Processes(common.CORES, 1, measured, *arguments) as processes:
-        found = common.in_turns({run: functools.partial(processes.run, run) for run in processes.names}, repeats)
-    loop, physics = "rollout teacher", "physics, batch teacher"
-    run = found[loop]
+    found = common.interleave(
+        {name: str(handle)},
+        environments * common.CORES,
+        window,
+        repeats=repeats,
+        load=common.load_policy,
+        floors=FLOORS,
+    )
+    run, parts = found[name], found[name].parts
+    loop, cpu = parts["rollout"], parts["cpu, rollout"]
     return {
         "task": json.loads(handle.read_text())["task"],
         "policy": name,
-        "physics": round(found[physics].rate),
-        "predict": round(found["predict"].rate),
-        "one row": round(found["one row"].rate),
-        "rollout": round(run.rate),
-        "of predict": found.ratio(loop, "predict"),
-        "of both": found.ratio(loop, physics, "predict"),
-        "times one row": found.ratio(loop, "one row"),
-        "cpu, of both": found.cpu_ratio(loop, physics, "predict"),
-        "inference within": round(run.parts["inference"] / run.cpu, 3),
-        "runs": found.facts(),
+        **{what: round(run.units / parts[what] * common.CORES) for what in (*FLOORS, "rollout")},
+        "of predict": round(parts["predict"] / loop, 3),
+        "of both": round((parts["physics"] + parts["predict"]) / loop, 3),
+        "times one row": round(parts["one row"] / loop, 1),
+        "cpu, of both": round((parts["cpu, physics"] + parts["cpu, predict"]) / cpu, 3),
+        "inference within": round(parts["inference within"] / cpu, 3),
+        "run": vars(run),
     }
 
 
@@ -183,20 +170,18 @@ def main() -> None:
     parser = common.parser(__doc__)
     common.add_window(parser)
     parser.add_argument("--policy", type=Path, help="handle of a teacher of your own that AutoGluon plays, instead")
-    parser.add_argument("--seconds", type=float, help="of a run of predict; default: 10, or 1 with --quick")
     parser.set_defaults(tasks=["hopper"])
     arguments = parser.parse_args()
     window, environments, repeats = common.window(arguments), arguments.environments, common.repeats(arguments)
-    seconds = arguments.seconds or (1 if arguments.quick else 10)
     if arguments.policy:
-        rows = [against_predict("own", arguments.policy, environments, window, seconds=seconds, repeats=repeats)]
+        rows = [against_predict("own", arguments.policy, environments, window, repeats=repeats)]
         common.report(arguments, rows, {"of predict (of both, where physics takes its share)": ">= 0.8"})
         return
     rows, exported = [], []
     for task in arguments.tasks:
         for name, shown in (("LightGBM", SHORT), ("capped", window)):
             handle = prepared_teacher(task, name)
-            rows.append(against_predict(name, handle, environments, shown, seconds=seconds, repeats=repeats))
+            rows.append(against_predict(name, handle, environments, shown, repeats=repeats))
         policies = {name: str(prepared_teacher(task, name)) for name in EXPORTED}
         exported += common.against_floors(
             task, policies, environments, window, repeats=repeats, load=common.load_policy
