@@ -672,11 +672,11 @@ def add_window(result: argparse.ArgumentParser) -> None:
 
 
 def add_repeats(result: argparse.ArgumentParser) -> None:
-    result.add_argument("--repeats", type=int, help="turns that each thing is run in; default: 5, or 2 with --quick")
+    result.add_argument("--repeats", type=int, help="turns that each thing is run in; default: 3, or 2 with --quick")
 
 
 def repeats(arguments: argparse.Namespace) -> int:
-    return arguments.repeats or (2 if arguments.quick else 5)
+    return arguments.repeats or (2 if arguments.quick else 3)
 
 
 def window(arguments: argparse.Namespace) -> Window:

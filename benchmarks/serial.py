@@ -94,9 +94,9 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, common.Measured
 def main() -> None:
     parser = common.parser(__doc__)
     common.add_window(parser)
-    parser.add_argument("--seconds", type=float, help="of a run of the loop; default: 20, or 2 with --quick")
+    parser.add_argument("--seconds", type=float, help="of a run of the loop; default: 10, or 2 with --quick")
     arguments = parser.parse_args()
-    seconds = arguments.seconds or (2 if arguments.quick else 20)
+    seconds = arguments.seconds or (2 if arguments.quick else 10)
     asked = common.window(arguments)
     window = common.Window(asked.skipped, asked.steps, "gymnasium", (OUTCOME_FRACTION,))
     rows = []
