@@ -54,14 +54,12 @@ behaviour: $(INSTALLED) $(TRAINING)
 $(TRAINING): envs/behaviour/install.sh envs/behaviour/requirements.txt
 	envs/behaviour/install.sh
 
-BENCHMARKS := rollout trees serial teacher scaling
-DATA_BENCHMARKS := collection transitions
+BENCHMARKS := rollout trees serial teacher scaling collection transitions plan evaluation
 bench: $(INSTALLED)
-	set -e; for b in $(BENCHMARKS) $(DATA_BENCHMARKS) plan evaluation; do $(BIN)/python benchmarks/$$b.py --quick; done
+	set -e; for b in $(BENCHMARKS); do $(BIN)/python benchmarks/$$b.py --quick; done
 
 bench-full: $(INSTALLED)
-	set -e; for b in $(BENCHMARKS); do $(BIN)/python benchmarks/$$b.py --skip 50 --steps 30; done
-	set -e; for b in $(DATA_BENCHMARKS) plan evaluation; do $(BIN)/python benchmarks/$$b.py; done
+	set -e; for b in $(BENCHMARKS); do $(BIN)/python benchmarks/$$b.py; done
 
 # Torch stays out of the hashed lock: pip takes a CPU build where it finds one and PyPI's
 # CUDA build, with the libraries it needs, elsewhere.

@@ -13,7 +13,6 @@ the floor of physics replays the very controls that this network gave in the rol
 import argparse
 import contextlib
 import ctypes
-import dataclasses
 import datetime
 import functools
 import math
@@ -29,7 +28,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -272,7 +271,7 @@ def physics(_loaded: policy.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> N
 
 def physics_as_loaded(loaded: policy.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
     """The same with the model as MuJoCo loads it from Gymnasium's file, which looks for contacts."""
-    physics(loaded, dataclasses.replace(chunk, model=_searching_model(loaded.metadata["task"])), clock)
+    physics(loaded, replace(chunk, model=_searching_model(loaded.metadata["task"])), clock)
 
 
 def inference(loaded: policy.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
@@ -367,7 +366,6 @@ def _interleave(
     floors: Mapping[str, Floor],
     stopwatch: Stopwatch,
 ) -> None:
-    assert window.steps is not None and window.steps % STEPS == 0
     whole, within = Clock(), {"physics": Clock(), "inference": Clock()}
     clocks = {name: Clock() for name in floors}
     batches: list[mujoco.batch.Batch] = []
@@ -666,8 +664,8 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def add_window(result: argparse.ArgumentParser) -> None:
     """Options of what a rollout is measured over."""
     result.add_argument("--environments", type=int, default=BATCH)
-    result.add_argument("--steps", type=int, help="steps that count, after the first --skip; default: whole episodes")
-    result.add_argument("--skip", type=int, default=0, help="steps before those that count, to get into the gait")
+    result.add_argument("--skip", type=int, help="steps before, to get into the gait; default: 50, or 10 with --quick")
+    result.add_argument("--steps", type=int, help="steps that count, an even number; default: 30, or 10 with --quick")
     add_repeats(result)
 
 
@@ -680,9 +678,11 @@ def repeats(arguments: argparse.Namespace) -> int:
 
 
 def window(arguments: argparse.Namespace) -> Window:
-    if arguments.quick and arguments.steps is None:
-        return Window(10, 10)
-    return Window(arguments.skip, arguments.steps)
+    skip, steps = (10, 10) if arguments.quick else (50, 30)
+    found = Window(skip if arguments.skip is None else arguments.skip, arguments.steps or steps)
+    if found.steps is None or found.steps < STEPS or found.steps % STEPS:
+        sys.exit(f"--steps: found {found.steps}, expected a multiple of {STEPS}")
+    return found
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -12,7 +12,7 @@ Rewards, terminations, observations and resets are those of Gymnasium's v4 class
 (gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py) in both.
 
 Two things that MuJoCo does for scenes of many bodies are left out for one robot on a floor, which
-saves 16 to 19 % of a step's time (benchmarks/contacts.py) and changes no bit of it: looking for the
+saves 17 to 21 % of a step's time (benchmarks/rollout.py) and changes no bit of it: looking for the
 pairs of geoms that may touch (they are listed in the model), and splitting the constraints into
 independent islands.
 """
