@@ -261,7 +261,7 @@ Floor = Callable[[Any, Chunk, Clock | Stopwatch], None]
 """Does the steps of a chunk over with the loaded policy, or a part of what they need, and times it."""
 
 
-def physics(_loaded: policy.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
+def physics(_loaded: Any, chunk: Chunk, clock: Clock | Stopwatch) -> None:
     """mj_step in a compiled loop, or mujoco.batch where there is no C compiler."""
     if shutil.which("cc"):
         _replay_compiled(chunk, clock)

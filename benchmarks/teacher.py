@@ -124,6 +124,7 @@ def one_row(loaded: Any, chunk: common.Chunk, clock: Any) -> None:
 
 
 def ask(loaded: Any, chunk: common.Chunk, clock: Any, rows: int, calls: int) -> None:
+    """Times `calls` calls of `rows` states each, with the actions that were played as the columns of a chain."""
     from d4rl_automl.features import features  # noqa: PLC0415
 
     predictors, chain = loaded._predictors.predictors, loaded.metadata["chain"]
