@@ -46,7 +46,7 @@ oracle: $(INSTALLED) $(ORIGINAL)
 $(ORIGINAL): envs/mujoco-py/install.sh envs/mujoco-py/requirements.txt envs/mujoco-py/mujoco-py.pth
 	envs/mujoco-py/install.sh
 
-# Half an hour of a core. Files as in resources/behaviour are then in results/behaviour/chosen.
+# Half an hour of a core. Files as in src/d4rl_automl/resources/behaviour are then in results/behaviour/chosen.
 TRAINING := .venv-behaviour/.installed
 behaviour: $(INSTALLED) $(TRAINING)
 	$(BIN)/snakemake --cores $(CORES) behaviour

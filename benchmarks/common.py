@@ -42,9 +42,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from d4rl_automl import catalogue, collect, config, policy, simulator, tasks, transitions
-from d4rl_automl.files import write_json
-from d4rl_automl.rollout import rollout
+from d4rl_automl import tasks
+from d4rl_automl.core.files import write_json
+from d4rl_automl.data import catalogue, transitions
+from d4rl_automl.data.providers import embedded
+from d4rl_automl.evaluation.rollout import rollout
+from d4rl_automl.plan import config
+from d4rl_automl.policies import base
+from d4rl_automl.simulators import batch
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "benchmarks" / "performance"
@@ -59,7 +64,7 @@ FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 RECIPE = "medium-expert"
 TRANSITIONS = 100_000
 
-Load = Callable[[Path], policy.Policy]
+Load = Callable[[Path], base.Policy]
 
 
 # Processes that start together -----------------------------------------------------------------
@@ -269,12 +274,12 @@ def physics(_loaded: Any, chunk: Chunk, clock: Clock | Stopwatch) -> None:
         _replay(chunk, clock)
 
 
-def physics_as_loaded(loaded: policy.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
+def physics_as_loaded(loaded: base.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
     """The same with the model as MuJoCo loads it from Gymnasium's file, which looks for contacts."""
     physics(loaded, replace(chunk, model=_searching_model(loaded.metadata["task"])), clock)
 
 
-def inference(loaded: policy.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
+def inference(loaded: base.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
     """The policy alone, in calls of 2,000 rows."""
     calls = math.ceil(chunk.steps / BATCH)
     observations, outcome = chunk.inputs(calls * BATCH)
@@ -290,8 +295,8 @@ def _searching_model(task: str) -> mujoco.MjModel:
     """With the inertias and margins of the variant d4rl."""
     assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
     with warnings.catch_warnings(action="ignore"):
-        model = mujoco.MjSpec.from_file(str(assets / simulator._ENVIRONMENTS[task].xml)).compile()
-    cured = simulator.make_model(task)
+        model = mujoco.MjSpec.from_file(str(assets / batch._ENVIRONMENTS[task].xml)).compile()
+    cured = batch.make_model(task)
     for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
         getattr(model, name)[:] = getattr(cured, name)
     mujoco.mj_setConst(model, mujoco.MjData(model))
@@ -301,7 +306,7 @@ def _searching_model(task: str) -> mujoco.MjModel:
 def rollouts(
     index: int, policies: Mapping[str, str], environments: int, window: Window, load: Load
 ) -> dict[str, Measured]:
-    """For `Processes`: "rollout POLICY" is d4rl_automl.rollout.rollout; its parts are "physics" and "inference"."""
+    """For `Processes`: "rollout POLICY" is `rollout`; its parts are "physics" and "inference"."""
     runs: dict[str, Measured] = {}
     for name, path in policies.items():
         loaded = load(Path(path))
@@ -327,7 +332,7 @@ def interleaved(  # noqa: PLR0917  Processes hand on what they get by position.
 
 
 def watch(
-    loaded: policy.Policy, environments: int, seed: int, window: Window, *, on_act: Callable[[int, Any, Any], None]
+    loaded: base.Policy, environments: int, seed: int, window: Window, *, on_act: Callable[[int, Any, Any], None]
 ) -> None:
     """A rollout; `on_act` is told the step's number and the policy's inputs before each step of the window."""
     number, act = 0, type(loaded).act
@@ -361,7 +366,7 @@ def _patched(owner: type, name: str, make: Callable[[Any], Any]) -> Iterator[Non
 
 def _interleave(
     play: Callable[..., None],
-    loaded: policy.Policy,
+    loaded: base.Policy,
     window: Window,
     floors: Mapping[str, Floor],
     stopwatch: Stopwatch,
@@ -444,7 +449,7 @@ def _interleave(
     )
 
 
-def _timed_rollout(play: Callable[..., None], loaded: policy.Policy, window: Window, stopwatch: Stopwatch) -> None:
+def _timed_rollout(play: Callable[..., None], loaded: base.Policy, window: Window, stopwatch: Stopwatch) -> None:
     steps, started = 0, False
     parts = {"physics": 0.0, "inference": 0.0}
 
@@ -583,8 +588,8 @@ def interleave(
 # What is measured with -------------------------------------------------------------------------
 
 
-def load_policy(path: Path) -> policy.Policy:
-    return policy.load(path)
+def load_policy(path: Path) -> base.Policy:
+    return base.load(path)
 
 
 def entry(task: str) -> dict[str, Any]:
@@ -606,7 +611,7 @@ def prepared_transitions(task: str) -> Path:
     output = folder / "transitions.parquet"
     if not output.exists():
         print(f"collecting {entry(task)['name']}", file=sys.stderr)
-        collect.collect(entry(task), folder / "raw.hdf5", folder / "raw.json", CORES)
+        embedded.collect(entry(task), folder / "raw.hdf5", folder / "raw.json", CORES)
         transitions.write(
             folder / "raw.hdf5",
             folder / "raw.json",

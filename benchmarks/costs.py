@@ -14,12 +14,12 @@ from typing import Any
 import common
 import pandas as pd
 
-from d4rl_automl.errors import InputError
-from d4rl_automl.files import write_json
-from d4rl_automl.script import run
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import write_json
+from d4rl_automl.core.script import run
 
 PROCESSOR_TIME = re.compile(r"([\d.]+) s of processor time$", re.MULTILINE)
-"""As `d4rl_automl.script.run` writes it."""
+"""As `d4rl_automl.core.script.run` writes it."""
 
 
 def jobs(results: Path) -> Iterator[dict[str, Any]]:

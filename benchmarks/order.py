@@ -11,10 +11,10 @@ from typing import Any
 
 import common
 
-from d4rl_automl import tables
-from d4rl_automl.errors import InputError
-from d4rl_automl.files import write_json
-from d4rl_automl.script import run
+from d4rl_automl.core import tables
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import write_json
+from d4rl_automl.core.script import run
 
 
 def order(results: Path, simulator: str) -> list[dict[str, Any]]:

@@ -18,8 +18,9 @@ import numpy as np
 import onnx
 import torch
 
-from d4rl_automl import scores, tasks
-from d4rl_automl.policy import load, read_metadata
+from d4rl_automl import tasks
+from d4rl_automl.policies.base import load, read_metadata
+from d4rl_automl.tasks import scores
 
 OUTCOME_FRACTION = 1.0
 

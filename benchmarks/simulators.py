@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tqdm import tqdm
 
-from d4rl_automl import files, scores, tasks
+from d4rl_automl import tasks
+from d4rl_automl.core import files
+from d4rl_automl.core.script import run
 from d4rl_automl.figures import style
-from d4rl_automl.legacy_simulator import LegacySimulator
-from d4rl_automl.policy import OnnxPolicy
-from d4rl_automl.script import run
-from d4rl_automl.seeds import episode_seeds
-from d4rl_automl.simulator import BatchSimulator, draw_initial_states, make_model
+from d4rl_automl.policies.base import OnnxPolicy
+from d4rl_automl.simulators.batch import BatchSimulator, draw_initial_states, make_model
+from d4rl_automl.simulators.original import LegacySimulator
+from d4rl_automl.tasks import scores
+from d4rl_automl.tasks.seeds import episode_seeds
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -64,7 +64,7 @@ def prepared_teacher(task: str, name: str) -> Path:
     if output.exists():
         return output
     # AutoGluon takes seconds to import, and only this needs its training half.
-    from d4rl_automl.teacher import train_dimension  # noqa: PLC0415
+    from d4rl_automl.teachers.training import train_dimension  # noqa: PLC0415
 
     data = common.prepared_transitions(task)
     settings = common.settings(task, "teachers", TEACHERS[name])
@@ -125,7 +125,7 @@ def one_row(loaded: Any, chunk: common.Chunk, clock: Any) -> None:
 
 def ask(loaded: Any, chunk: common.Chunk, clock: Any, rows: int, calls: int) -> None:
     """Times `calls` calls of `rows` states each, with the actions that were played as the columns of a chain."""
-    from d4rl_automl.features import features  # noqa: PLC0415
+    from d4rl_automl.teachers.features import features  # noqa: PLC0415
 
     predictors, chain = loaded._predictors.predictors, loaded.metadata["chain"]
     observations, outcomes = chunk.inputs(rows * calls)

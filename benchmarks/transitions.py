@@ -20,7 +20,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from d4rl_automl import catalogue, collect, datasets, files, returns, transitions
+from d4rl_automl.core import files
+from d4rl_automl.data import catalogue, hdf5, returns, transitions
+from d4rl_automl.data.providers import embedded
 
 ARRAYS = ("observations", "actions", "rewards", "terminals", "timeouts")
 SPLIT = {"seed": 0, "validation": 0.1, "test": 0.1}
@@ -38,7 +40,7 @@ def prepared(rows: int) -> Path:
     folder = common.PREPARED / f"transitions-{rows}"
     if not (folder / "raw.hdf5").exists():
         print(f"collecting {rows} transitions", file=sys.stderr)
-        collect.collect(entry(rows), folder / "collected.hdf5", folder / "raw.json", common.CORES)
+        embedded.collect(entry(rows), folder / "collected.hdf5", folder / "raw.json", common.CORES)
         part = folder / "part.hdf5"
         with h5py.File(folder / "collected.hdf5") as collected, h5py.File(part, "w") as file:
             names: list[str] = []
@@ -72,7 +74,7 @@ def measured(index: int, folder: Path, rows: int, temporary: Path) -> dict[str, 
     def floor() -> None:
         read()
         with transitions._writer(again, table.schema) as writer:
-            writer.write_table(table, row_group_size=datasets.CHUNK)
+            writer.write_table(table, row_group_size=hdf5.CHUNK)
 
     flags = arrays["terminals"], arrays["timeouts"]
     loop = rvs_loop(arrays["rewards"], *flags)

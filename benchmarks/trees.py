@@ -19,8 +19,8 @@ import xgboost
 from numpy.typing import NDArray
 
 from d4rl_automl import tasks
-from d4rl_automl.policy import Policy
-from d4rl_automl.transitions import read
+from d4rl_automl.data.transitions import read
+from d4rl_automl.policies.base import Policy
 
 Rows = NDArray[np.float32]
 WAYS: dict[str, dict[str, Callable[[Any, Rows], Any]]] = {

@@ -2,8 +2,8 @@
 
 import argparse
 
-from d4rl_automl import targets
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.evaluation import targets
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from d4rl_automl.collect import collect
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.data.providers.embedded import collect
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 import argparse
 
-from d4rl_automl import students
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.evaluation import comparison
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
     parser.add_argument("--policies", nargs="+", required=True, help="handles, the teachers' among them")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--output", required=True)
-    students.compare(**vars(parser.parse_args()))
+    comparison.compare(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

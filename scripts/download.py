@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from d4rl_automl.download import download
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.data.providers.d4rl import download
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from d4rl_automl import teacher_evaluation
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.teachers import evaluation
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--threads", required=True, type=int)
     parser.add_argument("--metrics", required=True, help="output: CSV")
     parser.add_argument("--predictions", required=True, help="output: Parquet")
-    teacher_evaluation.evaluate(**vars(parser.parse_args()))
+    evaluation.evaluate(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import json
 
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
 
 
 def main() -> None:

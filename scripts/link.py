@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from d4rl_automl.datasets import link
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.data.hdf5 import link
 
 
 def main() -> None:

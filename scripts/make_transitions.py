@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from d4rl_automl.script import run
-from d4rl_automl.transitions import write
+from d4rl_automl.core.script import run
+from d4rl_automl.data.transitions import write
 
 
 def main() -> None:

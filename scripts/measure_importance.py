@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from d4rl_automl import teacher_importance
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.teachers import importance
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="the teacher's training seed")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--output", required=True, help="shares of every feature by action dimension (CSV)")
-    teacher_importance.measure(**vars(parser.parse_args()))
+    importance.measure(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

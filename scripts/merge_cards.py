@@ -2,8 +2,8 @@
 
 import argparse
 
-from d4rl_automl import card
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.data import card
 
 
 def main() -> None:

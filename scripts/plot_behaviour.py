@@ -3,8 +3,8 @@
 import argparse
 import json
 
+from d4rl_automl.core.script import run
 from d4rl_automl.figures import behaviour
-from d4rl_automl.script import run
 
 
 def main() -> None:

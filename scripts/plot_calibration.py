@@ -2,8 +2,8 @@
 
 import argparse
 
+from d4rl_automl.core.script import run
 from d4rl_automl.figures import calibration
-from d4rl_automl.script import run
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from d4rl_automl import report
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.report import page
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--config", type=json.loads, required=True, help="JSON: the validated configuration")
     parser.add_argument("--output", required=True, help="the page (HTML)")
     given = parser.parse_args()
-    report.write(
+    page.write(
         given.scores,
         given.summary,
         comparisons=given.comparisons,

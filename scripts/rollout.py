@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from d4rl_automl.rollout import Play, rollout_file
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.evaluation.rollout import Play, rollout_file
 
 
 def main() -> None:

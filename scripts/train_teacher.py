@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from d4rl_automl import teacher
-from d4rl_automl.script import run
+from d4rl_automl.core.script import run
+from d4rl_automl.teachers import training
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--deployed", required=True, help="output: the copy for acting")
     parser.add_argument("--metrics", required=True, help="output: CSV")
     parser.add_argument("--leaderboard", required=True, help="output: CSV")
-    teacher.train_dimension(**vars(parser.parse_args()))
+    training.train_dimension(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

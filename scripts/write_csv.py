@@ -2,8 +2,8 @@
 
 import argparse
 
-from d4rl_automl.script import run
-from d4rl_automl.transitions import write_csv
+from d4rl_automl.core.script import run
+from d4rl_automl.data.transitions import write_csv
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes .venv-behaviour in the project's root: sbx, with which `make behaviour` trains behaviour policies.
-# Optional: the policies of resources/behaviour ship. BEHAVIOUR_PYTHON names the Python to make it with,
+# Optional: the policies of src/d4rl_automl/resources/behaviour ship. BEHAVIOUR_PYTHON names the Python to make it with,
 # 3.11 to 3.13; it is searched otherwise.
 set -euo pipefail
 

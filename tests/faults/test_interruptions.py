@@ -11,7 +11,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from d4rl_automl import files
+from d4rl_automl.core import files
 
 from ..workflow.conftest import SNAKEMAKE, copy_project, environment, snakemake
 from ..workflow.test_download import CONFIG, D4RL, Hosts, hdf5, left, provide

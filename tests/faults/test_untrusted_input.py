@@ -20,22 +20,15 @@ import torch
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from d4rl_automl import (
-    card,
-    catalogue,
-    collect,
-    config,
-    datasets,
-    directories,
-    distillation,
-    files,
-    network,
-    tables,
-    transitions,
-)
-from d4rl_automl.autogluon_policy import Predictors
-from d4rl_automl.errors import InputError
-from d4rl_automl.policy import load, write_handle
+from d4rl_automl.core import directories, files, tables
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.data import card, catalogue, hdf5, transitions
+from d4rl_automl.data.providers import embedded
+from d4rl_automl.learners import networks
+from d4rl_automl.plan import config
+from d4rl_automl.policies.autogluon import Predictors
+from d4rl_automl.policies.base import load, write_handle
+from d4rl_automl.teachers import distillation
 from tests.unit.test_datasets import arrays, store
 from tests.unit.test_network import HERE, SETTINGS, samples
 from tests.unit.test_policy import metadata_of, weights_of, write_graph, write_policy
@@ -95,7 +88,7 @@ def test_values_of_other_files_are_refused(
         way(file, name, tmp_path)
     with h5py.File(path) as file:  # HDF5 itself follows them.
         np.testing.assert_array_equal(file[name], arrays()[name])
-    for read in (datasets.load, lambda path: datasets.validate(path, "hopper")):
+    for read in (hdf5.load, lambda path: hdf5.validate(path, "hopper")):
         with pytest.raises(InputError, match=r"raw\.hdf5: .* leads to another file"):
             read(path)
 
@@ -108,7 +101,7 @@ def test_links_within_the_file_are_followed(tmp_path: Path) -> None:
         file["rewards"] = h5py.SoftLink("/kept/rewards")
         file["circle"] = h5py.SoftLink("/circle")
         file["kept/all"] = file["/"]
-    np.testing.assert_array_equal(datasets.load(path).rewards, content["rewards"])
+    np.testing.assert_array_equal(hdf5.load(path).rewards, content["rewards"])
 
 
 FILTER = 305
@@ -137,7 +130,7 @@ def test_filter_plugins_are_not_loaded(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, str(path)]
         return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
 
-    done = run("import sys; from d4rl_automl import datasets; datasets.validate(sys.argv[1], 'hopper')")
+    done = run("import sys; from d4rl_automl import datasets; hdf5.validate(sys.argv[1], 'hopper')")
     assert f"rewards is compressed by the HDF5 filter {FILTER}, which takes a plugin" in done.stderr
     assert not marker.exists()
     run("import sys, h5py; h5py.File(sys.argv[1])['rewards'][()]")
@@ -156,7 +149,7 @@ def test_sizes_that_are_only_claimed_are_refused(tmp_path: Path, options: dict[s
             file.create_dataset(name, (rows,), np.float32)
     assert path.stat().st_size < 10_000
     with pytest.raises(InputError, match=r"has shape \(1000000000000.*, of which the file holds 0; it is damaged or"):
-        datasets.validate(path, "hopper")
+        hdf5.validate(path, "hopper")
 
 
 def test_what_compresses_well_or_was_never_written_is_taken(tmp_path: Path) -> None:
@@ -166,7 +159,7 @@ def test_what_compresses_well_or_was_never_written_is_taken(tmp_path: Path) -> N
     with h5py.File(path, "a") as file:
         del file["timeouts"]
         file.create_dataset("timeouts", (100_000,), bool)
-    assert not datasets.load(path).timeouts.any()
+    assert not hdf5.load(path).timeouts.any()
 
 
 def test_words_in_an_hdf5_file_go_nowhere(tmp_path: Path) -> None:
@@ -292,13 +285,13 @@ def test_a_pickle_in_the_place_of_any_file_is_not_loaded(tmp_path: Path) -> None
     arrays_of = {"observations": np.array([Executed(marker)], object)}
     np.savez(tmp_path / "behaviour.npz", w0=arrays_of["observations"])
     readers: list[Callable[[], object]] = [
-        lambda: datasets.load(bad),
+        lambda: hdf5.load(bad),
         lambda: transitions.read(bad),
         lambda: tables.read_parquet(bad, ["return"]),
         lambda: tables.read_csv(bad, ["return"]),
         lambda: tables.read_json(bad, ["return"]),
-        lambda: collect.TanhGaussian(bad, "hopper", 1.0),
-        lambda: collect.TanhGaussian(tmp_path / "behaviour.npz", "hopper", 1.0),
+        lambda: embedded.TanhGaussian(bad, "hopper", 1.0),
+        lambda: embedded.TanhGaussian(tmp_path / "behaviour.npz", "hopper", 1.0),
     ]
     for form, ending in (("onnx", "onnx"), ("xgboost", "ubj"), ("catboost", "cbm")):
         file, handle = tmp_path / f"x.{ending}", tmp_path / f"{form}.json"
@@ -317,7 +310,7 @@ def test_a_checkpoint_that_would_execute_something_is_passed_over(
 ) -> None:
     checkpoint, marker = tmp_path / "c.pt", tmp_path / "executed"
     save({"key": Executed(marker)}, checkpoint)
-    network.fit(samples(200), samples(50, 1), SETTINGS, **HERE, checkpoint=checkpoint)
+    networks.fit(samples(200), samples(50, 1), SETTINGS, **HERE, checkpoint=checkpoint)
     assert "cannot be read" in caplog.text
     assert not marker.exists()
 
@@ -374,7 +367,7 @@ def test_no_code_loads_a_pickle_but_where_it_is_checked() -> None:
                     or called.endswith("Predictor.load")
                 ):
                     found.append(f"{path.name}: {called}")
-    assert sorted(found) == ["autogluon_policy.py: TabularPredictor.load", "distillation.py: TabularPredictor.load"]
+    assert sorted(found) == ["autogluon.py: TabularPredictor.load", "distillation.py: TabularPredictor.load"]
 
 
 # Names and paths -------------------------------------------------------------------------------
@@ -428,7 +421,7 @@ def test_a_copy_that_replaced_the_file_unseen_is_noticed(tmp_path: Path) -> None
     """Same name, same time stamp: Snakemake sees nothing, the checksum does."""
     own = store(tmp_path / "mine.hdf5", arrays())
     entry = ENTRY | {"path": str(own)}
-    datasets.link(entry, tmp_path / "raw.hdf5", tmp_path / "raw.json")
+    hdf5.link(entry, tmp_path / "raw.hdf5", tmp_path / "raw.json")
     times = own.stat()
     store(own, arrays(seed=1))
     os.utime(own, ns=(times.st_atime_ns, times.st_mtime_ns))

@@ -202,7 +202,7 @@ def make_actor(kind, robot, environment, generator):
         frequency = generator.uniform(0, 0.5, size)
         return lambda time, observation: amplitude * np.sin(frequency * time + phase)
     name = generator.choice(POLICIES[robot])
-    with np.load(ROOT / "resources" / "behaviour" / f"{name}.npz") as weights:
+    with np.load(ROOT / "src" / "d4rl_automl" / "resources" / "behaviour" / f"{name}.npz") as weights:
         return make_policy(dict(weights))
 
 

@@ -139,7 +139,7 @@ def files_of(results: Path) -> Iterator[Path]:
 def how(name: str) -> tuple[str, Callable[[Path, Path], Iterator[str]]]:
     """What a file of results/ is, and how two of them are compared."""
     path = Path(name)
-    if "teachers" in path.parts and len(path.parts) > 4 or "distilled" in path.parts and len(path.parts) > 4:
+    if ("teachers" in path.parts and len(path.parts) > 4) or ("distilled" in path.parts and len(path.parts) > 4):
         return "in AutoGluon's directories, by name", lambda _, __: iter(())
     kinds: dict[str, tuple[str, Callable[[Path, Path], Iterator[str]]]] = {
         ".json": ("JSON", json_files),

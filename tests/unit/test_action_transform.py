@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from d4rl_automl import action_transform
+from d4rl_automl.policies import action_transform
 
 shapes = npst.array_shapes(min_dims=1, max_dims=2, max_side=20)
 

@@ -10,11 +10,13 @@ import pytest
 from autogluon.tabular import TabularPredictor
 from sklearn.preprocessing import QuantileTransformer
 
-from d4rl_automl import autogluon_export, distillation, files, policy, teacher
-from d4rl_automl import transitions as tables
-from d4rl_automl.errors import InputError
+from d4rl_automl.core import files
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.data import transitions as tables
 from d4rl_automl.methods import teacher as teacher_method
-from d4rl_automl.onnx_graph import Graph
+from d4rl_automl.policies import base
+from d4rl_automl.policies.onnx_graph import Graph
+from d4rl_automl.teachers import distillation, export, training
 
 SMALL = {"num_epochs": 3, "hidden_size": 32, "num_layers": 2, "learning_rate": 0.003}
 TEACHERS = {
@@ -70,7 +72,7 @@ def make_transitions(path, two_values=False):
 
 def train(transitions, folder, settings, dimensions=range(3)):
     for dimension in dimensions:
-        teacher.train_dimension(
+        training.train_dimension(
             transitions=transitions,
             dimension=dimension,
             settings=settings,
@@ -142,7 +144,7 @@ def played(transitions, directories, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(played):
-    return {name: list(map(policy.load, handles)) for name, handles in played.items()}
+    return {name: list(map(base.load, handles)) for name, handles in played.items()}
 
 
 def states(transitions, kind):
@@ -178,11 +180,11 @@ def test_the_teachers_are_what_the_other_tests_mean(directories):
 @pytest.mark.parametrize("name", ["ensemble", "unchained", "distilled"])
 def test_the_graph_acts_as_autogluon_does(transitions, loaded, name, kind):
     expected, graph = loaded[name]
-    assert isinstance(graph, policy.OnnxPolicy) and not isinstance(expected, policy.OnnxPolicy)
+    assert isinstance(graph, base.OnnxPolicy) and not isinstance(expected, base.OnnxPolicy)
     asked = states(transitions, kind)
     actions = expected.act(*asked)
     assert (actions.std(0) > 0.05).all()
-    np.testing.assert_allclose(graph.act(*asked), actions, rtol=0, atol=autogluon_export.TOLERANCE)
+    np.testing.assert_allclose(graph.act(*asked), actions, rtol=0, atol=export.TOLERANCE)
 
 
 def test_actions_do_not_depend_on_the_batch(transitions, loaded):
@@ -203,18 +205,18 @@ def test_the_handle_and_the_graph_say_what_they_are(directories, played):
     assert training["directory_sha256"] == [files.sha256(directory) for directory in directories["ensemble"]]
     assert [(path.parent / name).resolve() for name in training["directories"]] == directories["ensemble"]
     assert training["chain"] is True
-    assert training["checked_rows"] == 1040 and 0 <= training["largest_difference"] <= autogluon_export.TOLERANCE
-    inside = policy.read_metadata(file)
+    assert training["checked_rows"] == 1040 and 0 <= training["largest_difference"] <= export.TOLERANCE
+    inside = base.read_metadata(file)
     assert inside["training"].items() <= training.items()
     assert {key: inside[key] for key in handle if key not in ("file", "sha256", "training")}.items() <= handle.items()
-    assert policy.load(file).metadata == inside
+    assert base.load(file).metadata == inside
 
 
 def test_trees_are_refused_and_leave_nothing(transitions, tmp_path):
     settings = TEACHERS["unchained"] | {"hyperparameters": {"GBM": {"num_boost_round": 2}}}
     train(transitions, tmp_path, settings, dimensions=[0])
     output = tmp_path / "policies/played.json"
-    with pytest.raises(autogluon_export.UnsupportedModelError, match=r"deployed/ac0: LightGBM .* is a LGBModel; only"):
+    with pytest.raises(export.UnsupportedModelError, match=r"deployed/ac0: LightGBM .* is a LGBModel; only"):
         make_policy(transitions, [tmp_path / "deployed/ac0"] * 3, settings, output, export=True)
     assert not output.parent.exists()
 
@@ -223,12 +225,12 @@ def test_columns_of_two_values_are_refused(tmp_path):
     transitions = make_transitions(tmp_path / "transitions.parquet", two_values=True)
     settings = TEACHERS["unchained"]
     train(transitions, tmp_path, settings, dimensions=[0])
-    with pytest.raises(autogluon_export.UnsupportedModelError, match=r"TabularNeuralNetTorchModel .*'ob5'"):
+    with pytest.raises(export.UnsupportedModelError, match=r"TabularNeuralNetTorchModel .*'ob5'"):
         make_policy(transitions, [tmp_path / "deployed/ac0"] * 3, settings, tmp_path / "played.json", export=True)
 
 
 def test_a_graph_that_differs_is_not_written(transitions, directories, tmp_path, monkeypatch):
-    monkeypatch.setattr(autogluon_export, "TOLERANCE", -1.0)
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
     with pytest.raises(InputError, match=r"differ from AutoGluon's by up to .* on 1040 rows.*export: false"):
         make_policy(transitions, directories["ensemble"], TEACHERS["ensemble"], tmp_path / "played.json", export=True)
     assert not list(tmp_path.iterdir())
@@ -250,7 +252,7 @@ def test_the_quantile_transform_is_scikit_learns(tmp_path, scale):
     noise = data * generator.normal(1, 0.5, data.shape)
     x = np.concatenate([knots, *steps, bounds, noise, -1e6 * data, 1e6 * data]).astype(np.float32)
     graph = Graph()
-    scaled = autogluon_export._quantile(graph, "x", fitted.quantiles_, fitted.references_)
+    scaled = export._quantile(graph, "x", fitted.quantiles_, fitted.references_)
     graph.node("Identity", scaled, output="scaled")
     graph.save(tmp_path / "quantile.onnx", {"x": 3}, {"scaled": 3}, {})
     session = onnxruntime.InferenceSession(tmp_path / "quantile.onnx", providers=["CPUExecutionProvider"])

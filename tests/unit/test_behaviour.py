@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from d4rl_automl import behaviour, catalogue
-from d4rl_automl.behaviour import EndlessEpisodes
-from d4rl_automl.catalogue import BEHAVIOUR
-from d4rl_automl.collect import TanhGaussian
-from d4rl_automl.errors import InputError
-from d4rl_automl.files import sha256
-from d4rl_automl.scores import normalise
-from d4rl_automl.seeds import episode_seeds
-from d4rl_automl.simulator import BatchSimulator
+from d4rl_automl.behaviour import choosing
+from d4rl_automl.behaviour.choosing import EndlessEpisodes
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import sha256
+from d4rl_automl.data import catalogue
+from d4rl_automl.data.catalogue import BEHAVIOUR
+from d4rl_automl.data.providers.embedded import TanhGaussian
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.tasks.scores import normalise
+from d4rl_automl.tasks.seeds import episode_seeds
 from tests.unit.test_collect import reference_environment
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +78,7 @@ finite = st.floats(-10, 10)
     npst.arrays(np.float64, (3, 5), elements=finite),
 )
 def test_a_folded_layer_does_what_the_layer_did_after_normalising(weights, bias, mean, deviation, observations):
-    folded, shift = behaviour.fold_normalisation(weights, bias, mean, deviation)
+    folded, shift = choosing.fold_normalisation(weights, bias, mean, deviation)
     expected = (observations - mean) / deviation @ weights + bias
     np.testing.assert_allclose(observations @ folded + shift, expected, atol=1e-8 * (1 + np.abs(folded).max()))
 
@@ -86,7 +87,7 @@ def random_policy(path, task="hopper", activation="relu", seed=0):
     generator = np.random.default_rng(seed)
     sizes = {"w0": (11, 8), "b0": 8, "w1": (8, 7), "b1": 7, "w_mu": (7, 3), "b_mu": 3, "w_ls": (7, 3), "b_ls": 3}
     layers = {name: generator.normal(size=size) for name, size in sizes.items()}
-    behaviour.save(path, layers, activation)
+    choosing.save(path, layers, activation)
     return layers
 
 
@@ -109,7 +110,7 @@ def test_a_saved_policy_acts_as_its_layers_say(tmp_path, activation):
 def test_returns_are_those_of_gymnasiums_own_loop(tmp_path, seed, stochastic):
     random_policy(tmp_path / "policy.npz")
     policy = TanhGaussian(tmp_path / "policy.npz", "hopper", 1.0)
-    returns, lengths = behaviour.evaluate(policy, "hopper", np.array([seed]), stochastic)
+    returns, lengths = choosing.evaluate(policy, "hopper", np.array([seed]), stochastic)
     environment = reference_environment("hopper")
     chance = policy.draw(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,))), 1000)
     observation, _ = environment.reset(seed=seed)
@@ -127,8 +128,8 @@ def test_episodes_side_by_side_are_those_played_alone(tmp_path):
     random_policy(tmp_path / "policy.npz", activation="tanh")
     policy = TanhGaussian(tmp_path / "policy.npz", "hopper", 1.0)
     seeds = np.arange(20)
-    returns, lengths = behaviour.evaluate(policy, "hopper", seeds)
-    alone = [behaviour.evaluate(policy, "hopper", seeds[i : i + 1]) for i in seeds]
+    returns, lengths = choosing.evaluate(policy, "hopper", seeds)
+    alone = [choosing.evaluate(policy, "hopper", seeds[i : i + 1]) for i in seeds]
     # One row rounds otherwise than twenty.
     assert np.mean([length[0] == lengths[i] for i, (_, length) in enumerate(alone)]) > 0.8
     np.testing.assert_allclose(np.concatenate([one for one, _ in alone]), returns, rtol=0.05)
@@ -143,7 +144,7 @@ def curve(scores, spacing=100):
 
 def test_roles_are_taken_from_the_way_up():
     scores = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 15, 30, 35, 39, 41, 30, 60, 95, 90, 45]
-    picked = behaviour.roles(curve(scores), medium_score=40)
+    picked = choosing.roles(curve(scores), medium_score=40)
     assert picked["medium"]["environment_steps"] == "1600"
     assert picked["expert"]["stochastic_score"] == "95"
     steps = [int(picked[f"replay-{number}"]["environment_steps"]) for number in range(1, 8)]
@@ -152,13 +153,13 @@ def test_roles_are_taken_from_the_way_up():
 
 def test_a_curve_without_the_roles_is_refused():
     with pytest.raises(InputError, match=r"no checkpoint reaches the score 40, the best has 39.0: train longer"):
-        behaviour.roles(curve([0, 39, 12]), 40)
+        choosing.roles(curve([0, 39, 12]), 40)
     with pytest.raises(InputError, match=r"after 300 steps, with fewer than 8 checkpoints on the way"):
-        behaviour.roles(curve([0, 10, 20, 50, 90]), 40)
+        choosing.roles(curve([0, 10, 20, 50, 90]), 40)
 
 
 def test_chosen_policies_are_a_set_of_recipes_with_levels(tmp_path, monkeypatch):
-    monkeypatch.setattr(behaviour, "EPISODES", 3)
+    monkeypatch.setattr(choosing, "EPISODES", 3)
     training = tmp_path / "training"
     for number in range(12):
         random_policy(training / f"{number}.npz", seed=number)
@@ -168,7 +169,7 @@ def test_chosen_policies_are_a_set_of_recipes_with_levels(tmp_path, monkeypatch)
         writer.writeheader()
         writer.writerows(rows)
     settings = {"hopper": {"algorithm": "PPO", "seed": 0, "medium_score": 40}}
-    behaviour.choose({"hopper": training}, settings, tmp_path / "chosen")
+    choosing.choose({"hopper": training}, settings, tmp_path / "chosen")
     sources = {f"hopper-replay-{i}.npz": i for i in range(1, 8)} | {"hopper-medium.npz": 8, "hopper-expert.npz": 10}
     made = {path.name for path in (tmp_path / "chosen").iterdir()}
     assert made == {*sources, "recipes.csv", "levels.csv"}
@@ -179,7 +180,7 @@ def test_chosen_policies_are_a_set_of_recipes_with_levels(tmp_path, monkeypatch)
     assert levels.keys() == sources.keys()
     seeds = episode_seeds(0, "hopper-behaviour", "report", 3)
     policy = TanhGaussian(training / "10.npz", "hopper", 1.0)
-    returns, _ = behaviour.evaluate(policy, "hopper", seeds)
+    returns, _ = choosing.evaluate(policy, "hopper", seeds)
     assert float(levels["hopper-expert.npz"]["return_mean"]) == pytest.approx(returns.mean(), abs=0.05)
     monkeypatch.setattr(catalogue, "BEHAVIOUR", tmp_path / "chosen")
     assert {name: len(shares) for name, shares in catalogue.recipes("hopper").items()} == {
@@ -193,7 +194,7 @@ def test_chosen_policies_are_a_set_of_recipes_with_levels(tmp_path, monkeypatch)
 
     settings["hopper"]["medium_score"] = 100
     with pytest.raises(InputError, match=r"training: no checkpoint reaches the score 100"):
-        behaviour.choose({"hopper": training}, settings, tmp_path / "none")
+        choosing.choose({"hopper": training}, settings, tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
@@ -208,19 +209,19 @@ def test_chosen_policies_are_a_set_of_recipes_with_levels(tmp_path, monkeypatch)
 )
 def test_wrong_settings_are_refused(tmp_path, change, message):
     with pytest.raises(InputError, match=message):
-        behaviour.train("hopper", {**TRAINING["hopper"], **change}, tmp_path / "training")
+        choosing.train("hopper", {**TRAINING["hopper"], **change}, tmp_path / "training")
 
 
 def test_a_missing_environment_is_named(tmp_path, monkeypatch):
-    monkeypatch.setenv(behaviour.PYTHON_VARIABLE, str(tmp_path / "python"))
+    monkeypatch.setenv(choosing.PYTHON_VARIABLE, str(tmp_path / "python"))
     with pytest.raises(InputError, match=r"python does not exist; .* envs/behaviour/install.sh"):
-        behaviour.train("hopper", TRAINING["hopper"], tmp_path / "training")
+        choosing.train("hopper", TRAINING["hopper"], tmp_path / "training")
 
 
 def test_training_in_its_own_environment():
     """Runs test_behaviour_training.py with the python that can."""
     try:
-        python = behaviour.find_python()
+        python = choosing.find_python()
     except InputError as error:
         pytest.skip(str(error))
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_behaviour_training.py"]
@@ -259,7 +260,7 @@ def test_shipped_levels_are_what_the_datasets_names_promise():
         assert catalogue.recipes(robot).keys() == {"random", "medium", "medium-replay", "medium-expert"}
         replay = [source["policy"] for source in catalogue.sources(robot, "medium-replay")]
         steps = [int(shipped_levels()[policy]["environment_steps"]) for policy in replay]
-        assert len(steps) == behaviour.REPLAY
+        assert len(steps) == choosing.REPLAY
         assert steps == sorted(set(steps))
         assert replay[-1] == f"{robot}-medium.npz"
     assert TRAINING.keys() == set(ROBOTS)
@@ -268,7 +269,7 @@ def test_shipped_levels_are_what_the_datasets_names_promise():
 def test_a_shipped_level_is_what_its_policy_scores():
     row = shipped_levels()["hopper-medium.npz"]
     seeds = episode_seeds(TRAINING["hopper"]["seed"], "hopper-behaviour", "report", int(row["episodes"]))
-    returns, lengths = behaviour.evaluate(TanhGaussian(BEHAVIOUR / row["policy"], "hopper", 1.0), "hopper", seeds)
+    returns, lengths = choosing.evaluate(TanhGaussian(BEHAVIOUR / row["policy"], "hopper", 1.0), "hopper", seeds)
     # Another processor rounds otherwise, and a fall comes a step sooner or later.
     error = 3 * float(row["return_std"]) / len(seeds) ** 0.5
     assert returns.mean() == pytest.approx(float(row["return_mean"]), abs=error)

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
-from d4rl_automl import catalogue, legacy_simulator, tasks
-from d4rl_automl.errors import InputError
+from d4rl_automl import tasks
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.data import catalogue
+from d4rl_automl.simulators import original
 
 EMBEDDED = {
     "name": "hopper-medium-embedded-5k",
@@ -67,7 +69,7 @@ print("FOUND", json.dumps([about(name) for name in sys.argv[1:]]))
 
 def test_urls_scores_and_time_limits_are_d4rls_own():
     try:
-        python = legacy_simulator.find_python()
+        python = original.find_python()
     except InputError as error:
         pytest.skip(str(error))
     command = [python, "-I", "-W", "ignore", "-c", ORIGINAL, *D4RL]
@@ -170,5 +172,5 @@ def test_bad_datasets_are_refused(dataset, message):
 def test_import_is_light():
     """Snakemake imports it each time it reads the workflow."""
     heavy = ("numpy", "pandas", "h5py", "torch")
-    code = f"import sys, d4rl_automl.catalogue; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, d4rl_automl.data.catalogue; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from d4rl_automl import code_digest
+from d4rl_automl.plan import digests
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,16 +15,16 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package and its scripts that the digest looks at."""
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(code_digest, "PACKAGE", tmp_path / "src" / "d4rl_automl")
-    monkeypatch.setattr(code_digest, "SCRIPTS", tmp_path / "scripts")
+    monkeypatch.setattr(digests, "PACKAGE", tmp_path / "src" / "d4rl_automl")
+    monkeypatch.setattr(digests, "SCRIPTS", tmp_path / "scripts")
     return tmp_path
 
 
 def digest(*names: str) -> str:
     """The digest as a new Snakemake sees it."""
-    for cached in (code_digest._read, code_digest.digest):
+    for cached in (digests._read, digests.digest):
         cached.cache_clear()
-    return code_digest.digest(*names)
+    return digests.digest(*names)
 
 
 def edit(path: Path, line: str) -> None:
@@ -33,7 +33,7 @@ def edit(path: Path, line: str) -> None:
 
 def test_own_script_and_imported_modules_count_and_others_do_not(tree: Path) -> None:
     before = {name: digest(name) for name in ("rollout", "plot_returns", "train_teacher")}
-    edit(tree / "src/d4rl_automl/simulator.py", "MORE = 1")
+    edit(tree / "src/d4rl_automl/simulators/batch.py", "MORE = 1")
     assert digest("rollout") != before["rollout"]
     assert digest("plot_returns") == before["plot_returns"]
     assert digest("train_teacher") == before["train_teacher"]
@@ -51,10 +51,10 @@ def test_modules_found_by_name_count(tree: Path) -> None:
 
 
 def test_modules_that_a_function_imports_count_where_they_are_named(tree: Path) -> None:
-    before = digest("rollout"), digest("rollout", "tree_policy")
-    edit(tree / "src/d4rl_automl/tree_policy.py", "MORE = 1")
+    before = digest("rollout"), digest("rollout", "policies.forest")
+    edit(tree / "src/d4rl_automl/policies/forest.py", "MORE = 1")
     assert digest("rollout") == before[0]
-    assert digest("rollout", "tree_policy") != before[1]
+    assert digest("rollout", "policies.forest") != before[1]
 
 
 def test_packages_and_relative_imports_count(tree: Path) -> None:
@@ -63,28 +63,28 @@ def test_packages_and_relative_imports_count(tree: Path) -> None:
     edit(package / "methods/__init__.py", "MORE = 1")
     after = digest("fit_policy", "methods.mlp")
     assert after != before
-    edit(package / "methods/mlp.py", "from . import bc\nfrom ..trees import importance")
+    edit(package / "methods/mlp.py", "from . import bc\nfrom ..learners.forests import importance")
     linked = digest("fit_policy", "methods.mlp")
     edit(package / "methods/bc.py", "MORE = 1")
     assert digest("fit_policy", "methods.mlp") not in (after, linked)
     linked = digest("fit_policy", "methods.mlp")
-    edit(package / "trees.py", "MORE = 1")
+    edit(package / "learners/forests.py", "MORE = 1")
     assert digest("fit_policy", "methods.mlp") != linked
 
 
 def test_comments_docstrings_and_layout_do_not_count(tree: Path) -> None:
     before = digest("rollout")
-    path = tree / "src/d4rl_automl/rollout.py"
+    path = tree / "src/d4rl_automl/evaluation/rollout.py"
     path.write_text("# a comment\n" + path.read_text().replace('"""', '"""More. ', 1))
     assert digest("rollout") == before
 
 
 def test_no_training_script_reaches_the_figures() -> None:
     for script in ("train_teacher", "fit_policy", "rollout", "collect", "make_transitions"):
-        reached = code_digest._reached(code_digest.SCRIPTS / f"{script}.py")
+        reached = digests._reached(digests.SCRIPTS / f"{script}.py")
         assert not [path for path in reached if "figures" in path.parts]
 
 
 def test_unknown_script_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
-        code_digest.digest("no_such_script")
+        digests.digest("no_such_script")

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from d4rl_automl import catalogue, collect, datasets, tasks
-from d4rl_automl.errors import InputError
-from d4rl_automl.files import sha256
-from d4rl_automl.seeds import episode_seeds
-from d4rl_automl.simulator import make_model
+from d4rl_automl import tasks
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import sha256
+from d4rl_automl.data import catalogue, hdf5
+from d4rl_automl.data.providers import embedded
+from d4rl_automl.simulators.batch import make_model
+from d4rl_automl.tasks.seeds import episode_seeds
 
 from .test_datasets import MISSING, d4rl_itself
 
@@ -36,7 +38,7 @@ def entry(recipe, task="hopper", transitions=ROWS, seed=1):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("medium-expert")
-    collect.collect(entry("medium-expert"), folder / "raw.hdf5", folder / "raw.json", processes=1)
+    embedded.collect(entry("medium-expert"), folder / "raw.hdf5", folder / "raw.json", processes=1)
     return folder
 
 
@@ -74,7 +76,7 @@ def test_layout_is_d4rls(made):
         assert (file["next_observations"][:-1][~within] != file["observations"][1:][~within]).any(axis=1).all()
         np.testing.assert_array_equal(file["observations"][:, :5], file["infos/qpos"][:, 1:])
         np.testing.assert_array_equal(file["observations"][:, 5:], np.clip(file["infos/qvel"][:], -10, 10))
-    assert datasets.validate(made / "raw.hdf5", "hopper") == {}
+    assert hdf5.validate(made / "raw.hdf5", "hopper") == {}
 
 
 def reference_environment(task):
@@ -102,7 +104,7 @@ def by_h5py(path):
 
 
 def test_h5py_reads_what_is_written(made):
-    found, dataset = by_h5py(made / "raw.hdf5"), datasets.load(made / "raw.hdf5")
+    found, dataset = by_h5py(made / "raw.hdf5"), hdf5.load(made / "raw.hdf5")
     assert {name for name in found if "/" not in name} == {
         *("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
     }
@@ -127,8 +129,8 @@ def test_gymnasium_repeats_every_step_from_the_recorded_state(task, made, tmp_pa
     path = made / "raw.hdf5"
     if task != "hopper":
         path = tmp_path / "raw.hdf5"
-        collect.collect(entry("medium", task, 1000), path, tmp_path / "raw.json", processes=2)
-    dataset = datasets.load(path)
+        embedded.collect(entry("medium", task, 1000), path, tmp_path / "raw.json", processes=2)
+    dataset = hdf5.load(path)
     environment = reference_environment(task).unwrapped
     environment.reset()
     errors, reward_errors = [], []
@@ -177,7 +179,7 @@ def test_actions_follow_the_policies(made):
         recorded = file["infos/action_log_probs"][:]
     boundary = next(end for _, end in episodes(content) if end >= ROWS / 2)
     for policy, rows in (("hopper-medium", slice(0, boundary)), ("hopper-expert", slice(boundary, None))):
-        with np.load(collect.BEHAVIOUR / f"{policy}.npz") as file:
+        with np.load(catalogue.BEHAVIOUR / f"{policy}.npz") as file:
             w = {name: file[name].astype(np.float64) for name in file.files if file[name].dtype.kind == "f"}
         hidden = np.tanh(np.tanh(content["observations"][rows] @ w["w0"] + w["b0"]) @ w["w1"] + w["b1"])
         mean = hidden @ w["w_mu"] + w["b_mu"]
@@ -194,8 +196,8 @@ def test_actions_follow_the_policies(made):
 
 
 def test_the_same_bytes_whatever_the_processes_and_their_companies(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(collect, "LEAST", 7)
-    collect.collect(entry("medium-expert"), tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=3)
+    monkeypatch.setattr(embedded, "LEAST", 7)
+    embedded.collect(entry("medium-expert"), tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=3)
     assert sha256(tmp_path / "raw.hdf5") == sha256(made / "raw.hdf5")
     assert (tmp_path / "raw.json").read_text() == (made / "raw.json").read_text()
 
@@ -203,8 +205,8 @@ def test_the_same_bytes_whatever_the_processes_and_their_companies(made, tmp_pat
 def test_a_longer_collection_begins_like_a_shorter_one(tmp_path):
     for transitions in (1000, 1500):
         asked = entry("medium", task="walker2d", transitions=transitions)
-        collect.collect(asked, tmp_path / f"{transitions}.hdf5", tmp_path / "raw.json", processes=2)
-    short, long = (datasets.load(tmp_path / f"{transitions}.hdf5") for transitions in (1000, 1500))
+        embedded.collect(asked, tmp_path / f"{transitions}.hdf5", tmp_path / "raw.json", processes=2)
+    short, long = (hdf5.load(tmp_path / f"{transitions}.hdf5") for transitions in (1000, 1500))
     assert len(short.rewards) == 1000
     for name in ("observations", "actions", "rewards", "next_observations"):
         np.testing.assert_array_equal(getattr(short, name), getattr(long, name)[:1000])
@@ -214,8 +216,8 @@ def test_a_longer_collection_begins_like_a_shorter_one(tmp_path):
 def test_random_is_uniform(tmp_path):
     dataset = {}
     for seed in (1, 2):
-        collect.collect(entry("random", seed=seed), tmp_path / f"{seed}.hdf5", tmp_path / "raw.json", processes=1)
-        dataset[seed] = datasets.load(tmp_path / f"{seed}.hdf5")
+        embedded.collect(entry("random", seed=seed), tmp_path / f"{seed}.hdf5", tmp_path / "raw.json", processes=1)
+        dataset[seed] = hdf5.load(tmp_path / f"{seed}.hdf5")
     assert stats.kstest(dataset[1].actions.ravel(), stats.uniform(-1, 2).cdf).pvalue > 1e-4
     np.testing.assert_allclose(dataset[1].infos["action_log_probs"], -3 * np.log(2), rtol=1e-6)
     # Another seed, other states and other chance.
@@ -231,21 +233,21 @@ def test_sources_follow_each_other_in_the_order_of_the_recipe(tmp_path):
     """medium-replay: equal shares, each source's last episode whole, the file's last one cut."""
     sources = catalogue.sources("hopper", "medium-replay")
     rows = 1000 * len(sources)
-    collect.collect(entry("medium-replay", transitions=rows), tmp_path / "raw.hdf5", tmp_path / "raw.json", 2)
-    dataset = datasets.load(tmp_path / "raw.hdf5")
+    embedded.collect(entry("medium-replay", transitions=rows), tmp_path / "raw.hdf5", tmp_path / "raw.json", 2)
+    dataset = hdf5.load(tmp_path / "raw.hdf5")
     assert len(dataset.rewards) == rows
     ends = np.flatnonzero(dataset.terminals | dataset.timeouts) + 1
     start = 0
     for number, source in enumerate(sources, 1):
         end = next((int(end) for end in ends if end >= 1000 * number), rows)
-        policy = collect.TanhGaussian(collect.BEHAVIOUR / source["policy"], "hopper", source["noise"])
+        policy = embedded.TanhGaussian(catalogue.BEHAVIOUR / source["policy"], "hopper", source["noise"])
         mean, _ = policy.act(dataset.observations[start:end], np.zeros((end - start, 3), np.float32))
         # The actions scatter around this policy's mean and no other's.
         own = np.abs(dataset.actions[start:end] - mean).mean()
         assert own == min(
             np.abs(
                 dataset.actions[start:end]
-                - collect.TanhGaussian(collect.BEHAVIOUR / other["policy"], "hopper", 1.0).act(
+                - embedded.TanhGaussian(catalogue.BEHAVIOUR / other["policy"], "hopper", 1.0).act(
                     dataset.observations[start:end], np.zeros((end - start, 3), np.float32)
                 )[0]
             ).mean()
@@ -266,14 +268,14 @@ def test_provenance(made):
     assert said["mujoco"] == mujoco.__version__
     assert [source["policy"] for source in said["policies"]] == ["hopper-medium.npz", "hopper-expert.npz"]
     for source in said["policies"]:
-        assert source["sha256"] == sha256(collect.BEHAVIOUR / source["policy"])
-    metadata = datasets.load(made / "raw.hdf5").metadata
+        assert source["sha256"] == sha256(catalogue.BEHAVIOUR / source["policy"])
+    metadata = hdf5.load(made / "raw.hdf5").metadata
     assert json.loads(metadata["policies"]) == said["policies"]
     assert metadata["recipe"] == "medium-expert"
 
 
 def test_every_shipped_recipe():
-    with (collect.BEHAVIOUR / "recipes.csv").open(newline="") as stream:
+    with (catalogue.BEHAVIOUR / "recipes.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     for task, recipe in {(row["task"], row["recipe"]) for row in rows}:
         used = catalogue.sources(task, recipe)
@@ -281,8 +283,8 @@ def test_every_shipped_recipe():
         for source in used:
             assert source["noise"] > 0
             if source["policy"] != "uniform":
-                collect.TanhGaussian(collect.BEHAVIOUR / source["policy"], task, source["noise"])
-    shipped = {path.name for path in collect.BEHAVIOUR.glob("*.npz")}
+                embedded.TanhGaussian(catalogue.BEHAVIOUR / source["policy"], task, source["noise"])
+    shipped = {path.name for path in catalogue.BEHAVIOUR.glob("*.npz")}
     assert shipped == {row["policy"] for row in rows} - {"uniform"}
 
 
@@ -292,9 +294,9 @@ def test_unknown_recipe():
 
 
 def test_bad_policies_are_refused(tmp_path):
-    good = collect.BEHAVIOUR / "hopper-medium.npz"
+    good = catalogue.BEHAVIOUR / "hopper-medium.npz"
     with pytest.raises(InputError, match="walker2d's are"):
-        collect.TanhGaussian(good, "walker2d", 1.0)
+        embedded.TanhGaussian(good, "walker2d", 1.0)
     with np.load(good) as file:
         arrays = {name: file[name] for name in file.files}
     np.savez(tmp_path / "pickled.npz", **{**arrays, "w0": np.array([print], object)})
@@ -302,11 +304,11 @@ def test_bad_policies_are_refused(tmp_path):
     (tmp_path / "cut.npz").write_bytes(good.read_bytes()[:-5000])
     for name in ("pickled", "partial", "cut", "absent"):
         with pytest.raises(InputError, match=f"{name}.npz: not a behaviour policy"):
-            collect.TanhGaussian(tmp_path / f"{name}.npz", "hopper", 1.0)
+            embedded.TanhGaussian(tmp_path / f"{name}.npz", "hopper", 1.0)
 
 
 def test_transitions_that_leave_a_source_none(tmp_path):
     asked = {**entry("medium-expert"), "transitions": 60, "seed": 0}
     with pytest.raises(ValueError, match="leave none"):
-        collect.collect(asked, tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=1)
+        embedded.collect(asked, tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=1)
     assert list(tmp_path.iterdir()) == []

@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 import yaml
 
-from d4rl_automl import config, tasks
-from d4rl_automl.errors import InputError
+from d4rl_automl import tasks
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.plan import config
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted([ROOT / "config.yaml", *(ROOT / "config").glob("*.yaml")])

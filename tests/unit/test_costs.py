@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from d4rl_automl import costs
-from d4rl_automl.errors import InputError
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.evaluation import costs
 
 DATASET = "hopper-medium-embedded-v1"
 

@@ -3,8 +3,8 @@ import logging
 import pytest
 import torch
 
-from d4rl_automl import device
-from d4rl_automl.errors import InputError
+from d4rl_automl.core import device
+from d4rl_automl.core.errors import InputError
 
 has_gpu = torch.cuda.is_available()
 

@@ -6,8 +6,8 @@ import threading
 import numpy as np
 import pytest
 
-from d4rl_automl.download import download
-from d4rl_automl.errors import InputError
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.data.providers.d4rl import download
 
 BODY = np.random.default_rng(0).bytes(1_000_000)
 

@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from d4rl_automl import legacy_simulator, tasks
-from d4rl_automl.errors import InputError
-from d4rl_automl.legacy_simulator import LegacySimulator
-from d4rl_automl.policy import load
-from d4rl_automl.rollout import Play, rollout, rollout_file
-from d4rl_automl.simulator import BatchSimulator
+from d4rl_automl import tasks
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.evaluation.rollout import Play, rollout, rollout_file
+from d4rl_automl.policies.base import load
+from d4rl_automl.simulators import original
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.original import LegacySimulator
 from tests.unit.test_oracle import part, recording  # noqa: F401  a fixture
 from tests.unit.test_policy import write_policy
 from tests.unit.test_rollout import dataset_of
@@ -20,7 +21,7 @@ from tests.unit.test_rollout import dataset_of
 ALL_TASKS = list(tasks.SIMULATED)
 
 try:
-    legacy_simulator.find_python()
+    original.find_python()
     MISSING = ""
 except InputError as error:
     MISSING = str(error)
@@ -112,13 +113,13 @@ def test_the_process_ends_with_the_simulator():
 
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_missing_environment_says_how_to_make_it(task, tmp_path, monkeypatch):
-    monkeypatch.setenv(legacy_simulator.PYTHON_VARIABLE, str(tmp_path / "python"))
+    monkeypatch.setenv(original.PYTHON_VARIABLE, str(tmp_path / "python"))
     with pytest.raises(InputError, match=rf"{tmp_path}/python does not exist.*envs/mujoco-py/install\.sh"):
         LegacySimulator(task, 1)
 
 
 def test_an_environment_without_d4rl_says_so(monkeypatch):
-    monkeypatch.setenv(legacy_simulator.PYTHON_VARIABLE, "/bin/false")
+    monkeypatch.setenv(original.PYTHON_VARIABLE, "/bin/false")
     with pytest.raises(InputError, match="/bin/false cannot make D4RL's environment"):
         LegacySimulator("hopper", 1)
 

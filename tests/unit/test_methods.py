@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
-from d4rl_automl import policy, students, transitions
+from d4rl_automl.data import transitions
+from d4rl_automl.evaluation import comparison
 from d4rl_automl.methods import bc, catboost_student, mlp, rcdtp, rvs, rvs_r, rwdtp, student
+from d4rl_automl.policies import base
 from tests.unit import learnable
 
 HERE = {"seed": 0, "device": "cpu", "threads": 1}
@@ -53,7 +55,7 @@ def make(data, kind, output, seed=0, **changes):
     settings = {"name": kind.replace("_", "-"), "kind": kind, **settings, **changes}
     here = {**HERE, "seed": seed}
     module.fit(transitions=str(data / "transitions.parquet"), settings=settings, output=str(output), **here, **given)
-    return policy.load(output)
+    return base.load(output)
 
 
 @pytest.mark.parametrize("kind", METHODS)
@@ -173,7 +175,7 @@ def test_rvs_r_is_not_judged_on_rows_it_was_trained_on(data, tmp_path, monkeypat
     paths = [tmp_path / "rvs-r.json", tmp_path / "rcdtp.json"]
     for path, changes in zip(paths, ({}, {"trees": 2}), strict=True):
         make(data, path.stem.replace("-", "_"), path, **changes)
-    students.compare(
+    comparison.compare(
         transitions=data / "transitions.parquet", policies=paths, threads=1, output=tmp_path / "students.csv"
     )
     table = pd.read_csv(tmp_path / "students.csv").set_index("method")

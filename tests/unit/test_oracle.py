@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from d4rl_automl import tasks
-from d4rl_automl.simulator import BatchSimulator
+from d4rl_automl.simulators.batch import BatchSimulator
 
 RECORDING = Path(__file__).parents[1] / "oracle" / "mujoco210.npz"
 ALL_TASKS = list(tasks.SIMULATED)

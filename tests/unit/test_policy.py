@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from d4rl_automl import tasks
-from d4rl_automl.errors import InputError
-from d4rl_automl.files import sha256
-from d4rl_automl.policy import Policy, load, write_handle
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import sha256
+from d4rl_automl.policies.base import Policy, load, write_handle
 
 
 def metadata_of(task="hopper", outcome_rule="constant"):

@@ -1,6 +1,7 @@
 import pytest
 
-from d4rl_automl import catalogue, published
+from d4rl_automl.data import catalogue
+from d4rl_automl.evaluation import published
 
 
 def test_the_scores_of_corls_readme() -> None:

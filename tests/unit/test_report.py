@@ -10,10 +10,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from d4rl_automl import report
-from d4rl_automl.costs import COLUMNS
-from d4rl_automl.errors import InputError
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.evaluation.costs import COLUMNS
 from d4rl_automl.figures import style
+from d4rl_automl.report import page
 
 from . import synthetic
 
@@ -62,7 +62,7 @@ class Page(HTMLParser):
 
 
 def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict[str, Any]:
-    """The arguments of `report.write` for a small run; `datasets`: (name, provider)."""
+    """The arguments of `page.write` for a small run; `datasets`: (name, provider)."""
     generator = np.random.default_rng(0)
     rows, students, cards, figures = [], [], [], []
     for name, provider in datasets:
@@ -165,51 +165,51 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def read(given: dict[str, Any]) -> Page:
-    report.write(**given)
+    page.write(**given)
     return Page(given["output"].read_text(encoding="utf-8"))
 
 
 def test_the_page_needs_nothing_from_anywhere(single: dict[str, Any]) -> None:
-    page = read(single)
+    shown = read(single)
     text = single["output"].read_text()
-    assert "script" not in page.tags
+    assert "script" not in shown.tags
     assert not re.search(r"https?://|url\(|@import", text)
-    assert all(str(image["src"]).startswith("data:image/png;base64,") for image in page.images)
-    for link in page.links:
+    assert all(str(image["src"]).startswith("data:image/png;base64,") for image in shown.images)
+    for link in shown.links:
         if link.startswith("#"):
-            assert link[1:] in page.ids
+            assert link[1:] in shown.ids
         else:
             assert (single["output"].parent / link).is_file(), link
-    assert len(page.ids) == len(set(page.ids))
+    assert len(shown.ids) == len(set(shown.ids))
 
 
 def test_figures_are_the_files_in_the_order_of_the_page(single: dict[str, Any]) -> None:
-    page = read(single)
+    shown = read(single)
     calibration_png, reward_to_go_png, profiles_png = single["figures"]
-    embedded = [base64.b64decode(str(image["src"]).split(",")[1]) for image in page.images]
+    embedded = [base64.b64decode(str(image["src"]).split(",")[1]) for image in shown.images]
     assert embedded == [profiles_png.read_bytes(), reward_to_go_png.read_bytes(), calibration_png.read_bytes()]
-    assert [str(image["alt"]).split(",")[0] for image in page.images] == [
+    assert [str(image["alt"]).split(",")[0] for image in shown.images] == [
         "Performance profiles",
         "The data",
         "Commanded against achieved return",
     ]
     for kind in ("reward_to_go", "calibration", "scores", "summary", "students"):
-        assert (report.CAPTIONS / f"{kind}.rst").read_text().strip() in page.words
+        assert (page.CAPTIONS / f"{kind}.rst").read_text().strip() in shown.words
 
 
 def test_every_kind_of_figure_has_a_caption() -> None:
-    for kind in [*report.FIGURES, *report.OVERALL_FIGURES, "scores", "summary", "students"]:
-        assert len((report.CAPTIONS / f"{kind}.rst").read_text().split()) > 20
+    for kind in [*page.FIGURES, *page.OVERALL_FIGURES, "scores", "summary", "students"]:
+        assert len((page.CAPTIONS / f"{kind}.rst").read_text().split()) > 20
 
 
 def test_numbers_on_the_page(single: dict[str, Any]) -> None:
-    page = read(single)
+    shown = read(single)
     table = pd.read_csv(single["scores"])
     for method in METHODS:
         own = table[(table["method"] == method) & (table["target"] == "selected")]["normalised"].to_numpy()
         # Two seeds: their standard deviation is half the distance times the root of two.
-        assert f"{own.sum() / 2:.1f} ± {abs(own[0] - own[1]) / 2**0.5:.1f}" in page.cells
-        assert f"{own[0]:.1f}" in page.cells  # joined to the comparison of students
+        assert f"{own.sum() / 2:.1f} ± {abs(own[0] - own[1]) / 2**0.5:.1f}" in shown.cells
+        assert f"{own[0]:.1f}" in shown.cells  # joined to the comparison of students
     assert {
         "52.3",
         "40.1 to 60.2",
@@ -220,18 +220,18 @@ def test_numbers_on_the_page(single: dict[str, Any]) -> None:
         "0.00300",
         "2.5 MB",
         "123,456",
-    } <= set(page.cells)
-    assert {"31.25", "12.75"} <= set(page.cells)
-    assert "nan" not in page.words.lower().split()
-    assert "200" in page.cells
-    assert {"1,234", "43.2", "12.5%", "2.0e-07", "card.md"} <= set(page.cells)
-    assert "5" in page.cells  # the teacher's own number of episodes
+    } <= set(shown.cells)
+    assert {"31.25", "12.75"} <= set(shown.cells)
+    assert "nan" not in shown.words.lower().split()
+    assert "200" in shown.cells
+    assert {"1,234", "43.2", "12.5%", "2.0e-07", "card.md"} <= set(shown.cells)
+    assert "5" in shown.cells  # the teacher's own number of episodes
 
 
 def test_embedded_data_are_marked(single: dict[str, Any], tmp_path: Path) -> None:
-    page = read(single)
-    assert "Do not compare scores on it with published D4RL numbers" in " ".join(page.words.split())
-    assert page.words.count("embedded, not D4RL's data") >= 3
+    shown = read(single)
+    assert "Do not compare scores on it with published D4RL numbers" in " ".join(shown.words.split())
+    assert shown.words.count("embedded, not D4RL's data") >= 3
     real = read(run(tmp_path, [("hopper-medium-v2", "d4rl")], [0]))
     assert "published D4RL numbers" not in real.words
     assert "embedded, not D4RL's data" not in real.words
@@ -239,9 +239,9 @@ def test_embedded_data_are_marked(single: dict[str, Any], tmp_path: Path) -> Non
 
 def test_twelve_datasets(tmp_path: Path) -> None:
     names = [f"robot-{index}-v2" for index in range(12)]
-    page = read(run(tmp_path, [(name, "d4rl") for name in names], [0]))
-    assert [anchor for anchor in page.ids if anchor.startswith("dataset-")] == [f"dataset-{name}" for name in names]
-    assert len(page.images) == 25
+    shown = read(run(tmp_path, [(name, "d4rl") for name in names], [0]))
+    assert [anchor for anchor in shown.ids if anchor.startswith("dataset-")] == [f"dataset-{name}" for name in names]
+    assert len(shown.images) == 25
 
 
 def test_everything_is_escaped(single: dict[str, Any], tmp_path: Path) -> None:
@@ -250,9 +250,9 @@ def test_everything_is_escaped(single: dict[str, Any], tmp_path: Path) -> None:
     table["method"] = table["method"].replace("mlp", evil)
     table.to_csv(tmp_path / "scores.csv", index=False)
     config = single["config"] | {"methods": [{"name": evil, "kind": evil}]}
-    page = read(single | {"scores": tmp_path / "scores.csv", "config": config, "output": tmp_path / "r" / "i.html"})
-    assert "script" not in page.tags
-    assert evil in page.cells
+    shown = read(single | {"scores": tmp_path / "scores.csv", "config": config, "output": tmp_path / "r" / "i.html"})
+    assert "script" not in shown.tags
+    assert evil in shown.cells
 
 
 def test_the_same_run_gives_the_same_page(single: dict[str, Any]) -> None:
@@ -265,7 +265,7 @@ def test_the_same_run_gives_the_same_page(single: dict[str, Any]) -> None:
 def test_what_is_refused(single: dict[str, Any], tmp_path: Path) -> None:
     def refused(said: str, **changed: Any) -> None:
         with pytest.raises(InputError, match=said):
-            report.write(**(single | {"output": tmp_path / "out" / "index.html"} | changed))
+            page.write(**(single | {"output": tmp_path / "out" / "index.html"} | changed))
         assert not (tmp_path / "out" / "index.html").exists()
 
     (tmp_path / "empty.csv").write_text("")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d4rl_automl import returns
+from d4rl_automl.data import returns
 
 
 def rvs_loop(rewards, ended, average):

@@ -21,12 +21,13 @@ import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d4rl_automl import scores, tasks
-from d4rl_automl.errors import InputError
-from d4rl_automl.files import sha256
-from d4rl_automl.policy import Policy, load, write_handle
-from d4rl_automl.rollout import SCHEMA, Play, rollout, rollout_file
-from d4rl_automl.seeds import PURPOSES, episode_seeds
+from d4rl_automl import tasks
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import sha256
+from d4rl_automl.evaluation.rollout import SCHEMA, Play, rollout, rollout_file
+from d4rl_automl.policies.base import Policy, load, write_handle
+from d4rl_automl.tasks import scores
+from d4rl_automl.tasks.seeds import PURPOSES, episode_seeds
 from tests.unit.test_policy import metadata_of, weights_of, write_policy
 from tests.unit.test_simulator import make_environment
 

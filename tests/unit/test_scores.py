@@ -10,8 +10,11 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d4rl_automl import scores, statistics, tables, targets, tasks
-from d4rl_automl.errors import InputError
+from d4rl_automl import tasks
+from d4rl_automl.core import tables
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.evaluation import statistics, targets
+from d4rl_automl.tasks import scores
 
 from . import synthetic
 

@@ -6,8 +6,8 @@ import pytest
 
 SCRIPT = """
 import logging
-from d4rl_automl.errors import InputError
-from d4rl_automl.script import run
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.script import run
 
 def main():
     logging.info("working")

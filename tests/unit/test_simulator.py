@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d4rl_automl import tasks
-from d4rl_automl.errors import InputError
-from d4rl_automl.files import RESOURCES
-from d4rl_automl.simulator import VARIANTS, BatchSimulator, compute_rewards, is_terminated, make_model, observe
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import RESOURCES
+from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator, compute_rewards, is_terminated, make_model, observe
 
 ALL_TASKS = list(tasks.SIMULATED)
 SEEDS = np.array([0, 7, 2**62 - 1, 123_456_789_012])

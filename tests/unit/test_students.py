@@ -4,9 +4,11 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import r2_score
 
-from d4rl_automl import policy, students, teacher
+from d4rl_automl.evaluation import comparison
 from d4rl_automl.methods import bc, mlp
 from d4rl_automl.methods import teacher as teacher_method
+from d4rl_automl.policies import base
+from d4rl_automl.teachers import training
 from tests.unit import learnable
 
 TEACHER = {
@@ -34,7 +36,7 @@ def made(tmp_path_factory):
     common = {"transitions": str(table), "seed": 0, "device": "cpu", "threads": 1}
     deployed = [str(folder / f"teachers/deployed/ac{i}") for i in range(3)]
     for i, directory in enumerate(deployed):
-        teacher.train_dimension(
+        training.train_dimension(
             **common,
             dimension=i,
             settings=TEACHER,
@@ -59,7 +61,7 @@ def made(tmp_path_factory):
 
 def test_the_table(made):
     handles = [made / f"policies/{name}.json" for name in ("linear-teacher-s0", "mlp-s0", "bc-s1")]
-    students.compare(transitions=made / "transitions.parquet", policies=handles, threads=1, output=made / "s.csv")
+    comparison.compare(transitions=made / "transitions.parquet", policies=handles, threads=1, output=made / "s.csv")
     table = pd.read_csv(made / "s.csv").set_index("method")
     assert list(table.index) == ["linear-teacher", "mlp", "bc"]
     assert list(table.seed) == [0, 0, 1] and list(table.kind) == ["teacher", "mlp", "bc"]
@@ -68,9 +70,9 @@ def test_the_table(made):
     test = pq.read_table(made / "transitions.parquet", filters=[("split", "==", "test")]).to_pandas()
     states, outcomes = test[[f"ob{i}" for i in range(11)]].to_numpy(), test[["rtg"]].to_numpy()
     recorded = test[["ac0", "ac1", "ac2"]].to_numpy()
-    taught = policy.load(handles[0]).act(states, outcomes)
+    taught = base.load(handles[0]).act(states, outcomes)
     for handle in handles:
-        own = policy.load(handle)
+        own = base.load(handle)
         acted = own.act(states, None if own.outcome_rule == "none" else outcomes)
         row = table.loc[own.metadata["method"]]
         assert row.l2_data == pytest.approx(((acted - recorded) ** 2).mean(), rel=1e-4)
@@ -92,7 +94,7 @@ def test_the_table(made):
 
 def test_the_control_is_conditioned_as_it_is_told(made):
     states = np.zeros((2, 11), np.float32)
-    conditional = policy.load(made / "policies/mlp-s0.json")
+    conditional = base.load(made / "policies/mlp-s0.json")
     low, high = conditional.act(states, np.array([[0.2], [1.8]]))
     assert high[2] - low[2] > 0.5  # the third action is the outcome itself, times a half
-    assert policy.load(made / "policies/bc-s1.json").act(states).shape == (2, 3)
+    assert base.load(made / "policies/bc-s1.json").act(states).shape == (2, 3)

@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from d4rl_automl import scores, tables, targets
-from d4rl_automl.errors import InputError
+from d4rl_automl.core import tables
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.evaluation import targets
+from d4rl_automl.tasks import scores
 
 from . import synthetic
 

@@ -13,12 +13,14 @@ import pytest
 from autogluon.tabular import TabularPredictor
 from sklearn.metrics import mean_squared_error
 
-from d4rl_automl import directories, distillation, files, policy, teacher, teacher_evaluation, teacher_importance
-from d4rl_automl import transitions as tables
-from d4rl_automl.errors import InputError
+from d4rl_automl.core import directories, files
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.tables import read_parquet
+from d4rl_automl.data import transitions as tables
 from d4rl_automl.methods import autogluon_student as autogluon_student_method
 from d4rl_automl.methods import teacher as teacher_method
-from d4rl_automl.tables import read_parquet
+from d4rl_automl.policies import base
+from d4rl_automl.teachers import distillation, evaluation, importance, training
 from tests.unit import synthetic
 
 OBSERVATIONS = [f"ob{i}" for i in range(11)]
@@ -74,7 +76,7 @@ def transitions(tmp_path_factory):
 
 
 def train(transitions, folder, dimension=0, seed=0, device="cpu", **settings):
-    teacher.train_dimension(
+    training.train_dimension(
         transitions=transitions,
         dimension=dimension,
         settings=SETTINGS | settings,
@@ -98,7 +100,7 @@ def trained(transitions, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluated(transitions, trained):
-    teacher_evaluation.evaluate(
+    evaluation.evaluate(
         transitions=transitions,
         deployed=[trained / "deployed" / f"ac{i}" for i in range(3)],
         metrics_in=[trained / f"ac{i}.csv" for i in range(3)],
@@ -208,7 +210,7 @@ def test_importance_finds_what_each_dimension_follows(transitions, trained, tmp_
     """The first dimension follows the first observation, every other one the dimension before it."""
     tables_made = []
     for name in ("a.csv", "b.csv"):
-        teacher_importance.measure(
+        importance.measure(
             transitions=transitions,
             deployed=[trained / "deployed" / f"ac{i}" for i in range(3)],
             settings=SETTINGS,
@@ -246,9 +248,9 @@ def test_a_chain_that_is_off_is_off_from_training_to_acting(transitions, tmp_pat
         deployed=[str(directory) for directory in deployed],
     )
     rows = rows_of(transitions, "test")
-    actions = policy.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
+    actions = base.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
     np.testing.assert_allclose(actions, acted(deployed, rows, chain), atol=1e-5)
-    teacher_importance.measure(
+    importance.measure(
         transitions=transitions, deployed=deployed, settings=settings, seed=0, threads=1, output=tmp_path / "i.csv"
     )
     assert set(pd.read_csv(tmp_path / "i.csv").feature) == {*OBSERVATIONS, "rtg", *(["ac0", "ac1"] if chain else [])}
@@ -256,13 +258,13 @@ def test_a_chain_that_is_off_is_off_from_training_to_acting(transitions, tmp_pat
 
 def test_acting_hides_the_gpu(handle, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    policy.load(handle)
+    base.load(handle)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_the_policy_acts_as_the_predictors_do(transitions, trained, handle):
     rows = rows_of(transitions, "test").head(50)
-    loaded = policy.load(handle)
+    loaded = base.load(handle)
     actions = loaded.act(rows[OBSERVATIONS], rows[["rtg"]])
     assert actions.dtype == np.float32
     assert loaded.outcome_rule == "constant"
@@ -277,20 +279,20 @@ def test_the_policy_refuses_directories_that_are_not_the_ones_it_was_made_for(tr
     shutil.copytree(trained, tmp_path / "tiny-s0")
     (tmp_path / "policies").mkdir()
     copied = shutil.copy(handle, tmp_path / "policies")
-    policy.load(copied)
+    base.load(copied)
     learner = tmp_path / "tiny-s0" / "deployed" / "ac1" / "learner.pkl"
     learner.write_bytes(learner.read_bytes() + b"\0")
     with pytest.raises(InputError, match=r"deployed/ac1: its files have the SHA-256 .*, but .*/ac1\.sha256 says"):
-        policy.load(copied)
+        base.load(copied)
     checksum = learner.parents[1] / "ac1.sha256"
     before = checksum.read_text()
     directories.record(learner.parent)
     with pytest.raises(InputError, match=r"tiny-s0\.json: directory_sha256: .*deployed/ac1 is another one since"):
-        policy.load(copied)
+        base.load(copied)
     checksum.write_text(before)
     shutil.rmtree(learner.parent)
     with pytest.raises(InputError, match=r"deployed/ac1: does not exist"):
-        policy.load(copied)
+        base.load(copied)
 
 
 def test_predicting_leaves_directories_as_they_were_recorded(transitions, trained, tmp_path):
@@ -301,9 +303,9 @@ def test_predicting_leaves_directories_as_they_were_recorded(transitions, traine
         predictor = TabularPredictor.load(str(folder / "ac0"))
         predictor.persist(max_memory=None)
         predictor.predict(rows)
-        predictor.leaderboard(pd.DataFrame(teacher.training_data(transitions, 0, SETTINGS, 0)[1]))
+        predictor.leaderboard(pd.DataFrame(training.training_data(transitions, 0, SETTINGS, 0)[1]))
         predictor.feature_importance(
-            pd.DataFrame(teacher.training_data(transitions, 0, SETTINGS, 0)[1]), num_shuffle_sets=1, silent=True
+            pd.DataFrame(training.training_data(transitions, 0, SETTINGS, 0)[1]), num_shuffle_sets=1, silent=True
         )
         directories.check(folder / "ac0")
 
@@ -337,7 +339,7 @@ def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transiti
         deployed=list(map(str, directories)),
     )
     rows = rows_of(transitions, "test")
-    actions = policy.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
+    actions = base.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
     taught = acted([trained / "deployed" / f"ac{i}" for i in range(3)], rows)
     assert (((actions - taught) ** 2).mean(0) < 0.2 * taught.var(0)).all()
 
@@ -358,7 +360,7 @@ def test_a_bagging_preset_takes_the_validation_episodes_as_holdout(transitions, 
     train(transitions, tmp_path, preset="good", hyperparameters={"GBM": {"num_boost_round": 3}})
     predictor = TabularPredictor.load(str(tmp_path / "ac0"))
     assert predictor.model_names()[0] == "LightGBM_BAG_L1"
-    board = predictor.leaderboard(pd.DataFrame(teacher.training_data(transitions, 0, SETTINGS, 0)[1]))
+    board = predictor.leaderboard(pd.DataFrame(training.training_data(transitions, 0, SETTINGS, 0)[1]))
     # Scored on the validation episodes, not on the folds.
     row = board.set_index("model").loc["LightGBM_BAG_L1"]
     assert row.score_val == pytest.approx(row.score_test)
@@ -366,7 +368,7 @@ def test_a_bagging_preset_takes_the_validation_episodes_as_holdout(transitions, 
 
 @pytest.mark.parametrize("preset", ["medium", "good", "high", "best"])
 def test_every_model_of_a_preset_gets_the_seed(preset):
-    seeded = teacher.with_seed(teacher.preset_hyperparameters(preset), 7)
+    seeded = training.with_seed(training.preset_hyperparameters(preset), 7)
     assert seeded
     for name, entries in seeded.items():
         for entry in entries:
@@ -374,7 +376,7 @@ def test_every_model_of_a_preset_gets_the_seed(preset):
 
 
 def test_a_seed_of_the_user_is_kept():
-    assert teacher.with_seed({"CAT": {"random_seed": 3}}, 7) == {"CAT": [{"random_seed": 3}]}
+    assert training.with_seed({"CAT": {"random_seed": 3}}, 7) == {"CAT": [{"random_seed": 3}]}
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import xgboost
 
-from d4rl_automl.errors import InputError
-from d4rl_automl.files import sha256
-from d4rl_automl.policy import OUTCOME_SIZES, load, write_handle
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import sha256
+from d4rl_automl.policies.base import OUTCOME_SIZES, load, write_handle
 from tests.unit.test_policy import metadata_of
 
 ENDINGS = {"xgboost": "ubj", "catboost": "cbm"}

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config.yaml", "config", "workflow", "scripts", "src", "envs", "profiles", "resources")
+PARTS = ("Snakefile", "config.yaml", "config", "workflow", "scripts", "src", "envs", "profiles")
 
 EMBEDDED = "hopper-medium-expert-embedded-tiny"
 MINE = "hopper-mine"

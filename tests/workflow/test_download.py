@@ -114,7 +114,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosts]:
 
 def provide(project: Path, **bodies: bytes) -> dict[str, str]:
     """Let the catalogue of `project` expect these bodies of these datasets; the names of their files."""
-    path = project / "resources/catalogue.csv"
+    path = project / "src/d4rl_automl/resources/catalogue.csv"
     with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     names = {}

@@ -21,13 +21,14 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from d4rl_automl.config import schema
+from d4rl_automl.plan.config import schema
 
 from .conftest import CONFIG as TINY
 from .conftest import ROOT, copy_project, snakemake
 
 EMBEDDED, MINE, D4RL, MAZE = "an-embedded", "my-hopper", "hopper-medium-v2", "antmaze-umaze-v2"
 HERE = [EMBEDDED]
+RESOURCES = "src/d4rl_automl/resources"
 EPISODES = {"selection_episodes": 4, "report_episodes": 5}
 # Of every kind a method, by the name of its kind.
 CONFIG: dict[str, Any] = {
@@ -169,11 +170,11 @@ class Project:
 
     def _pretend_to_be_d4rl(self, *names: str) -> None:
         """Let the catalogue expect an empty file for these datasets."""
-        rows = read_rows(self.path / "resources/catalogue.csv")
+        rows = read_rows(self.path / f"{RESOURCES}/catalogue.csv")
         for row in rows:
             if row["name"] in names:
                 row |= {"size_bytes": "0", "sha256": hashlib.sha256(b"").hexdigest()}
-        write_rows(self.path / "resources/catalogue.csv", rows)
+        write_rows(self.path / f"{RESOURCES}/catalogue.csv", rows)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -473,7 +474,7 @@ def traces(tiny_run: Path, done: Project) -> dict[Kind, str]:
     for job in done.jobs.values():
         if job.script and kind_of(job, CONFIG["methods"]) not in found:
             found[job.rule, None] = help_of(tiny_run, job.script)
-    found["train_behaviour", None] += "\nloaded behaviour_training.py\n"
+    found["train_behaviour", None] += "\nloaded behaviour/training.py\n"
     return found
 
 
@@ -515,8 +516,8 @@ def replaced(before: str, after: str) -> Callable[[str], str]:
 
 
 COSMETIC = {
-    "a comment in a module": ("src/d4rl_automl/rollout.py", lambda text: f"# A comment.\n{text}"),
-    "a docstring": ("src/d4rl_automl/transitions.py", lambda text: text.replace('"""', '"""More. ', 1)),
+    "a comment in a module": ("src/d4rl_automl/evaluation/rollout.py", lambda text: f"# A comment.\n{text}"),
+    "a docstring": ("src/d4rl_automl/data/transitions.py", lambda text: text.replace('"""', '"""More. ', 1)),
     "the format of a script": ("scripts/rollout.py", replaced(", required=True", ",   required = True")),
     "a comment in a rule": ("workflow/rules/teacher.smk", replaced("    params:", "    # A comment.\n    params:")),
     "a rule's docstring": ("workflow/rules/rollout.smk", replaced('    """', '    """More. ')),
@@ -526,7 +527,7 @@ COSMETIC = {
     "benchmark files": ("workflow/rules/baseline.smk", replaced("results/benchmarks/", "results/elsewhere/")),
     "the software environment": ("envs/figures.yaml", replaced("==", "<=")),
     "a description in the schema": ("workflow/schemas/config.schema.yaml", replaced("Training seeds.", "Seeds.")),
-    "policies that no recipe here uses": ("resources/behaviour/levels.csv", replaced("SAC", "PPO")),
+    "policies that no recipe here uses": (f"{RESOURCES}/behaviour/levels.csv", replaced("SAC", "PPO")),
 }
 
 
@@ -542,18 +543,18 @@ def test_what_no_result_depends_on(done: Project, change: str) -> None:
 FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
     "a command": ("workflow/rules/teacher.smk", replaced("script evaluate_teacher", "script  evaluate_teacher"),
                   ("evaluate_teacher",)),
-    "a caption": ("workflow/report/returns.rst", more_code, ("report",)),
+    "a caption": ("src/d4rl_automl/report/captions/returns.rst", more_code, ("report",)),
     "the catalogue, a dataset in use": (
-        "resources/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64), ("download",)),
-    "the catalogue, another dataset": ("resources/catalogue.csv", replaced("237338037", "237338038"), ()),
-    "inertias": ("resources/mujoco210_inertia.json", replaced("{", "{ "),
+        f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64), ("download",)),
+    "the catalogue, another dataset": (f"{RESOURCES}/catalogue.csv", replaced("237338037", "237338038"), ()),
+    "inertias": (f"{RESOURCES}/mujoco210_inertia.json", replaced("{", "{ "),
                  ("collect", "make_card", "rollout", "train_behaviour", "choose_behaviour")),
-    "published scores": ("resources/published_scores.csv", more_code, ("plot_heat_table",)),
-    "published errors": ("resources/autogluon_l2.csv", more_code, ("plot_l2",)),
-    "a recipe in use": ("resources/behaviour/recipes.csv",
+    "published scores": (f"{RESOURCES}/published_scores.csv", more_code, ("plot_heat_table",)),
+    "published errors": (f"{RESOURCES}/autogluon_l2.csv", more_code, ("plot_l2",)),
+    "a recipe in use": (f"{RESOURCES}/behaviour/recipes.csv",
                         replaced("expert,hopper-medium.npz,0.5", "expert,hopper-medium.npz,0.6"), ("collect",)),
-    "another recipe": ("resources/behaviour/recipes.csv", replaced("walker2d,random", "walker2d,randomly"), ()),
-    "the training of behaviour policies": ("resources/behaviour/training.yaml", replaced("seed: 1", "seed: 2"),
+    "another recipe": (f"{RESOURCES}/behaviour/recipes.csv", replaced("walker2d,random", "walker2d,randomly"), ()),
+    "the training of behaviour policies": (f"{RESOURCES}/behaviour/training.yaml", replaced("seed: 1", "seed: 2"),
                                            ("train_behaviour task=halfcheetah", "choose_behaviour")),
 }  # fmt: skip
 
@@ -569,7 +570,7 @@ def test_another_file_of_the_project(done: Project, change: str) -> None:
 def test_jobs_read_no_resource_that_has_no_case(traces: dict[Kind, str]) -> None:
     tested = {path for path, *_ in (*FILES.values(), *COSMETIC.values())}
     for kind, text in traces.items():
-        read = {path for path in told("read", text) if not path.startswith("workflow/report/")}
+        read = {path for path in told("read", text) if not path.startswith("src/d4rl_automl/report/captions/")}
         # The policies that collect have their SHA-256 among its params.
         assert {path for path in read if not path.endswith(".npz")} <= tested, kind
         seen = {path for path, _, first in FILES.values() if kind[0] in first}
@@ -578,7 +579,7 @@ def test_jobs_read_no_resource_that_has_no_case(traces: dict[Kind, str]) -> None
 
 @pytest.mark.parametrize(("policy", "first"), [("hopper-medium.npz", ("collect",)), ("walker2d-medium.npz", ())])
 def test_a_behaviour_policy(done: Project, policy: str, first: tuple[str, ...]) -> None:
-    path = done.path / "resources/behaviour" / policy
+    path = done.path / RESOURCES / "behaviour" / policy
     before = path.read_bytes()
     done.write_config(CONFIG)
     path.write_bytes(before + b"0")

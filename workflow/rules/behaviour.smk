@@ -1,6 +1,6 @@
-# resources/behaviour/training.yaml -> results/behaviour/{task}/: checkpoints and their curve
+# src/d4rl_automl/resources/behaviour/training.yaml -> results/behaviour/{task}/: checkpoints and their curve
 # checkpoints                       -> results/behaviour/chosen/: policies, recipes and levels, to be
-#                                      copied to resources/behaviour/ by whoever wants them there
+#                                      copied to src/d4rl_automl/resources/behaviour/ by whoever wants them there
 # curves and levels                 -> results/behaviour/curves.png
 
 import yaml
@@ -28,7 +28,7 @@ rule train_behaviour:
         runtime=growing(120),
     params:
         settings=lambda wildcards: json.dumps(TRAINING[wildcards.task]),
-        code=digest("train_behaviour", "behaviour_training", resources=("mujoco210_inertia.json",)),
+        code=digest("train_behaviour", "behaviour.training", resources=("mujoco210_inertia.json",)),
     shell:
         "script train_behaviour --task {wildcards.task} --settings {params.settings:q} --output {output:q} > {log:q} 2>&1"
 

@@ -9,11 +9,11 @@ from shlex import quote
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from d4rl_automl import catalogue
-from d4rl_automl.code_digest import digest
-from d4rl_automl.config import methods_for, selected, validated
-from d4rl_automl.errors import InputError, killed_process
-from d4rl_automl.files import sha256
+from d4rl_automl.data import catalogue
+from d4rl_automl.plan.digests import digest
+from d4rl_automl.plan.config import methods_for, selected, validated
+from d4rl_automl.core.errors import InputError, killed_process
+from d4rl_automl.core.files import sha256
 from d4rl_automl.tasks import TASKS
 from snakemake.exceptions import WorkflowError
 
@@ -217,7 +217,7 @@ def episodes(wildcards, purpose):
 
 def fitted_by(wildcards):
     """The code that makes a policy: its method's module, and what that finds at run time."""
-    found = ["autogluon_export"] if METHODS[wildcards.method].get("export") else []
+    found = ["teachers.export"] if METHODS[wildcards.method].get("export") else []
     return digest("fit_policy", f"methods.{kind_of(wildcards)}", *found)
 
 
@@ -225,8 +225,8 @@ def loaded_by(methods):
     """The modules that `policy` finds at run time to load the policies of these methods."""
     kinds = {method["kind"] for method in methods if not method.get("export")}
     loaders = {
-        "tree_policy": (*XGBOOST, "catboost_student"),
-        "autogluon_policy": ("teacher", "autogluon_student"),
+        "policies.forest": (*XGBOOST, "catboost_student"),
+        "policies.autogluon": ("teacher", "autogluon_student"),
     }
     return [module for module, loaded in loaders.items() if kinds.intersection(loaded)]
 

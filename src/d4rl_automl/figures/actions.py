@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from d4rl_automl import tables
-from d4rl_automl.errors import InputError
+from d4rl_automl.core import tables
+from d4rl_automl.core.errors import InputError
 from d4rl_automl.figures import style
 
 EDGES = np.linspace(-1, 1, 51)

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from d4rl_automl.errors import InputError
+from d4rl_automl.core.errors import InputError
 from d4rl_automl.figures import style
 
 _KINDS = {"stochastic": "sampled actions", "deterministic": "mean actions"}

@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from d4rl_automl import scores, statistics, tables, tasks
+from d4rl_automl import tasks
+from d4rl_automl.core import tables
+from d4rl_automl.evaluation import statistics
 from d4rl_automl.figures import style
+from d4rl_automl.tasks import scores
 
 
 def plot(rollouts: Sequence[str | Path], prefix: str | Path) -> None:

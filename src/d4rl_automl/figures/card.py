@@ -7,8 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from d4rl_automl import card, tables, tasks
-from d4rl_automl.errors import InputError
+from d4rl_automl import tasks
+from d4rl_automl.core import tables
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.data import card
 from d4rl_automl.figures import style
 
 BINS = 50

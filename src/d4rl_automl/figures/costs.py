@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from d4rl_automl import statistics, tables
-from d4rl_automl.costs import COLUMNS
+from d4rl_automl.core import tables
+from d4rl_automl.evaluation import statistics
+from d4rl_automl.evaluation.costs import COLUMNS
 from d4rl_automl.figures import style
 
 PANELS = {

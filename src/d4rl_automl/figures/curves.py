@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from d4rl_automl import tables
-from d4rl_automl.curves import COLUMNS
+from d4rl_automl.core import tables
 from d4rl_automl.figures import style
+from d4rl_automl.learners.curves import COLUMNS
 
 LINES: dict[str, Any] = {"training": "-", "validation": (0, (3, 1.5))}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from d4rl_automl import published, statistics
+from d4rl_automl.evaluation import published, statistics
 from d4rl_automl.figures import heat, style
 
 

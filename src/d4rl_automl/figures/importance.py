@@ -9,8 +9,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from d4rl_automl import importance, tables
+from d4rl_automl.core import tables
 from d4rl_automl.figures import style
+from d4rl_automl.learners import importance
 
 
 def plot(parts: Sequence[str | Path], prefix: str | Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from d4rl_automl import statistics, tables
-from d4rl_automl.errors import InputError
+from d4rl_automl.core import tables
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.evaluation import statistics
 from d4rl_automl.figures import style
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from d4rl_automl import files, tables
-from d4rl_automl.errors import InputError
+from d4rl_automl.core import files, tables
+from d4rl_automl.core.errors import InputError
 from d4rl_automl.figures import heat, style
 
 ORIGIN = files.RESOURCES / "autogluon_l2.csv"

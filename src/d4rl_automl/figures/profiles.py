@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from d4rl_automl import statistics
+from d4rl_automl.evaluation import statistics
 from d4rl_automl.figures import style
 
 STEPS = 101

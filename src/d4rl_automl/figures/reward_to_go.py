@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from d4rl_automl import scores, tables, tasks
-from d4rl_automl.errors import InputError
+from d4rl_automl import tasks
+from d4rl_automl.core import tables
+from d4rl_automl.core.errors import InputError
 from d4rl_automl.figures import style
+from d4rl_automl.tasks import scores
 
 EPISODES_DRAWN = 60
 POINTS_PER_EPISODE = 200

@@ -16,8 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from d4rl_automl import files, tasks
-from d4rl_automl.scores import normalise
+from d4rl_automl import tasks
+from d4rl_automl.core import files
+from d4rl_automl.tasks.scores import normalise
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A4EA3", "#8C6D31")
 """Okabe and Ito's colours, told apart by colour-blind readers, without the pale yellow; then two darker ones."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from d4rl_automl import network
-from d4rl_automl.transitions import episode_returns, read
+from d4rl_automl.data.transitions import episode_returns, read
+from d4rl_automl.learners import networks
 
 
 def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
@@ -22,10 +22,10 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     best = best_episodes(found.lengths, found.returns, settings["best"])
     alike = held_out.episodes[held_out.returns >= found.returns[best].min(initial=np.inf)]
     train = read(transitions, splits=("train",), limit=settings.get("rows"), seed=seed, episodes=found.episodes[best])
-    network.make_policy(
-        network.Samples.of(train, conditional=False),
-        network.Samples.of(read(transitions, splits=("validation",), episodes=alike), conditional=False),
-        network.Settings.of(settings, gaussian=True),
+    networks.make_policy(
+        networks.Samples.of(train, conditional=False),
+        networks.Samples.of(read(transitions, splits=("validation",), episodes=alike), conditional=False),
+        networks.Settings.of(settings, gaussian=True),
         method=settings,
         seed=seed,
         device=device,

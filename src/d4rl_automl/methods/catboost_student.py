@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from d4rl_automl import labels as label_tables
-from d4rl_automl import trees
+from d4rl_automl.learners import forests
+from d4rl_automl.teachers import labels as label_tables
 
 
 def fit(
@@ -14,9 +14,9 @@ def fit(
     On the CPU, whatever the `device`.
     """
     tables = [label_tables.read(labels, split) for split in ("train", "validation")]
-    train, validation = (trees.Samples.of(t.observations, t.outcomes[:, None], t.actions) for t in tables)
-    forest = trees.fit_catboost(train, validation, settings, seed=seed, threads=threads)
-    trees.write_policy(
+    train, validation = (forests.Samples.of(t.observations, t.outcomes[:, None], t.actions) for t in tables)
+    forest = forests.fit_catboost(train, validation, settings, seed=seed, threads=threads)
+    forests.write_policy(
         forest,
         output,
         settings,

@@ -5,8 +5,8 @@ The student's network and training, on the recorded actions and average rewards-
 
 from typing import Any
 
-from d4rl_automl import network
-from d4rl_automl.transitions import read
+from d4rl_automl.data.transitions import read
+from d4rl_automl.learners import networks
 
 
 def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
@@ -15,10 +15,10 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     With as many `rows` and the same seed as a teacher, it sees the rows that the teacher saw.
     """
     train = read(transitions, splits=("train",), limit=settings["rows"], seed=seed)
-    network.make_policy(
-        network.Samples.of(train),
-        network.Samples.of(read(transitions, splits=("validation",))),
-        network.Settings.of(settings),
+    networks.make_policy(
+        networks.Samples.of(train),
+        networks.Samples.of(read(transitions, splits=("validation",))),
+        networks.Settings.of(settings),
         method=settings,
         seed=seed,
         device=device,

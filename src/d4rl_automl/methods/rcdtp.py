@@ -7,8 +7,8 @@ When played, the commanded return is reduced by each reward.
 
 from typing import Any
 
-from d4rl_automl import trees
-from d4rl_automl.transitions import outcomes, read
+from d4rl_automl.data.transitions import outcomes, read
+from d4rl_automl.learners import forests
 
 RULE = "reduced"
 
@@ -21,9 +21,9 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     train = read(transitions, splits=("train",), limit=settings.get("rows"), seed=seed)
     validation = read(transitions, splits=("validation",))
     fitted, held_out = (
-        trees.Samples.of(rows.observations, outcomes(rows, RULE), rows.actions) for rows in (train, validation)
+        forests.Samples.of(rows.observations, outcomes(rows, RULE), rows.actions) for rows in (train, validation)
     )
-    forest = trees.fit_xgboost(fitted, held_out, settings, seed=seed, threads=threads)
-    trees.write_policy(
+    forest = forests.fit_xgboost(fitted, held_out, settings, seed=seed, threads=threads)
+    forests.write_policy(
         forest, output, settings, seed, dataset=train.metadata, outcome_rule=RULE, rows=len(fitted.actions)
     )

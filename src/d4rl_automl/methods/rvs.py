@@ -6,8 +6,8 @@ of consecutive ones would hold two or three episodes, and the validation and tes
 
 from typing import Any
 
-from d4rl_automl import network
-from d4rl_automl.transitions import read
+from d4rl_automl.data.transitions import read
+from d4rl_automl.learners import networks
 
 
 def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
@@ -16,10 +16,10 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     The last weights are kept, as in RvS-R; validation episodes are for the curve alone.
     """
     train = read(transitions, splits=("train",), limit=settings.get("rows"), seed=seed)
-    network.make_policy(
-        network.Samples.of(train),
-        network.Samples.of(read(transitions, splits=("validation",))),
-        network.Settings.of(settings, gaussian=True),
+    networks.make_policy(
+        networks.Samples.of(train),
+        networks.Samples.of(read(transitions, splits=("validation",))),
+        networks.Settings.of(settings, gaussian=True),
         method=settings,
         seed=seed,
         device=device,

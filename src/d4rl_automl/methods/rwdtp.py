@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from d4rl_automl import trees
-from d4rl_automl.transitions import Transitions, outcomes, read
+from d4rl_automl.data.transitions import Transitions, outcomes, read
+from d4rl_automl.learners import forests
 
 
 def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
@@ -22,13 +22,13 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     validation = read(transitions, splits=("validation",))
     bounds = _returns(train).min(), _returns(train).max()
     fitted, held_out = (
-        trees.Samples.of(
+        forests.Samples.of(
             rows.observations, None, rows.actions, weights(_returns(rows), bounds, settings["return_power"])
         )
         for rows in (train, validation)
     )
-    forest = trees.fit_xgboost(fitted, held_out, settings, seed=seed, threads=threads)
-    trees.write_policy(
+    forest = forests.fit_xgboost(fitted, held_out, settings, seed=seed, threads=threads)
+    forests.write_policy(
         forest, output, settings, seed, dataset=train.metadata, outcome_rule="none", rows=len(fitted.actions)
     )
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from d4rl_automl import labels as label_tables
-from d4rl_automl import network
+from d4rl_automl.learners import networks
+from d4rl_automl.teachers import labels as label_tables
 
 
 def fit(
@@ -13,11 +13,11 @@ def fit(
 
     The labels are all that the student sees; from `transitions` come the facts of the dataset.
     """
-    train, validation = (network.Samples(*label_tables.read(labels, split)) for split in ("train", "validation"))
-    network.make_policy(
+    train, validation = (networks.Samples(*label_tables.read(labels, split)) for split in ("train", "validation"))
+    networks.make_policy(
         train,
         validation,
-        network.Settings.of(settings),
+        networks.Settings.of(settings),
         method=settings,
         seed=seed,
         device=device,

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from d4rl_automl import directories, policy, tables
-from d4rl_automl.features import TRAINING_FILE
-from d4rl_automl.files import sha256
-from d4rl_automl.transitions import read
+from d4rl_automl.core import directories, tables
+from d4rl_automl.core.files import sha256
+from d4rl_automl.data.transitions import read
+from d4rl_automl.policies import base
+from d4rl_automl.teachers.features import TRAINING_FILE
 
 CHECKED_ROWS = 2000
 """Test rows at most on which an exported graph is compared with AutoGluon."""
@@ -37,9 +38,9 @@ def fit(
     With the setting `export` the policy is an ONNX file beside the handle (`autogluon_export`), compared with
     AutoGluon on `CHECKED_ROWS` test rows; InputError where the predictors are not networks.
     """
-    dataset = tables.read_parquet_metadata(transitions, policy.DATASET_FACTS)
+    dataset = tables.read_parquet_metadata(transitions, base.DATASET_FACTS)
     trainings = [json.loads((Path(directory) / TRAINING_FILE).read_text()) for directory in deployed]
-    metadata = policy.describe(settings, seed, dataset, "constant")
+    metadata = base.describe(settings, seed, dataset, "constant")
     training = {"settings": settings, "teacher": teacher, "rows": trainings[0]["train_rows"]}
     played = {
         "directories": [Path(os.path.relpath(directory, Path(output).parent)).as_posix() for directory in deployed],
@@ -48,14 +49,14 @@ def fit(
     }
     if settings.get("export"):
         # Here, because AutoGluon takes seconds to import and a handle that only points at directories does without.
-        from d4rl_automl import autogluon_export  # noqa: PLC0415
-        from d4rl_automl.autogluon_policy import Predictors  # noqa: PLC0415
+        from d4rl_automl.policies.autogluon import Predictors  # noqa: PLC0415
+        from d4rl_automl.teachers import export  # noqa: PLC0415
 
         file = Path(output).with_suffix(".onnx")
         metadata |= {"format": "onnx", "training": {**training, **played}}
         rows = read(transitions, splits=("test",), limit=CHECKED_ROWS, seed=0)
         predictors = Predictors(deployed, teacher["chain"], threads)
-        difference = autogluon_export.export(predictors, file, metadata, rows.observations, rows.rtg[:, None])
+        difference = export.export(predictors, file, metadata, rows.observations, rows.rtg[:, None])
         metadata |= {"file": file.name, "sha256": sha256(file)}
         metadata["training"] |= {"largest_difference": difference, "checked_rows": len(rows.rtg)}
         log.info("%s: differs from AutoGluon by at most %.1e on %d test rows", file, difference, len(rows.rtg))
@@ -65,4 +66,4 @@ def fit(
         "fit_seconds": round(sum(training["fit_seconds"] for training in trainings), 3),
         "teacher_seconds": round(sum(training.get("teacher_seconds", 0) for training in trainings), 3),
     }
-    policy.write_handle(output, metadata)
+    base.write_handle(output, metadata)

@@ -1,0 +1,1 @@
+"""The policies that collect embedded datasets, and how they were trained."""

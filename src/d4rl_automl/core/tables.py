@@ -1,0 +1,139 @@
+"""Tables read back from results, with every complaint naming the file and the column."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from d4rl_automl.core.errors import REMAKE, InputError
+
+ROLLOUT_COLUMNS = (
+    "dataset",
+    "method",
+    "training_seed",
+    "simulator",
+    "purpose",
+    "fraction",
+    "target",
+    "episode",
+    "return",
+    "length",
+    "terminated",
+    "diverged",
+    "normalised_score",
+)
+"""The columns of a rollout table that scores and figures read, one row per episode."""
+
+
+def read_parquet(path: str | Path, columns: Sequence[str], filters: Any = None) -> pd.DataFrame:
+    """The named columns of a Parquet file, dictionaries as plain strings.
+
+    `filters` as in `pyarrow.parquet.read_table`. Raises InputError for a file that is
+    missing or no Parquet file, for a missing column, and for a file without any row.
+    """
+    try:
+        file = pq.ParquetFile(path)
+        _refuse_missing(path, columns, file.schema_arrow.names)
+        # The footer has no checksum, and one bit of it makes bytes of text, which would equal nothing.
+        in_bytes = [name for name in columns if pa.types.is_binary(file.schema_arrow.field(name).type)]
+        if in_bytes:
+            raise InputError(f"{path}: column {in_bytes[0]!r} holds bytes, expected text or numbers; {REMAKE}")
+        if file.metadata.num_rows == 0:
+            raise InputError(f"{path}: the table has no row; {REMAKE}")
+        table = pq.read_table(path, columns=list(columns), filters=filters, page_checksum_verification=True)
+        frame = table.to_pandas(strings_to_categorical=False)
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read as Parquet ({error}); {REMAKE}") from None
+    for name in frame.select_dtypes("category"):
+        frame[name] = frame[name].astype(object)
+    return frame
+
+
+def read_parquet_metadata(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
+    """This project's own metadata in a Parquet file (JSON under the schema key `d4rl_automl`).
+
+    Raises InputError where the file, the metadata or one of `keys` is missing.
+    """
+    try:
+        found = (pq.read_schema(path).metadata or {}).get(b"d4rl_automl")
+        metadata = json.loads(found) if found is not None else {}
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet with metadata ({error}); {REMAKE}") from None
+    _refuse_missing(path, keys, metadata, "metadata key")
+    return metadata
+
+
+def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A CSV file that has at least the named columns and one row; InputError otherwise."""
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}); {REMAKE}") from None
+    _refuse_missing(path, columns, frame.columns)
+    if frame.empty:
+        raise InputError(f"{path}: the table has no row; {REMAKE}")
+    return frame
+
+
+def read_json(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
+    """A JSON object that has at least the named keys; InputError otherwise."""
+    try:
+        value = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}); {REMAKE}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}; {REMAKE}")
+    _refuse_missing(path, keys, value, "key")
+    return value
+
+
+def read_rollouts(paths: Iterable[str | Path], purpose: str) -> pd.DataFrame:
+    """Rollout tables of one purpose ("selection" or "report"), one row per episode.
+
+    Beside `ROLLOUT_COLUMNS` there are task and kind, from what a table says of its policy.
+    Raises InputError where a table holds episodes of another purpose (a target chosen on the
+    episodes that are reported would be flattered by them), where a return is no finite
+    number, and where the same episode comes twice.
+    """
+    frames = []
+    for path in paths:
+        frame = read_parquet(path, ROLLOUT_COLUMNS)
+        policy = read_parquet_metadata(path, ("policy",))["policy"]
+        _refuse_missing(path, ("task", "kind"), policy, "metadata key policy:")
+        frame = frame.assign(task=policy["task"], kind=policy["kind"])
+        others = sorted(set(frame["purpose"].astype(str)) - {purpose})
+        if others:
+            raise InputError(f"{path}: column purpose: found {others[0]!r}; only {purpose!r} episodes may be used here")
+        finite = np.isfinite(frame[["return", "normalised_score"]].to_numpy(np.float64)).all(axis=1)
+        if not finite.all():
+            raise InputError(f"{path}: {(~finite).sum()} episodes have no finite return; make the rollouts again")
+        frames.append(frame)
+    if not frames:
+        raise InputError(f"no rollout table was given; pass the {purpose} tables")
+    rollouts = pd.concat(frames, ignore_index=True)
+    episode = ["dataset", "method", "training_seed", "simulator", "fraction", "episode"]
+    twice = rollouts[rollouts.duplicated(episode)]
+    if not twice.empty:
+        first = ", ".join(f"{name} {twice.iloc[0][name]}" for name in episode)
+        raise InputError(f"rollout tables: {len(twice)} episodes come twice: {first}; pass each table once")
+    return rollouts
+
+
+def one_value(frame: pd.DataFrame, column: str) -> Any:
+    """The value that `column` has in every row; InputError where there are several."""
+    values = frame[column].unique()
+    if len(values) != 1:
+        raise InputError(f"column {column}: found {', '.join(map(str, values))}; pass tables of one {column} only")
+    return values[0].item() if isinstance(values[0], np.generic) else values[0]
+
+
+def _refuse_missing(path: str | Path, wanted: Iterable[str], found: Iterable[str], what: str = "column") -> None:
+    found = list(found)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise InputError(f"{path}: the {what} {missing[0]!r} is missing; found {', '.join(found) or 'none'}")

@@ -1,0 +1,1 @@
+"""From a provider's file to the transitions that every learner reads."""

@@ -1,0 +1,1 @@
+"""What policies are worth: rollouts, targets, scores and their statistics, costs."""

@@ -1,0 +1,366 @@
+"""Policies played in the simulator: every commanded target and episode side by side, one row per episode."""
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from d4rl_automl import tasks
+from d4rl_automl.core import files
+from d4rl_automl.core.errors import InputError, killed_process
+from d4rl_automl.core.processes import end_with_job
+from d4rl_automl.policies.base import Policy, load, read_metadata
+from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator
+from d4rl_automl.simulators.original import LegacySimulator
+from d4rl_automl.tasks import scores
+from d4rl_automl.tasks.seeds import episode_seeds
+
+ORIGINAL = "mujoco-py"
+SIMULATORS = (*VARIANTS, ORIGINAL)
+"""The variants of our own simulator, and D4RL's own environments in an environment of their own."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("training_seed", pa.int64(), nullable=False),
+        pa.field("simulator", pa.string(), nullable=False),
+        pa.field("purpose", pa.string(), nullable=False),
+        pa.field("fraction", pa.float64()),
+        pa.field("target", pa.float64()),
+        pa.field("episode", pa.int32(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("return", pa.float64(), nullable=False),
+        pa.field("length", pa.int32(), nullable=False),
+        pa.field("terminated", pa.bool_(), nullable=False),
+        pa.field("diverged", pa.bool_(), nullable=False),
+        pa.field("normalised_score", pa.float64(), nullable=False),
+    ]
+)
+"""A rollout table. fraction and target (the commanded return per step, of an episode of full length) are null for an
+unconditional policy; episode counts within a target; return is undiscounted; diverged: the physics blew up."""
+
+Progress = Callable[[int, int], None]
+"""Told after each step how many environment steps were made, and how many are saved by episodes that just ended."""
+
+
+@dataclass(frozen=True)
+class Play:
+    """Episodes of one purpose ("selection" or "report") that a policy plays for each target, and their Parquet file."""
+
+    purpose: str
+    episodes: int
+    output: str | Path
+
+
+@dataclass(frozen=True)
+class _Episodes:
+    """What happened, by target (T) and episode (E)."""
+
+    returns: NDArray[np.float64]  # (T, E)
+    lengths: NDArray[np.int64]  # (T, E)
+    terminated: NDArray[np.bool_]  # (T, E)
+    diverged: NDArray[np.bool_]  # (T, E)
+
+
+def rollout(
+    policy: Policy,
+    simulator: str,
+    fractions: Sequence[float],
+    episodes: int,
+    seed: int,
+    *,
+    purpose: str = "report",
+) -> pa.Table:
+    """Play `episodes` episodes for each commanded target; a table of `SCHEMA`, target by target.
+
+    `simulator` is one of `SIMULATORS`. A fraction f commands f of the expert's return, as the policy's outcome
+    rule says: its average over an episode (`scores.target`), held through the episode, or the return itself
+    (`scores.commanded_return`), reduced by each reward. An unconditional policy is
+    commanded nothing: it is played once per episode, whatever the fractions, and its rows have
+    none. Every target, method and training seed meets the same initial states, which follow
+    from (seed, the policy's dataset, purpose).
+
+    Raises InputError for an unknown simulator or one that is not installed, for an unknown
+    purpose, for fractions that are missing, repeated or not finite, for less than one episode,
+    and, naming the step, where the policy's action is NaN or infinite.
+    """
+    fractions = list(fractions)
+    _check_request(policy.metadata, fractions, episodes)
+    seeds = episode_seeds(seed, policy.metadata["dataset"], purpose, episodes)
+    played = _play(policy, simulator, fractions, seeds, lambda made, saved: None)
+    return _table(policy.metadata, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
+
+
+def rollout_file(
+    policy_path: str | Path,
+    dataset: Mapping[str, Any],
+    plays: Sequence[Play],
+    *,
+    simulator: str,
+    fractions: Sequence[float],
+    seed: int,
+    processes: int,
+) -> None:
+    """Play a policy's file as `rollout` does, split over `processes` of one thread each, and write Parquet.
+
+    `dataset`: its entry in the config, which the policy must have been made from. All `plays` step together, and
+    each has the rows that `rollout` gives. The rows of an ONNX policy do not depend on what else is played, nor on
+    `processes`. The schema metadata key `d4rl_automl` of each file holds, as JSON, versions, the policy's own
+    metadata, the SHA-256 of its handle, the environment steps of that file, and the speed of all plays together: wall
+    seconds (loading the policy and starting processes included) and steps per second.
+
+    Raises InputError as `rollout` and `policy.load` do, and for a policy of another dataset;
+    MachineError if a process dies.
+    """
+    started = time.perf_counter()
+    metadata = read_metadata(policy_path)
+    for key, expected in (("dataset", dataset["name"]), ("task", dataset["task"])):
+        if metadata[key] != expected:
+            raise InputError(f"{policy_path}: {key} is {metadata[key]!r}, but {expected!r} was asked for")
+    fractions = list(fractions)
+    for play in plays:
+        _check_request(metadata, fractions, play.episodes)
+    if processes < 1:
+        raise InputError(f"processes: found {processes}, expected at least 1")
+    seeds = [episode_seeds(seed, metadata["dataset"], play.purpose, play.episodes) for play in plays]
+    every_seed = np.concatenate(seeds)
+    budget = len(_targets(metadata, fractions)) * len(every_seed) * tasks.get(dataset["task"]).episode_steps
+    with tqdm(
+        total=budget,
+        unit=" steps",
+        unit_scale=True,
+        desc=f"{metadata['method']}-s{metadata['seed']}",
+        mininterval=5,
+        file=sys.stderr,
+    ) as bar:
+
+        def advance(made: int, saved: int) -> None:
+            bar.total = (bar.total or 0) - saved
+            bar.update(made)
+
+        if processes == 1:
+            played = _play(load(policy_path), simulator, fractions, every_seed, advance)
+        else:
+            chunks = np.array_split(every_seed, min(processes, len(every_seed)))
+            played = _play_in_processes(policy_path, simulator, fractions, chunks, advance)
+    seconds = time.perf_counter() - started
+    facts = {
+        "dataset": metadata["dataset"],
+        "method": metadata["method"],
+        "training_seed": metadata["seed"],
+        "simulator": simulator,
+        "rollout_seed": seed,
+        **_versions(metadata["task"], simulator),
+        "policy_sha256": files.sha256(policy_path),
+        "policy": metadata,
+        "seconds": round(seconds, 3),
+        "steps_per_second": round(int(played.lengths.sum()) / seconds, 1),
+        "processes": processes,
+    }
+    first = 0
+    for play, own_seeds in zip(plays, seeds, strict=True):
+        own = _Episodes(*(getattr(played, field.name)[:, first : first + play.episodes] for field in fields(_Episodes)))
+        first += play.episodes
+        table = _table(metadata, simulator, play.purpose, fractions=fractions, seeds=own_seeds, played=own)
+        own_facts = {**facts, "purpose": play.purpose, "env_steps": int(own.lengths.sum())}
+        with files.whole(play.output) as part:
+            pq.write_table(
+                table.replace_schema_metadata({"d4rl_automl": json.dumps(own_facts)}),
+                part,
+                compression="zstd",
+                write_page_checksum=True,
+            )
+
+
+def _check_request(metadata: Mapping[str, Any], fractions: Sequence[float], episodes: int) -> None:
+    if episodes < 1:
+        raise InputError(f"episodes: found {episodes}, expected at least 1")
+    usable = len(fractions) > 0 and np.isfinite(fractions).all() and len(set(fractions)) == len(fractions)
+    if metadata["outcome_rule"] != "none" and not usable:
+        raise InputError(
+            f"fractions: found {list(fractions)}; {metadata['method']} needs at least one, all finite and different"
+        )
+
+
+def _targets(metadata: Mapping[str, Any], fractions: Sequence[float]) -> list[float | None]:
+    """The commanded average reward-to-go per fraction; a single None for an unconditional policy."""
+    if metadata["outcome_rule"] == "none":
+        return [None]
+    return [scores.target(metadata["task"], fraction) for fraction in fractions]
+
+
+def _make_simulator(task: str, size: int, simulator: str) -> BatchSimulator | LegacySimulator:
+    if simulator not in SIMULATORS:
+        raise InputError(f"simulator {simulator!r} is unknown; the simulators are {', '.join(SIMULATORS)}")
+    return LegacySimulator(task, size) if simulator == ORIGINAL else BatchSimulator(task, size, simulator)
+
+
+def _versions(task: str, simulator: str) -> dict[str, str]:
+    """Versions of what the physics and the rewards come from, by name."""
+    if simulator == ORIGINAL:
+        return LegacySimulator(task, 0).versions
+    return {"mujoco": mujoco.__version__, "gymnasium": gymnasium.__version__}
+
+
+def _play(
+    policy: Policy,
+    variant: str,
+    fractions: Sequence[float],
+    seeds: NDArray[np.int64],
+    progress: Progress,
+) -> _Episodes:
+    """One batch holds every (target, episode), target by target; who has finished leaves it."""
+    targets = _targets(policy.metadata, fractions)
+    simulator = _make_simulator(policy.metadata["task"], len(targets) * len(seeds), variant)
+    outcomes, commanded = None, np.zeros(0)
+    if policy.outcome_rule == "constant":
+        outcomes = np.repeat(np.array(targets, np.float32), len(seeds))[:, None]
+    elif policy.outcome_rule == "reduced":
+        returns_to_go = [scores.commanded_return(policy.metadata["task"], fraction) for fraction in fractions]
+        commanded = np.repeat(np.array(returns_to_go), len(seeds))
+    returns = np.zeros(simulator.size)
+    terminated = np.zeros(simulator.size, bool)
+    running = np.arange(simulator.size)
+    observations = simulator.reset(np.tile(seeds, len(targets)))
+    step = 0
+    while len(running):
+        outcome: NDArray[np.floating] | None
+        if policy.outcome_rule == "reduced":
+            outcome = np.column_stack([commanded[running] - returns[running], np.full(len(running), step)])
+        else:
+            outcome = None if outcomes is None else outcomes[running]
+        try:
+            actions = policy.act(observations, outcome)
+        except InputError as error:
+            raise InputError(f"step {step}: {error}") from None
+        # All of them need no index, which saves copies at every step.
+        observations, rewards, fell, truncated = simulator.step(
+            actions, running if len(running) < simulator.size else None
+        )
+        step += 1
+        returns[running] += rewards
+        ended = fell | truncated
+        finished = int(np.count_nonzero(ended))
+        progress(len(running), finished * (simulator.task.episode_steps - step))
+        if finished:
+            terminated[running] = fell
+            running, observations = running[~ended], observations[~ended]
+    shape = (len(targets), len(seeds))
+    return _Episodes(
+        returns.reshape(shape),
+        simulator.steps.reshape(shape),
+        terminated.reshape(shape),
+        simulator.diverged.reshape(shape),
+    )
+
+
+def _table(
+    metadata: Mapping[str, Any],
+    variant: str,
+    purpose: str,
+    *,
+    fractions: Sequence[float],
+    seeds: NDArray[np.int64],
+    played: _Episodes,
+) -> pa.Table:
+    rows = played.returns.size
+    targets = _targets(metadata, fractions)
+    columns: dict[str, Any] = {
+        "dataset": [metadata["dataset"]] * rows,
+        "method": [metadata["method"]] * rows,
+        "training_seed": [metadata["seed"]] * rows,
+        "simulator": [variant] * rows,
+        "purpose": [purpose] * rows,
+        "fraction": [
+            value for value in (fractions if metadata["outcome_rule"] != "none" else [None]) for _ in range(len(seeds))
+        ],
+        "target": [value for value in targets for _ in range(len(seeds))],
+        "episode": np.tile(np.arange(len(seeds), dtype=np.int32), len(targets)),
+        "seed": np.tile(seeds, len(targets)),
+        "return": played.returns.ravel(),
+        "length": played.lengths.ravel().astype(np.int32),
+        "terminated": played.terminated.ravel(),
+        "diverged": played.diverged.ravel(),
+        "normalised_score": scores.normalise(metadata["task"], played.returns.ravel()),
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _play_in_processes(
+    policy_path: str | Path,
+    variant: str,
+    fractions: Sequence[float],
+    chunks: Sequence[NDArray[np.int64]],
+    progress: Progress,
+) -> _Episodes:
+    """`_play` of each chunk of seeds in a process of its own, put together again episode by episode."""
+    # Spawned, not forked: a fork copies the state of thread pools, but not their threads.
+    context = multiprocessing.get_context("spawn")
+    processes: list[SpawnProcess] = []
+    receivers: list[Connection] = []
+    parts: dict[Connection, _Episodes] = {}
+    try:
+        for chunk in chunks:
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(sender, str(policy_path), variant, fractions, chunk))
+            process.start()
+            # The worker's end is then open in the worker alone, and closes when it dies.
+            sender.close()
+            processes.append(process)
+            receivers.append(receiver)
+        while len(parts) < len(chunks):
+            ready = wait([receiver for receiver in receivers if receiver not in parts])
+            for receiver in (receiver for receiver in receivers if receiver in ready):
+                try:
+                    message = receiver.recv()
+                except EOFError:
+                    raise killed_process() from None
+                if isinstance(message, Exception):
+                    raise message
+                if isinstance(message, _Episodes):
+                    parts[receiver] = message
+                else:
+                    progress(*message)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+    ordered = [parts[receiver] for receiver in receivers]
+    return _Episodes(
+        *(np.concatenate([getattr(part, field.name) for part in ordered], axis=1) for field in fields(_Episodes))
+    )
+
+
+def _work(
+    sender: Connection, policy_path: str, variant: str, fractions: Sequence[float], seeds: NDArray[np.int64]
+) -> None:
+    """A worker process: sends its progress, step by step, and then its episodes or its exception."""
+    # Libraries that the policy brings in read these when they are first imported.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
+    end_with_job()
+    try:
+        played = _play(load(policy_path), variant, fractions, seeds, lambda made, saved: sender.send((made, saved)))
+    except Exception as error:
+        # A traceback does not travel between processes; its text does.
+        error.add_note(traceback.format_exc())
+        sender.send(error)
+    else:
+        sender.send(played)

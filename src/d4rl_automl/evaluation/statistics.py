@@ -1,0 +1,319 @@
+"""Scores and their statistics: what a method is worth, and how sure that is."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rliable import library, metrics
+
+from d4rl_automl.core import files, tables
+from d4rl_automl.core.errors import InputError
+
+TARGET_RULES = {
+    "selected": "the target chosen on separate selection episodes",
+    "fixed": "fraction 1.0, the expert's return",
+    "all": "all commanded targets together",
+}
+"""How the target behind a score was picked; an unconditional method scores the same by all three."""
+
+DESIRED_SCORE = 100.0
+"""The optimality gap counts what is missing to the expert's score; what lies above it earns nothing."""
+
+BOOTSTRAP_REPETITIONS = 2000
+BOOTSTRAP_SEED = 0
+SCORE_COLUMNS = ("dataset", "provider", "method", "seed", "simulator", "target", "normalised")
+"""The columns of a score table that statistics and figures read."""
+COMPARISON = ["provider", "simulator", "target", "method", "against", "datasets", "seeds"]
+COMPARISON += ["probability", "low", "high", "no_interval"]
+"""The columns of `compare`."""
+ONE_SEED = "one training seed"
+"""Why there is no interval; the column no_interval is empty where there is one."""
+
+
+def score_table(
+    rollouts: pd.DataFrame,
+    targets: Iterable[Mapping[str, Any]],
+    providers: Mapping[str, str],
+) -> pd.DataFrame:
+    """One row per dataset, method, training seed, simulator and target rule.
+
+    `rollouts`: report episodes (`tables.read_rollouts(paths, "report")`); `targets`: what
+    `targets.choose` gave for every dataset, method and simulator; `providers`: of each
+    dataset, in the order of the table. Columns: mean_return and std_return (over episodes,
+    divisor n), mean_length (steps), terminated (share of episodes, 0 to 1), normalised (mean
+    normalised score), diverged (count). Where fraction 1.0 was not commanded, the rule
+    "fixed" has no row, and the log says so. Raises InputError for other than report
+    episodes, a target that is missing or was not commanded, and a dataset without provider.
+    """
+    if set(rollouts["purpose"]) != {"report"}:
+        raise InputError("column purpose: scores are made of report episodes only; pass the report tables")
+    chosen = {(entry["dataset"], entry["method"], entry["simulator"]): entry["fraction"] for entry in targets}
+    rows = []
+    for key, group in rollouts.groupby(["dataset", "method", "training_seed", "simulator"], sort=False):
+        dataset, method, seed, simulator = map(str, key)
+        if dataset not in providers:
+            raise InputError(f"rollouts: the dataset {dataset!r} is none of {', '.join(providers)}")
+        if (dataset, method, simulator) not in chosen:
+            raise InputError(f"targets: none was chosen for {dataset}, {method}, {simulator}; choose it first")
+        for rule, fraction, episodes in _by_rule(group, chosen[dataset, method, simulator]):
+            if episodes.empty and rule == "fixed":
+                logging.warning("%s, %s: fraction 1.0 was not commanded; no score at a fixed target", dataset, method)
+                continue
+            if episodes.empty:
+                raise InputError(f"rollouts: {dataset}, {method}, seed {seed}: no episode at the chosen {fraction}")
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "provider": providers[dataset],
+                    "method": method,
+                    "kind": tables.one_value(group, "kind"),
+                    "seed": int(seed),
+                    "simulator": simulator,
+                    "target": rule,
+                    "fraction": fraction,
+                    "episodes": len(episodes),
+                    "mean_return": episodes["return"].mean(),
+                    "std_return": episodes["return"].std(ddof=0),
+                    "mean_length": episodes["length"].mean(),
+                    "terminated": episodes["terminated"].mean(),
+                    "normalised": episodes["normalised_score"].mean(),
+                    "diverged": int(episodes["diverged"].sum()),
+                }
+            )
+    table = pd.DataFrame(rows)
+    # Not the alphabet's order: datasets as given, methods as they first come.
+    order = {"dataset": [*providers], "target": [*TARGET_RULES], "method": [*dict.fromkeys(table["method"])]}
+    return table.sort_values(
+        ["dataset", "simulator", "target", "method", "seed"],
+        key=lambda column: column.map(order[str(column.name)].index) if column.name in order else column,
+        ignore_index=True,
+    )
+
+
+def _by_rule(group: pd.DataFrame, chosen: float | None) -> Iterator[tuple[str, float | None, pd.DataFrame]]:
+    """(target rule, fraction, episodes) of one policy."""
+    if group["fraction"].isna().all():
+        for rule in TARGET_RULES:
+            yield rule, None, group
+        return
+    for rule, fraction in (("selected", chosen), ("fixed", 1.0)):
+        yield rule, fraction, group[np.isclose(group["fraction"], np.nan if fraction is None else fraction)]
+    yield "all", None, group
+
+
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per provider, method, simulator and target rule: statistics over seeds and datasets.
+
+    Providers stay apart, because an embedded dataset is not the D4RL dataset of a similar
+    name. Columns: datasets and seeds (counts), mean, iqm and optimality_gap (of normalised
+    scores; see `interquartile_mean` and `optimality_gap`), each of the last two with
+    _low and _high (see `interval`), and no_interval (why there is none, or empty). Raises
+    InputError where a method lacks a seed of a dataset.
+    """
+    rows = []
+    for key, grids in _grids(scores):
+        for method, grid in grids.items():
+            values = grid.to_numpy(np.float64)
+            low, high = interval(
+                values, statistic=lambda draw: np.array([interquartile_mean(draw), optimality_gap(draw)])
+            )
+            rows.append(
+                {"provider": key[0], "method": method, "simulator": key[1], "target": key[2]}
+                | {"datasets": grid.shape[1], "seeds": grid.shape[0], "mean": values.mean()}
+                | {"iqm": interquartile_mean(values), "iqm_low": low[0], "iqm_high": high[0]}
+                | {
+                    "optimality_gap": optimality_gap(values),
+                    "optimality_gap_low": low[1],
+                    "optimality_gap_high": high[1],
+                }
+                | {"no_interval": ONE_SEED if len(values) < 2 else None}
+            )
+    return pd.DataFrame(rows)
+
+
+def compare(scores: pd.DataFrame) -> pd.DataFrame:
+    """The probability of improvement, one row per ordered pair of methods of a provider, simulator and target rule.
+
+    Columns: provider, simulator, target, method, against, datasets (how many both methods were
+    trained on; a pair without one has no row), seeds (of method), probability (see
+    `probability_of_improvement`), low and high (see `interval`), no_interval. Raises InputError
+    where a method lacks a seed of a dataset.
+    """
+    rows = []
+    for key, grids in _grids(scores):
+        names = list(grids)
+        for first, method in enumerate(names):
+            for against in names[first + 1 :]:
+                common = [name for name in grids[method].columns if name in grids[against].columns]
+                if not common:
+                    continue
+                pair = [grids[name][common].to_numpy(np.float64) for name in (method, against)]
+                probability = probability_of_improvement(*pair)
+                (low,), (high,) = interval(*pair, statistic=lambda *draw: np.array([probability_of_improvement(*draw)]))
+                facts = dict(zip(("provider", "simulator", "target"), key, strict=True))
+                reason = ONE_SEED if min(map(len, pair)) < 2 else None
+                for one, other, values in (
+                    (method, against, (probability, low, high)),
+                    (against, method, (1 - probability, 1 - high, 1 - low)),
+                ):
+                    rows.append(
+                        facts
+                        | {"method": one, "against": other, "datasets": len(common), "seeds": len(grids[one])}
+                        | dict(zip(("probability", "low", "high"), values, strict=True))
+                        | {"no_interval": reason}
+                    )
+    return pd.DataFrame(rows, columns=COMPARISON)
+
+
+def profiles(scores: pd.DataFrame, thresholds: NDArray[np.float64]) -> pd.DataFrame:
+    """Performance profiles: the share of runs (a training seed on a dataset) that score above each threshold.
+
+    `thresholds`: (T,) normalised scores. Score distributions of Agarwal et al. (2021), section
+    4.2, by rliable. Columns: provider, simulator, target, method, datasets, seeds, threshold,
+    share, low and high (pointwise, see `interval`). Profiles compare only over the same
+    datasets: a method that lacks one of its provider's is left out, and the log says so.
+    """
+    parts = []
+    for (provider, simulator, target), grids in _grids(scores):
+        every = {name for grid in grids.values() for name in grid.columns}
+        for method, grid in grids.items():
+            if lacking := every - set(grid.columns):
+                logging.warning("%s is left out of the %s profiles: not trained on %s", method, provider, min(lacking))
+                continue
+            values = grid.to_numpy(np.float64)
+            low, high = interval(values, statistic=lambda draw: _shares_above(draw, thresholds))
+            facts: dict[str, Any] = {"provider": provider, "simulator": simulator, "target": target, "method": method}
+            facts |= {"datasets": grid.shape[1], "seeds": grid.shape[0]}
+            columns = {"threshold": thresholds, "share": _shares_above(values, thresholds), "low": low, "high": high}
+            parts.append(pd.DataFrame(facts | columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _shares_above(scores: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.mean(scores.reshape(-1, 1) > thresholds, axis=0)
+
+
+def _grids(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], dict[str, pd.DataFrame]]]:
+    """((provider, simulator, target rule), {method: normalised scores, seeds × datasets})."""
+    for key, group in scores.groupby(["provider", "simulator", "target"], sort=False):
+        grids = {}
+        for method, own in group.groupby("method", sort=False):
+            grid = own.pivot(index="seed", columns="dataset", values="normalised")
+            if grid.isna().any(axis=None):
+                seed, dataset = grid.stack(future_stack=True).pipe(lambda cells: cells[cells.isna()].index[0])
+                raise InputError(f"scores: {method} has no score of training seed {seed} on {dataset}; roll it out")
+            grids[str(method)] = grid
+        provider, simulator, target = map(str, key)
+        yield (provider, simulator, target), grids
+
+
+def interquartile_mean(scores: NDArray[np.float64]) -> float:
+    """Mean of the middle half of all entries of (training seeds, datasets); rliable's `aggregate_iqm`."""
+    return float(metrics.aggregate_iqm(scores))
+
+
+def optimality_gap(scores: NDArray[np.float64]) -> float:
+    """Mean of what each entry lacks to `DESIRED_SCORE`, at least 0 each; rliable's `aggregate_optimality_gap`."""
+    return float(metrics.aggregate_optimality_gap(scores, gamma=DESIRED_SCORE))
+
+
+def probability_of_improvement(scores: NDArray[np.float64], against: NDArray[np.float64]) -> float:
+    """How often a training seed of one method scores above one of another on the same dataset; ties count half.
+
+    Both (training seeds, datasets), of the same datasets; the mean over datasets of Mann and
+    Whitney's U divided by the number of pairs (Agarwal et al. 2021, section 4.3). The same as
+    rliable's function of this name, which calls SciPy for each dataset: too slow to draw anew
+    for every pair of methods.
+    """
+    ahead = scores[:, None, :] - against[None, :, :]
+    return float(np.mean((ahead > 0) + 0.5 * (ahead == 0)))
+
+
+def interval(
+    *scores: NDArray[np.float64], statistic: Callable[..., NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """95 % percentile interval, (low, high), of each entry of `statistic(*scores)`, by rliable's stratified bootstrap.
+
+    `scores`: one array (training seeds, datasets) per method. The seeds of each dataset and
+    method are drawn anew (Agarwal et al. 2021, "Deep reinforcement learning at the edge of the
+    statistical precipice"); the datasets stay, so that the interval says nothing about others.
+    Where a method has one training seed there is nothing to draw from and all is NaN: the
+    bootstrap would report a width of zero.
+    """
+    if min(map(len, scores)) < 2:
+        nothing = np.full(np.shape(statistic(*scores)), np.nan)
+        return nothing, nothing
+    with _numpy_seed(BOOTSTRAP_SEED):
+        _, intervals = library.get_interval_estimates(
+            {"method": scores if len(scores) > 1 else scores[0]}, statistic, reps=BOOTSTRAP_REPETITIONS
+        )
+    low, high = intervals["method"]
+    return low, high
+
+
+@contextlib.contextmanager
+def _numpy_seed(seed: int) -> Iterator[None]:
+    """Seed NumPy's global generator for a while: rliable 1.2.0 draws from it whatever `random_state` it is given."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+def mean_interval(groups: Sequence[NDArray[np.float64]]) -> tuple[float, float, float]:
+    """Mean over groups of their means, and its 95 % percentile interval: (mean, low, high).
+
+    `groups`: the returns of each training seed's episodes. The bootstrap draws training seeds,
+    and within each its episodes (Davison and Hinkley 1997, section 3.8), so that the interval
+    holds both kinds of chance; with one training seed it is the ordinary bootstrap over episodes.
+    """
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    drawn = generator.integers(len(groups), size=(BOOTSTRAP_REPETITIONS, len(groups)))
+    means = np.empty(drawn.shape)
+    for index, group in enumerate(groups):
+        places = drawn == index
+        picks = generator.integers(len(group), size=(int(places.sum()), len(group)))
+        means[places] = group[picks].mean(axis=1)
+    low, high = np.quantile(means.mean(axis=1), [0.025, 0.975])
+    return float(np.mean([group.mean() for group in groups])), float(low), float(high)
+
+
+def aligned(table: pd.DataFrame) -> str:
+    """A table as text with aligned columns, for a terminal or a log."""
+    return table.to_string(index=False, float_format=lambda value: f"{value:.2f}", na_rep="")
+
+
+def read_scores(path: str | Path, provider: str, simulator: str) -> pd.DataFrame:
+    """The rows of a score table that are of one provider and simulator; InputError where there is none."""
+    table = tables.read_csv(path, SCORE_COLUMNS)
+    kept = table[(table["provider"] == provider) & (table["simulator"] == simulator)]
+    if kept.empty:
+        raise InputError(f"{path}: there is no score of provider {provider!r} in the simulator {simulator!r}")
+    return kept
+
+
+def score_files(
+    rollouts: Sequence[str | Path],
+    targets: Sequence[str | Path],
+    providers: Mapping[str, str],
+    *,
+    output: str | Path,
+    summary: str | Path,
+    comparisons: str | Path,
+) -> str:
+    """Write the table of scores, its summary and the comparison of methods as CSV; return the first two as text."""
+    chosen = [tables.read_json(path, ("dataset", "method", "simulator", "fraction")) for path in targets]
+    scores = score_table(tables.read_rollouts(rollouts, "report"), chosen, providers)
+    summed = summarise(scores)
+    for table, path in ((scores, output), (summed, summary), (compare(scores), comparisons)):
+        with files.whole(path) as part:
+            table.to_csv(part, index=False)
+    shown = scores[scores["target"] == "selected"].drop(columns="kind")
+    return f"Scores at the selected target\n{aligned(shown)}\n\nSummary\n{aligned(summed)}"

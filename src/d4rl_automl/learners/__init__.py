@@ -1,0 +1,1 @@
+"""What is fitted: networks and forests, their training curves, what they look at."""

@@ -1,0 +1,202 @@
+"""Forests fitted to transitions or labels: one multi-output model for all action dimensions, written as policy."""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import catboost
+import numpy as np
+import pandas as pd
+import xgboost
+from numpy.typing import NDArray
+
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import sha256, whole
+from d4rl_automl.learners import curves, importance
+from d4rl_automl.policies import base
+
+OUTCOME_NAMES = {"none": [], "constant": ["rtg"], "reduced": ["rtg", "step"]}
+"""Features after the observation, by outcome rule."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a forest is fitted to."""
+
+    inputs: NDArray[np.float32]  # (N, k) observation, and outcome if there is one
+    actions: NDArray[np.float32]  # (N, a), within [-1, 1]
+    weights: NDArray[np.float64] | None = None  # (N,)
+
+    @classmethod
+    def of(
+        cls,
+        observations: NDArray[np.float32],
+        outcome: NDArray[np.float32] | None,
+        actions: NDArray[np.float32],
+        weights: NDArray[np.float64] | None = None,
+    ) -> "Samples":
+        """Observation (N, d) and outcome (N, k) or None side by side."""
+        inputs = observations if outcome is None else np.concatenate([observations, outcome], axis=1)
+        return cls(inputs, actions, weights)
+
+
+@dataclass(frozen=True)
+class Forest:
+    """A fitted forest."""
+
+    format: str
+    """As in a policy's handle: "xgboost" or "catboost"."""
+    content: bytes
+    """The model's file."""
+    importance: NDArray[np.float64]  # (k,) shares of the inputs, which sum to 1
+    curve: pd.DataFrame
+    """One row per tree: update (its number), training_loss, validation_loss: squared error, in action units."""
+    seconds: float
+
+
+def fit_xgboost(train: Samples, validation: Samples, settings: Mapping[str, Any], *, seed: int, threads: int) -> Forest:
+    """Fit by the (weighted) squared error in action units; every tree answers for all action dimensions.
+
+    `settings` has trees (their number), depth and learning_rate.
+    The importance of an input is the share of the loss reduction that the splits on it brought (XGBoost's total gain).
+    InputError if there are no training rows or no validation rows.
+    """
+    _refuse_empty(train, validation)
+    parameters = {
+        "objective": "reg:squarederror",
+        "multi_strategy": "multi_output_tree",
+        "tree_method": "hist",
+        "device": "cpu",
+        "max_depth": settings["depth"],
+        "eta": settings["learning_rate"],
+        "seed": seed,
+        "nthread": threads,
+    }
+    started = time.perf_counter()
+    # The bins alone are kept, a quarter of the rows themselves.
+    fitted = xgboost.QuantileDMatrix(train.inputs, train.actions, weight=train.weights, nthread=threads)
+    held_out = xgboost.QuantileDMatrix(
+        validation.inputs, validation.actions, weight=validation.weights, nthread=threads, ref=fitted
+    )
+    history: dict[str, dict[str, list[float]]] = {}
+    model = xgboost.train(
+        parameters,
+        fitted,
+        num_boost_round=settings["trees"],
+        evals=[(fitted, "training"), (held_out, "validation")],
+        evals_result=history,
+        verbose_eval=max(1, settings["trees"] // 20),
+    )
+    seconds = time.perf_counter() - started
+    gain: Mapping[str, Any] = model.get_score(importance_type="total_gain")
+    shares = importance.shares([gain.get(f"f{i}", 0.0) for i in range(train.inputs.shape[1])])
+    losses = {f"{name}_loss": np.square(rounds["rmse"]) for name, rounds in history.items()}
+    curve = pd.DataFrame({"update": np.arange(1, settings["trees"] + 1), **losses})
+    return Forest("xgboost", bytes(model.save_raw("ubj")), shares, curve, seconds)
+
+
+def fit_catboost(
+    train: Samples, validation: Samples, settings: Mapping[str, Any], *, seed: int, threads: int
+) -> Forest:
+    """Fit by the squared error in action units (MultiRMSE); every tree answers for all action dimensions.
+
+    `settings` has trees (their number), depth and learning_rate.
+    The importance of an input is CatBoost's PredictionValuesChange, as a share. InputError as `fit_xgboost`.
+    """
+    _refuse_empty(train, validation)
+    model = catboost.CatBoost(
+        {
+            "loss_function": "MultiRMSE",
+            "iterations": settings["trees"],
+            "depth": settings["depth"],
+            "learning_rate": settings["learning_rate"],
+            "random_seed": seed,
+            "thread_count": threads,
+            "allow_writing_files": False,
+            "use_best_model": False,
+            "verbose": max(1, settings["trees"] // 20),
+        }
+    )
+    started = time.perf_counter()
+    model.fit(train.inputs, train.actions, eval_set=(validation.inputs, validation.actions))
+    seconds = time.perf_counter() - started
+    # MultiRMSE is the root of the errors' sum over the dimensions.
+    dimensions = train.actions.shape[1]
+    history = model.get_evals_result()
+    curve = pd.DataFrame(
+        {
+            "update": np.arange(1, settings["trees"] + 1),
+            "training_loss": np.square(history["learn"]["MultiRMSE"]) / dimensions,
+            "validation_loss": np.square(history["validation"]["MultiRMSE"]) / dimensions,
+        }
+    )
+    shares = importance.shares(model.get_feature_importance())
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "model.cbm")
+        model.save_model(str(file))
+        content = file.read_bytes()
+    return Forest("catboost", content, shares, curve, seconds)
+
+
+def write_policy(
+    forest: Forest,
+    output: str | Path,
+    settings: Mapping[str, Any],
+    seed: int,
+    *,
+    dataset: Mapping[str, Any],
+    outcome_rule: str,
+    rows: int,
+    **facts: Any,
+) -> None:
+    """Write a forest as policy: the handle `output`, and beside it the model, its curve and its inputs' importance.
+
+    Arguments
+        forest: what `fit_xgboost` or `fit_catboost` returned.
+        output: {method}-s{seed}.json; its neighbours end in .ubj or .cbm, .curve.csv and .importance.csv.
+        settings: the method's entry in the config.
+        seed: the training seed.
+        dataset: has `base.DATASET_FACTS`, as the transitions table's metadata do.
+        outcome_rule: a key of `base.OUTCOME_SIZES`.
+        rows: it was fitted to.
+        facts: what else its handle tells of the training.
+    """
+    output = Path(output)
+    file = output.with_suffix({"xgboost": ".ubj", "catboost": ".cbm"}[forest.format])
+    with whole(file) as part:
+        part.write_bytes(forest.content)
+    curves.write(output, forest.curve, "squared error", settings=settings, seed=seed, dataset=dataset["dataset"])
+    features = importance.feature_names(dataset["task"], OUTCOME_NAMES[outcome_rule])
+    importance.write(
+        output.with_suffix(".importance.csv"),
+        dataset=dataset["dataset"],
+        model=settings["name"],
+        seed=seed,
+        outputs={"all": dict(zip(features, forest.importance, strict=True))},
+    )
+    last = forest.curve.iloc[-1]
+    base.write_handle(
+        output,
+        base.describe(settings, seed, dataset, outcome_rule)
+        | {
+            "format": forest.format,
+            "file": file.name,
+            "sha256": sha256(file),
+            "training": {
+                "settings": dict(settings),
+                "rows": rows,
+                "validation_loss": float(last.validation_loss),
+                "fit_seconds": round(forest.seconds, 3),
+                **facts,
+            },
+        },
+    )
+
+
+def _refuse_empty(train: Samples, validation: Samples) -> None:
+    for name, samples in (("training", train), ("validation", validation)):
+        if not len(samples.actions):
+            raise InputError(f"there are no {name} rows to fit a forest to; the split needs more episodes")

@@ -1,0 +1,97 @@
+"""A digest of the code behind a rule, so that editing code reruns the rules that use it and no others.
+
+Snakemake compares a script by its time stamp and never sees an imported module. A rule that
+carries `code=digest("its_script")` among its params is stale exactly when the script, a module
+of this package that is imported with it (at any depth), or a named module or resource has changed
+in content. Comments, docstrings and formatting do not count.
+
+An import inside a function is not followed: such a module is loaded by some of the jobs alone, and
+their rules name it. tests/workflow/test_stale.py compares all this with what the jobs really load.
+"""
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from d4rl_automl.core.files import RESOURCES, sha256
+
+PACKAGE = Path(__file__).parents[1]
+SCRIPTS = PACKAGE.parents[1] / "scripts"
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@functools.cache
+def digest(script: str, *modules: str, resources: tuple[str, ...] = ()) -> str:
+    """Hex digest (16 characters) of `scripts/{script}.py` and all of this package that it imports.
+
+    `modules` adds modules that the script finds at run time ("methods.student");
+    `resources` adds files or folders below `resources/`, by content.
+    """
+    files = {SCRIPTS / f"{script}.py"}
+    for path in (SCRIPTS / f"{script}.py", *(_module_file(f"{PACKAGE.name}.{name}") for name in modules)):
+        if path is None:
+            raise FileNotFoundError(f"no module among {modules} in {PACKAGE}")
+        files |= _reached(path)
+    lines = [f"{path.relative_to(PACKAGE.parents[1])} {_read(path)[1]}" for path in sorted(files)]
+    lines += [f"{name} {sha256(RESOURCES / name)}" for name in resources]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _reached(start: Path) -> set[Path]:
+    found: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting.extend(_read(path)[0])
+            # Python runs the packages that a module is in before the module.
+            waiting.extend(folder / "__init__.py" for folder in path.parents if PACKAGE in (folder, *folder.parents))
+    return found
+
+
+@functools.cache
+def _read(path: Path) -> tuple[frozenset[Path], str]:
+    """The files of this package that a source imports, and a digest of it without comments, docstrings and layout."""
+    tree = ast.parse(path.read_text())
+    names: set[str] = set()
+    for node in _statements(tree, functions=False):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            origin = ".".join(path.parents[node.level - 1].relative_to(PACKAGE.parent).parts) if node.level else ""
+            module = ".".join(filter(None, (origin, node.module)))
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    for node in (tree, *_statements(tree, functions=True)):
+        if isinstance(node, (ast.Module, ast.ClassDef, *_FUNCTIONS)):
+            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
+    files = (_module_file(name) for name in names if name.split(".")[0] == PACKAGE.name)
+    imported = frozenset(file for file in files if file is not None)
+    return imported, hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest()
+
+
+def _statements(node: ast.AST, *, functions: bool) -> Iterator[ast.AST]:
+    """Every node below `node` but expressions, with or without those inside functions."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr) or (isinstance(child, _FUNCTIONS) and not functions):
+            continue
+        yield child
+        yield from _statements(child, functions=functions)
+
+
+def _module_file(name: str) -> Path | None:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

@@ -1,0 +1,453 @@
+"""One offline page that shows a run: what it was, its scores, its figures."""
+
+import base64
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from PIL import Image
+
+from d4rl_automl.core import files, tables
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.data import card
+from d4rl_automl.evaluation.costs import COLUMNS as COST_COLUMNS
+
+CAPTIONS = Path(__file__).with_name("captions")
+"""One caption per kind of figure and table, in plain text."""
+FIGURES = {
+    "card": "Returns and lengths of the episodes",
+    "reward_to_go": "The data",
+    "returns": "Returns by commanded target",
+    "calibration": "Commanded against achieved return",
+    "l2": "Squared error by action dimension",
+    "actions": "Predicted against recorded actions",
+    "curves": "Training curves",
+    "importance": "Importance of the inputs",
+}
+"""Kinds of figures, in the order of the page."""
+OVERALL_FIGURES = {
+    "heat_table": "All scores",
+    "profiles": "Performance profiles",
+    "improvement": "Probability of improvement",
+    "costs": "Score against cost",
+}
+"""Kinds of figures over all datasets of a provider, in the order of the page."""
+RULES = {"selected": "Selected target", "fixed": "Fixed target (the expert's return)", "all": "All targets together"}
+PACKAGES = (
+    "d4rl-automl",
+    "autogluon.tabular",
+    "torch",
+    "mujoco",
+    "gymnasium",
+    "onnxruntime",
+    "numpy",
+    "pandas",
+    "rliable",
+    "snakemake",
+)
+
+_SCORE_COLUMNS = ("dataset", "provider", "method", "kind", "seed", "simulator", "target", "episodes", "normalised")
+_SUMMARY_COLUMNS = (
+    "provider",
+    "method",
+    "simulator",
+    "target",
+    "datasets",
+    "seeds",
+    "mean",
+    "iqm",
+    "iqm_low",
+    "iqm_high",
+    "optimality_gap",
+    "optimality_gap_low",
+    "optimality_gap_high",
+    "no_interval",
+)
+_STUDENT_COLUMNS = (
+    "method",
+    "kind",
+    "seed",
+    "teacher",
+    "l2_data",
+    "l2_teacher",
+    "bytes",
+    "rows_per_second",
+    "rows",
+)
+
+
+def write(
+    scores: str | Path,
+    summary: str | Path,
+    *,
+    comparisons: str | Path,
+    costs: str | Path,
+    students: Sequence[str | Path],
+    cards: Sequence[str | Path],
+    figures: Sequence[str | Path],
+    config: Mapping[str, Any],
+    output: str | Path,
+) -> None:
+    """Write the page: one HTML file that needs nothing else, but links to the CSV and SVG files beside it.
+
+    `scores`, `summary` and `comparisons`: CSV of `statistics.score_files`, the last only linked
+    to; `costs`: CSV of `costs.measure`; `students`: the comparison of each dataset, at
+    results/{dataset}/students.csv; `cards`: JSON of `card.write`, one per dataset, with card.md
+    beside it; `figures`: PNG files of `figures.style.save`, with the SVG and CSV beside them;
+    `config`: the validated
+    configuration. Raises InputError for a file that is missing, empty or corrupt, and for one
+    of a dataset that the configuration does not name.
+    """
+    names = [dataset["name"] for dataset in config["datasets"]]
+    score_table = tables.read_csv(scores, _SCORE_COLUMNS)
+    summary_table = tables.read_csv(summary, _SUMMARY_COLUMNS)
+    for dataset in score_table["dataset"].unique():
+        _refuse_unknown(scores, dataset, names)
+    folder = Path(output).parent
+    compared = {}
+    for path in students:
+        dataset = Path(path).parent.name
+        _refuse_unknown(path, dataset, names)
+        rows = _students(tables.read_csv(path, _STUDENT_COLUMNS), score_table[score_table["dataset"] == dataset])
+        compared[dataset] = {**rows, "link": os.path.relpath(path, folder)}
+    described = {}
+    for path in cards:
+        facts = card.summary(card.read(path))
+        _refuse_unknown(path, facts["dataset"], names)
+        described[facts["dataset"]] = {**facts, "link": os.path.relpath(Path(path).with_suffix(".md"), folder)}
+    missing = [name for name in names if name not in described]
+    if missing:
+        raise InputError(f"cards: the card of dataset {missing[0]!r} is missing; pass one for each dataset")
+    if not Path(comparisons).is_file():
+        raise InputError(f"{comparisons}: is missing; score the rollouts again")
+    shown = sorted((_figure(path, folder, names) for path in figures), key=lambda figure: figure["order"])
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    page = environment.from_string(_PAGE).render(
+        style=_STYLE,
+        config=config,
+        config_text=json.dumps(config, indent=2, ensure_ascii=False),
+        embedded=[dataset["name"] for dataset in config["datasets"] if dataset["provider"] == "embedded"],
+        versions={"Python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        grids=_grids(score_table),
+        scores=_as_text(score_table.drop(columns=["provider", "kind"])),
+        scores_link=os.path.relpath(scores, folder),
+        summary=_summary(summary_table),
+        summary_link=os.path.relpath(summary, folder),
+        costs=_as_text(tables.read_csv(costs, COST_COLUMNS).drop(columns="kind")),
+        costs_link=os.path.relpath(costs, folder),
+        comparisons_link=os.path.relpath(comparisons, folder),
+        overall=[figure for figure in shown if figure["dataset"] is None],
+        students=compared,
+        cards=described,
+        figures={name: [figure for figure in shown if figure["dataset"] == name] for name in names},
+        caption=_caption,
+    )
+    with files.whole(output) as part:
+        part.write_text(page, encoding="utf-8")
+
+
+def _refuse_unknown(path: str | Path, dataset: str, names: Sequence[str]) -> None:
+    if dataset not in names:
+        raise InputError(f"{path}: is of dataset {dataset!r}; the config has {', '.join(names)}")
+
+
+def _caption(kind: str) -> str:
+    return (CAPTIONS / f"{kind}.rst").read_text(encoding="utf-8").strip()
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _figure(path: str | Path, folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """What the page shows of one PNG, and the order of the page."""
+    path = Path(path)
+    try:
+        with Image.open(path) as image:
+            image.load()
+            facts = json.loads(image.info["d4rl_automl"])
+            width = image.width
+        content = path.read_bytes()
+    except (OSError, SyntaxError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: is no PNG of this project's figures ({error!r}); draw it again") from None
+    dataset = facts.get("dataset")
+    kinds = OVERALL_FIGURES if dataset is None else FIGURES
+    if dataset is not None:
+        _refuse_unknown(path, dataset, names)
+    links = {}
+    for ending in ("csv", "svg"):
+        beside = path.with_name(path.name.removesuffix(".png") + f".{ending}")
+        if not beside.is_file():
+            raise InputError(f"{beside}: is missing beside {path.name}; draw the figure again")
+        links[ending.upper()] = os.path.relpath(beside, folder)
+    about = {key: value for key, value in facts.items() if key not in ("kind", "dataset")}
+    return {
+        "dataset": dataset,
+        "kind": facts["kind"],
+        "title": kinds[facts["kind"]],
+        "about": ", ".join(f"{key} {value}" for key, value in about.items()),
+        "order": (list(kinds).index(facts["kind"]), [str(value) for value in about.values()]),
+        # PNGs have 150 dots per inch, a page 96.
+        "width": round(width * 96 / 150),
+        "source": "data:image/png;base64," + base64.b64encode(content).decode(),
+        "links": links,
+    }
+
+
+def _grids(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """Tables datasets × methods, one per simulator and target rule."""
+    grids = []
+    for rule, title in RULES.items():
+        for simulator in scores["simulator"].unique():
+            part = scores[(scores["target"] == rule) & (scores["simulator"] == simulator)]
+            if part.empty:
+                continue
+            methods = list(part["method"].unique())
+            rows = []
+            for dataset, own in part.groupby("dataset", sort=False):
+                by_method = {method: _mean_and_spread(values) for method, values in own.groupby("method")["normalised"]}
+                cells = [by_method.get(method, "") for method in methods]
+                rows.append({"dataset": dataset, "provider": own["provider"].iloc[0], "cells": cells})
+            grids.append({"rule": rule, "title": title, "simulator": simulator, "methods": methods, "rows": rows})
+    return grids
+
+
+def _mean_and_spread(values: pd.Series) -> str:
+    return f"{values.mean():.1f}" + (f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else "")
+
+
+def _summary(summary: pd.DataFrame) -> dict[str, Any]:
+    header = ["provider", "method", "simulator", "target", "datasets", "seeds", "mean"]
+    for name in ("IQM", "optimality gap"):
+        header += [name, "95 % interval"]
+    rows = []
+    for row in summary.to_dict("records"):
+        cells = [str(row[name]) for name in header[:6]] + [f"{row['mean']:.1f}"]
+        for name in ("iqm", "optimality_gap"):
+            low, high = row[f"{name}_low"], row[f"{name}_high"]
+            cells += [f"{row[name]:.1f}", row["no_interval"] if pd.isna(low) else f"{low:.1f} to {high:.1f}"]
+        rows.append(cells)
+    return {"header": header, "rows": rows, "text_columns": 4}
+
+
+def _students(students: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
+    """The comparison with the scores at the selected target joined, one column per simulator."""
+    selected = scores[scores["target"] == "selected"]
+    simulators = list(selected["simulator"].unique())
+    found = {(row["method"], row["seed"], row["simulator"]): row["normalised"] for row in selected.to_dict("records")}
+    header = ["method", "kind", "compared with", "seed", "L2, data", "L2, teacher", "size", "rows/s"]
+    header += ["trained on"]
+    header += [f"score, {simulator}" for simulator in simulators]
+    rows = []
+    for row in students.to_dict("records"):
+        own = [found.get((row["method"], row["seed"], simulator)) for simulator in simulators]
+        rows.append(
+            [row["method"], row["kind"], _text(row["teacher"]), str(row["seed"])]
+            + [_number(row["l2_data"], ".5f"), _number(row["l2_teacher"], ".5f"), _size(row["bytes"])]
+            + [_number(row[name], ",.0f") for name in ("rows_per_second", "rows")]
+            + [_number(value, ".1f") for value in own]
+        )
+    return {"header": header, "rows": rows, "text_columns": 3}
+
+
+def _as_text(table: pd.DataFrame) -> dict[str, Any]:
+    """Any table, as text: numbers with two digits, missing values empty."""
+    text = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    columns = [*text, *(name for name in table.columns if name not in text)]
+    rows = [[_text(row[name]) for name in columns] for row in table.to_dict("records")]
+    return {"header": columns, "rows": rows, "text_columns": len(text)}
+
+
+def _text(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None or pd.isna(value) else format(value, form)
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
+
+
+_STYLE = """
+:root { color: #222; background: #fff; font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; }
+body { margin: 0 auto; padding: 1.5rem 2rem 4rem; max-width: 78rem; }
+h1 { font-size: 1.9rem; margin: 0 0 .2rem; }
+h2 { font-size: 1.4rem; margin: 2.6rem 0 .6rem; padding-top: .6rem; border-top: 2px solid #ddd;
+  overflow-wrap: anywhere; }
+h3 { font-size: 1.1rem; margin: 1.6rem 0 .4rem; }
+p { max-width: 60rem; margin: .5rem 0; }
+nav ul { columns: 20rem; padding-left: 1.2rem; margin: .4rem 0; }
+a { color: #0b5c9e; }
+.scroll { overflow-x: auto; margin: .6rem 0 1rem; }
+table { border-collapse: collapse; font-size: .9rem; }
+th, td { padding: .25rem .7rem; border-bottom: 1px solid #e2e2e2; text-align: right; white-space: nowrap; }
+th { white-space: normal; border-bottom: 2px solid #bbb; vertical-align: bottom; }
+tbody tr:nth-child(even) { background: #f7f8f9; }
+.text { text-align: left; }
+.number { font-variant-numeric: tabular-nums; }
+.facts th { text-align: left; vertical-align: top; font-weight: 600; border-bottom: 1px solid #e2e2e2; }
+.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+.provider { font-size: .78rem; font-weight: 600; padding: .1rem .45rem; border-radius: .6rem; background: #e6eef6;
+  color: #17466e; white-space: nowrap; vertical-align: middle; }
+.provider.embedded { background: #fdebd3; color: #7a4300; }
+.notice { border-left: 5px solid #d98200; background: #fef6ea; padding: .6rem 1rem; max-width: 60rem; }
+.caption { color: #444; font-size: .95rem; }
+figure { margin: 1.2rem 0 2rem; }
+figure img { max-width: 100%; height: auto; display: block; }
+figcaption { color: #444; font-size: .95rem; max-width: 60rem; margin-top: .4rem; }
+summary { cursor: pointer; color: #0b5c9e; margin: .4rem 0; }
+pre { background: #f5f6f7; padding: .8rem; overflow-x: auto; font-size: .85rem; }
+"""
+
+_PAGE = """\
+{%- macro badge(provider) -%}
+<span class="provider {{ provider }}">{{ "embedded, not D4RL's data" if provider == "embedded" else provider }}</span>
+{%- endmacro -%}
+{%- macro table_of(table) %}
+<div class="scroll"><table><thead><tr>
+{% for name in table.header %}
+<th scope="col"{% if loop.index <= table.text_columns %} class="text"{% endif %}>{{ name }}</th>
+{% endfor %}
+</tr></thead><tbody>
+{% for row in table.rows %}
+<tr>{% for cell in row %}<td class="{{ "text" if loop.index <= table.text_columns else "number" }}">{{ cell }}</td>
+{%- endfor %}</tr>
+{% endfor %}
+</tbody></table></div>
+{%- endmacro -%}
+{%- macro grid_of(grid) %}
+<h3>{{ grid.title }}, simulator {{ grid.simulator }}</h3>
+<div class="scroll"><table><thead><tr><th scope="col" class="text">dataset</th>
+{% for method in grid.methods %}<th scope="col">{{ method }}</th>{% endfor %}
+</tr></thead><tbody>
+{% for row in grid.rows %}
+<tr><td class="text"><a href="#dataset-{{ row.dataset }}">{{ row.dataset }}</a> {{ badge(row.provider) }}</td>
+{% for cell in row.cells %}<td class="number">{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody></table></div>
+{%- endmacro -%}
+{%- macro figure_of(figure, of) %}
+<figure>
+<h3>{{ figure.title }}{% if figure.about %}: {{ figure.about }}{% endif %}</h3>
+<img src="{{ figure.source }}" width="{{ figure.width }}"
+ alt="{{ figure.title }}, {{ of }}, {{ figure.about }}">
+<figcaption>{{ caption(figure.kind) }}
+{% for name, link in figure.links.items() %}<a href="{{ link }}">{{ name }}</a> {% endfor %}</figcaption>
+</figure>
+{%- endmacro -%}
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>d4rl-automl report</title>
+<style>{{ style|safe }}</style>
+</head>
+<body>
+<h1>d4rl-automl report</h1>
+<p>Policies made from offline data alone, played in the simulator: {{ config.datasets|length }}
+dataset{{ "" if config.datasets|length == 1 else "s" }}, {{ config.methods|length }}
+method{{ "" if config.methods|length == 1 else "s" }}, {{ config.seeds|length }}
+training seed{{ "" if config.seeds|length == 1 else "s" }}.</p>
+{% if embedded %}
+<p class="notice"><strong>Embedded datasets are not D4RL's.</strong> {{ embedded|join(", ") }}
+{{ "was" if embedded|length == 1 else "were" }} collected by this project, with behaviour policies of its own.
+Do not compare scores on {{ "it" if embedded|length == 1 else "them" }} with published D4RL numbers.</p>
+{% endif %}
+<nav aria-label="Contents"><ul>
+<li><a href="#scores">Scores</a></li>
+<li><a href="#summary">Summary</a></li>
+{% for name in figures %}<li><a href="#dataset-{{ name }}">{{ name }}</a></li>
+{% endfor %}
+<li><a href="#run">This run</a></li>
+</ul></nav>
+
+<h2 id="scores">Scores</h2>
+<p class="caption">{{ caption("scores") }}</p>
+{% for grid in grids if grid.rule == "selected" %}{{ grid_of(grid) }}{% endfor %}
+<details><summary>Scores at the fixed target and over all targets</summary>
+{% for grid in grids if grid.rule != "selected" %}{{ grid_of(grid) }}{% endfor %}
+</details>
+<details><summary>Every training seed ({{ scores.rows|length }} rows)</summary>{{ table_of(scores) }}</details>
+<p><a href="{{ scores_link }}">scores.csv</a></p>
+
+<h2 id="summary">Summary</h2>
+<p class="caption">{{ caption("summary") }}</p>
+{{ table_of(summary) }}
+<p><a href="{{ summary_link }}">summary.csv</a>, every pair of methods:
+<a href="{{ comparisons_link }}">comparisons.csv</a></p>
+<details><summary>Costs of every policy ({{ costs.rows|length }} rows)</summary>{{ table_of(costs) }}</details>
+<p><a href="{{ costs_link }}">costs.csv</a></p>
+{% for figure in overall %}{{ figure_of(figure, "all datasets") }}{% endfor %}
+
+{% for dataset in config.datasets %}
+<section>
+<h2 id="dataset-{{ dataset.name }}">{{ dataset.name }} {{ badge(dataset.provider) }}</h2>
+{% for figure in figures[dataset.name] %}{{ figure_of(figure, dataset.name) }}{% endfor %}
+{% if dataset.name in students %}
+<h3>Teacher and students</h3>
+<p class="caption">{{ caption("students") }}</p>
+{{ table_of(students[dataset.name]) }}
+<p><a href="{{ students[dataset.name].link }}">students.csv</a></p>
+{% endif %}
+</section>
+{% endfor %}
+
+<h2 id="run">This run</h2>
+<h3>Datasets</h3>
+<div class="scroll"><table><thead><tr><th scope="col" class="text">name</th><th scope="col" class="text">provider</th>
+<th scope="col" class="text">robot</th><th scope="col">rows</th><th scope="col">episodes</th>
+<th scope="col">score of the data, median</th><th scope="col">score, best</th><th scope="col">ended by a fall</th>
+<th scope="col">replay error, median</th><th scope="col" class="text">card</th></tr></thead><tbody>
+{% for dataset in config.datasets %}
+{% set card = cards[dataset.name] %}
+<tr><td class="text">{{ dataset.name }}</td><td class="text">{{ badge(dataset.provider) }}</td>
+<td class="text">{{ dataset.task }}</td><td class="number">{{ "{:,}".format(card.rows) }}</td>
+<td class="number">{{ "{:,}".format(card.episodes) }}</td><td class="number">{{ "%.1f"|format(card.score_median) }}</td>
+<td class="number">{{ "%.1f"|format(card.score_max) }}</td>
+<td class="number">{{ "{:.1%}".format(card.terminated_share) }}</td>
+<td class="number">{{ "" if card.replay_d4rl_median is none else "%.1e"|format(card.replay_d4rl_median) }}</td>
+<td class="text"><a href="{{ card.link }}">card.md</a></td></tr>
+{% endfor %}
+</tbody></table></div>
+<p class="caption">Replay error: the largest difference of any entry of the next observation after one step of the d4rl
+simulator from a recorded state. Empty where nothing can be replayed; the card says why.</p>
+<h3>Methods</h3>
+<div class="scroll"><table><thead><tr><th scope="col" class="text">name</th><th scope="col" class="text">kind</th>
+<th scope="col" class="text">teacher</th><th scope="col">selection episodes per target</th>
+<th scope="col">report episodes per target</th></tr></thead><tbody>
+{% for method in config.methods %}
+<tr><td class="text">{{ method.name }}</td><td class="text">{{ method.kind }}</td>
+<td class="text">{{ method.teacher|default("") }}</td>
+<td>{{ method.selection_episodes|default(config.rollout.selection_episodes) }}</td>
+<td>{{ method.report_episodes|default(config.rollout.report_episodes) }}</td></tr>
+{% endfor %}
+</tbody></table></div>
+<h3>Settings</h3>
+<div class="scroll"><table class="facts"><tbody>
+<tr><th scope="row">training seeds</th><td>{{ config.seeds|join(", ") }}</td></tr>
+<tr><th scope="row">simulators</th><td>{{ config.simulators|join(", ") }}</td></tr>
+<tr><th scope="row">commanded targets</th><td>{{ config.rollout.fractions|join(", ") }} of the expert's return</td></tr>
+<tr><th scope="row">seed of the initial states</th><td>{{ config.rollout.seed }}</td></tr>
+<tr><th scope="row">versions</th>
+<td>{% for name, version in versions.items() %}
+{{ name }} {{ version }}{{ "" if loop.last else ", " }}{% endfor %}</td></tr>
+</tbody></table></div>
+<details><summary>The whole configuration</summary><pre>{{ config_text }}</pre></details>
+</body>
+</html>
+"""

@@ -1,0 +1,1 @@
+"""AutoGluon's predictors: trained, measured, asked for labels, distilled, exported."""

@@ -1,0 +1,96 @@
+"""AutoGluon's own distillation of a teacher, one action dimension at a time."""
+
+import json
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from autogluon.tabular import TabularPredictor
+
+from d4rl_automl.core import directories, files
+from d4rl_automl.core.device import resolve
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.teachers import training as teacher
+from d4rl_automl.teachers.features import TRAINING_FILE
+
+DISTILLED: dict[str, Any] = {
+    "NN_TORCH": {
+        "num_epochs": 15,
+        "batch_size": 2048,
+        "hidden_size": 256,
+        "num_layers": 3,
+        "learning_rate": 1e-3,
+        "dropout_prob": 0.0,
+    }
+}
+"""The student unless the method names another: one small network."""
+
+log = logging.getLogger(__name__)
+
+
+def distill_dimension(
+    *,
+    transitions: str | Path,
+    predictor: str | Path,
+    dimension: int,
+    settings: Mapping[str, Any],
+    teacher_settings: Mapping[str, Any],
+    seed: int,
+    device: str,
+    threads: int,
+    output: str | Path,
+) -> None:
+    """Distil one trained dimension into a single model with AutoGluon's `distill`.
+
+    Arguments
+        predictor: the trained directory; it is copied, because `distill` writes into it.
+        settings: a config entry of `methods`: name, time_limit (seconds), and optionally
+            hyperparameters (AutoGluon's, of NN_TORCH, GBM, CAT and RF; else `DISTILLED`).
+        teacher_settings: the config entry of the teacher, which says what it was trained on.
+        output: output, the directory for acting with the best student, and beside it its SHA-256.
+
+    The student sees the teacher's training rows and AutoGluon's augmentation of them
+    (spunge), which the teacher labels. Raises InputError where the time limit fits no model, and where
+    `predictor` is not as it was trained.
+    """
+    directories.check(predictor)
+    hardware = resolve(device)
+    train, validation = teacher.training_data(transitions, dimension, teacher_settings, seed)
+    # `distill` has no argument for the resources.
+    resources = {"ag_args_fit": {"num_cpus": threads, "num_gpus": hardware.num_gpus}}
+    hyperparameters = teacher.with_seed(settings.get("hyperparameters", DISTILLED), seed, resources)
+    # Beside the output: a trained directory can be larger than the machine's temporary folder.
+    # Its name is of the kind that `whole` deletes when a killed process has left it.
+    folder, suffix = Path(output).parent, f".part.{Path(output).name}"
+    with files.whole(output) as part, tempfile.TemporaryDirectory(suffix, ".", folder) as directory:
+        copy = Path(directory) / "predictor"
+        shutil.copytree(predictor, copy)
+        student = TabularPredictor.load(str(copy), verbosity=2)
+        # The augmentation draws from NumPy's global generator.
+        np.random.seed(seed)  # noqa: NPY002
+        started = time.perf_counter()
+        names = student.distill(
+            train, tuning_data=validation, time_limit=settings["time_limit"], hyperparameters=hyperparameters
+        )
+        seconds = time.perf_counter() - started
+        teacher.refuse_gaps(student)
+        if not names:
+            raise InputError(
+                f"method {settings['name']!r}: time_limit: found {settings['time_limit']} s, which is too short to "
+                f"distil any model from {len(train)} rows; raise time_limit or give hyperparameters that cap the model"
+            )
+        board = student.leaderboard().set_index("model")
+        log.info("\n%s", board.to_string())
+        taught = json.loads((Path(predictor) / TRAINING_FILE).read_text())
+        training = {
+            "fit_seconds": round(seconds, 3),
+            "train_rows": len(train),
+            "teacher_seconds": taught["fit_seconds"],
+        }
+        teacher.deploy(student, part, board.loc[names, "score_val"].idxmax(), training)
+    directories.record(output)

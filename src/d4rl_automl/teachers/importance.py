@@ -1,0 +1,53 @@
+"""What a teacher looks at: AutoGluon's permutation importance on held-out transitions."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from d4rl_automl.data.transitions import read
+from d4rl_automl.learners import importance
+from d4rl_automl.policies.autogluon import Predictors
+from d4rl_automl.teachers import training
+
+ROWS = 1_000
+"""Test rows at most. Each feature's turn asks the predictor for as many answers, `SHUFFLES` times."""
+
+SHUFFLES = 3
+
+log = logging.getLogger(__name__)
+
+
+def measure(
+    *,
+    transitions: str | Path,
+    deployed: Sequence[str | Path],
+    settings: Mapping[str, Any],
+    seed: int,
+    threads: int,
+    output: str | Path,
+) -> None:
+    """Shuffle one feature after another, and see how much the error of each action dimension grows.
+
+    Arguments
+        transitions: transitions.parquet; its test rows are used, the earlier action dimensions of a chain as recorded.
+        deployed: the deployed directories, in the order of the action dimensions.
+        settings: the config entry of the teacher.
+        seed: its training seed.
+        threads: threads the predictors may use.
+        output: the table (`importance.write`), of the shares of the growth of the root mean squared error.
+    """
+    test = read(transitions, splits=("test",), limit=ROWS, seed=0)
+    predictors = Predictors(deployed, settings["chain"], threads).predictors
+    outputs = {}
+    for dimension, predictor in enumerate(predictors):
+        frame = training.frame(test, dimension, settings["chain"])
+        growth = predictor.feature_importance(
+            frame, subsample_size=None, num_shuffle_sets=SHUFFLES, include_confidence_band=False, silent=True
+        )["importance"]
+        features = [name for name in frame.columns if name != training.TARGET]
+        # A feature that the predictor does not use is not in AutoGluon's table.
+        share = importance.shares(growth.reindex(features, fill_value=0.0))
+        outputs[f"ac{dimension}"] = dict(zip(features, share, strict=True))
+        log.info("ac%d:\n%s", dimension, growth.to_string())
+    importance.write(output, dataset=test.metadata["dataset"], model=settings["name"], seed=seed, outputs=outputs)

@@ -1,0 +1,178 @@
+"""Teacher-labelled states: what a student is fitted to.
+
+    ob0 … ob{d-1}, rtg, ac0 … ac{a-1}   float32   state, outcome (average reward-to-go), the teacher's action
+    kind                                string    how the pair of state and outcome was drawn, see `draw`
+    split                               string    train or validation: the split of the recorded state
+
+Every state is a recorded one or lies beside one: a student that saw a simulator's states would no
+longer be learned from offline data alone.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from d4rl_automl import tasks
+from d4rl_automl.core import files, tables
+from d4rl_automl.data.transitions import METADATA_KEY, Transitions
+from d4rl_automl.data.transitions import read as read_transitions
+from d4rl_automl.policies import autogluon, base
+from d4rl_automl.tasks import scores
+from d4rl_automl.teachers.features import TRAINING_FILE
+
+SPLITS = ("train", "validation")
+KINDS = ("recorded", "perturbed", "commanded")
+BATCH = 10_000
+
+log = logging.getLogger(__name__)
+
+
+class Questions(NamedTuple):
+    """What the teacher is asked, one row per pair of state and outcome."""
+
+    observations: NDArray[np.float32]  # (N, d)
+    outcomes: NDArray[np.float32]  # (N,)
+    kinds: NDArray[np.int8]  # (N,) indices into `KINDS`
+    splits: NDArray[np.int8]  # (N,) indices into `SPLITS`
+
+
+def draw(
+    splits: Mapping[str, Transitions], targets: Sequence[float], settings: Mapping[str, Any], seed: int
+) -> Questions:
+    """Pairs of state and outcome, drawn from each split's rows.
+
+    Arguments
+        splits: the rows of "train" and "validation". Test rows need no labels: policies are compared by acting.
+        targets: the average rewards-to-go that will be commanded.
+        settings: `recorded`, `perturbed`, `commanded`, the rows of each kind in the training split,
+            and `noise`. Validation has the same mixture in proportion to its rows.
+        seed: the same seed, the same pairs.
+
+    Kinds
+        recorded: a state with its recorded outcome, each at most once.
+        perturbed: the same with Gaussian noise on the state, of `noise` times each observation's
+            standard deviation over the training rows.
+        commanded: a state with an outcome drawn uniformly from the least to the greatest of
+            `targets` and of the training rows' outcomes.
+    """
+    train = splits["train"]
+    deviation = train.observations.std(axis=0, dtype=np.float64)
+    low, high = (pick([pick(train.rtg), pick(targets)]) for pick in (np.min, np.max))
+    generator = np.random.default_rng(seed)
+    parts: list[tuple[NDArray[Any], NDArray[Any], int, int]] = []
+    for code, split in enumerate(SPLITS):
+        rows = splits[split]
+        count = {kind: -(-settings[kind] * len(rows.rtg) // len(train.rtg)) for kind in KINDS}
+
+        index = generator.permutation(len(rows.rtg))[: count["recorded"]]
+        parts.append((rows.observations[index], rows.rtg[index], KINDS.index("recorded"), code))
+
+        index = generator.integers(len(rows.rtg), size=count["perturbed"])
+        noise = settings["noise"] * deviation * generator.standard_normal((len(index), len(deviation)))
+        parts.append((rows.observations[index] + noise, rows.rtg[index], KINDS.index("perturbed"), code))
+
+        index = generator.integers(len(rows.rtg), size=count["commanded"])
+        drawn = generator.uniform(low, high, len(index))
+        parts.append((rows.observations[index], drawn, KINDS.index("commanded"), code))
+    sizes = [len(outcomes) for _, outcomes, _, _ in parts]
+    observations, outcomes, kinds, codes = zip(*parts, strict=True)
+    return Questions(
+        np.concatenate(observations, dtype=np.float32),
+        np.concatenate(outcomes, dtype=np.float32),
+        np.repeat(np.array(kinds, np.int8), sizes),
+        np.repeat(np.array(codes, np.int8), sizes),
+    )
+
+
+def write(
+    *,
+    transitions: str | Path,
+    deployed: Sequence[str | Path],
+    teacher_settings: Mapping[str, Any],
+    fractions: Sequence[float],
+    settings: Mapping[str, Any],
+    seed: int,
+    threads: int,
+    output: str | Path,
+) -> None:
+    """Let a teacher label the pairs of `draw`, and write the table of this module's docstring.
+
+    Arguments
+        transitions: the dataset's transitions table.
+        deployed: the teacher's directories for acting, one per action dimension in order.
+        teacher_settings: its entry in the config.
+        fractions: the commanded fractions of the expert's return (`scores.target`).
+        settings, seed: see `draw`.
+        threads: threads the teacher may use.
+        output: the table. Its metadata repeats the dataset's name, task and sha256, and says who labelled it,
+            with which settings, and the seconds that the teacher's fits and labelling took.
+    """
+    rows = {split: read_transitions(transitions, splits=(split,)) for split in SPLITS}
+    dataset = {key: rows["train"].metadata[key] for key in ("dataset", "task", "sha256")}
+    targets = [scores.target(dataset["task"], fraction) for fraction in fractions]
+    asked = draw(rows, targets, settings, seed)
+    predictors = autogluon.Predictors(deployed, teacher_settings["chain"], threads)
+    started = time.perf_counter()
+    actions = np.concatenate(
+        [
+            predictors.act(asked.observations[first : first + BATCH], asked.outcomes[first : first + BATCH, None])
+            for first in tqdm(range(0, len(asked.outcomes), BATCH), desc="label", unit="batch", mininterval=5)
+        ]
+    )
+    seconds = time.perf_counter() - started
+    log.info("%d pairs labelled in %.1f s, %.0f a second", len(actions), seconds, len(actions) / seconds)
+    columns = {f"ob{i}": pa.array(column) for i, column in enumerate(np.ascontiguousarray(asked.observations.T))}
+    columns["rtg"] = pa.array(asked.outcomes)
+    columns |= {f"ac{i}": pa.array(column) for i, column in enumerate(np.ascontiguousarray(actions.T))}
+    columns["kind"] = pa.DictionaryArray.from_arrays(pa.array(asked.kinds), list(KINDS))
+    columns["split"] = pa.DictionaryArray.from_arrays(pa.array(asked.splits), list(SPLITS))
+    metadata = {
+        **dataset,
+        "teacher": teacher_settings["name"],
+        "seed": seed,
+        "settings": dict(settings),
+        "targets": targets,
+        "label_seconds": round(seconds, 3),
+        "teacher_seconds": round(
+            sum(json.loads((Path(d) / TRAINING_FILE).read_text())["fit_seconds"] for d in deployed), 3
+        ),
+    }
+    table = pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(metadata).encode()})
+    with files.whole(output) as part:
+        pq.write_table(table, part, compression="zstd", write_page_checksum=True)
+
+
+class Labels(NamedTuple):
+    """Rows of a labels table, of all kinds."""
+
+    observations: NDArray[np.float32]  # (N, d)
+    outcomes: NDArray[np.float32]  # (N,)
+    actions: NDArray[np.float32]  # (N, a), in [-1, 1]
+
+
+def read(path: str | Path, split: str) -> Labels:
+    """The rows of one split; InputError where the file is no labels table."""
+    task = tasks.get(tables.read_parquet_metadata(path, ("task", "teacher"))["task"])
+    observations = [f"ob{i}" for i in range(task.observation_size)]
+    actions = [f"ac{i}" for i in range(task.action_size)]
+    frame = tables.read_parquet(path, [*observations, "rtg", *actions, "split"], filters=[("split", "==", split)])
+    return Labels(*(np.ascontiguousarray(frame[c].to_numpy(np.float32)) for c in (observations, "rtg", actions)))
+
+
+def facts(transitions: str | Path, labels: str | Path) -> dict[str, Any]:
+    """What a student's handle repeats: `dataset`, the facts of the transitions table, and the seconds spent before."""
+    before = tables.read_parquet_metadata(labels, ("label_seconds", "teacher_seconds"))
+    return {
+        "dataset": tables.read_parquet_metadata(transitions, base.DATASET_FACTS),
+        "label_seconds": before["label_seconds"],
+        "teacher_seconds": before["teacher_seconds"],
+    }

@@ -1,0 +1,236 @@
+"""The teacher: AutoGluon predictors, one per action dimension.
+
+Each predictor regresses y = atanh(0.995 a) (`action_transform`) on the observation, the
+average reward-to-go and, in a chain, the earlier action dimensions.
+"""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from autogluon.core.metrics import make_scorer
+from autogluon.tabular import TabularPredictor
+from autogluon.tabular.configs.hyperparameter_configs import get_hyperparameter_config
+from autogluon.tabular.configs.presets_configs import tabular_presets_dict
+from autogluon.tabular.registry import ag_model_registry
+from numpy.typing import NDArray
+
+from d4rl_automl.core import directories, files
+from d4rl_automl.core.device import resolve
+from d4rl_automl.core.errors import InputError, MachineError, machine_error
+from d4rl_automl.data.transitions import Transitions, read
+from d4rl_automl.policies import action_transform
+from d4rl_automl.teachers.features import TRAINING_FILE, features
+
+TARGET = "target"
+"""Column of the transformed action."""
+
+VALIDATION_SHARE = 0.1
+"""Validation rows at most, as a share of `rows`: every epoch of a network and every ensemble weight reads them."""
+
+TEST_ROWS = 50_000
+"""Test rows at most: enough for the loss to three digits, and every model of the leaderboard predicts them."""
+
+EXCLUDED_MODELS = ["KNN", "FASTAI"]
+"""KNN is slow to predict and has about three times the error of the others on these data; fastai is not installed."""
+
+_NOTHING_TRAINED = "No models were trained"
+
+log = logging.getLogger(__name__)
+
+
+def train_dimension(
+    *,
+    transitions: str | Path,
+    dimension: int,
+    settings: Mapping[str, Any],
+    seed: int,
+    device: str,
+    threads: int,
+    predictor: str | Path,
+    deployed: str | Path,
+    metrics: str | Path,
+    leaderboard: str | Path,
+) -> None:
+    """Fit one action dimension with AutoGluon.
+
+    Arguments
+        transitions: transitions.parquet.
+        dimension: the action dimension, from 0.
+        settings: a config entry of `teachers`: name, preset, rows (training rows drawn with
+            `seed`; all if None), time_limit (seconds), chain, and optionally hyperparameters
+            (AutoGluon's; else the preset's).
+        seed: of the drawn rows, the folds and every model that has a seed.
+        device: cpu, auto or cuda.
+        predictor: output, the trained directory, and beside it its SHA-256 (`directories.record`).
+        deployed: output, a copy of it with no more than the best model needs to predict, and its SHA-256.
+        metrics: output, CSV with one row. mse and rmse are in action units, on test
+            episodes, with the recorded earlier actions; fit_seconds is wall time.
+        leaderboard: output, AutoGluon's CSV of every model, scored on test episodes:
+            score_* is minus the RMSE of the transformed action, rmse_action is in action units.
+
+    Validation episodes choose models and ensemble weights. A bagging preset (good, high,
+    best) cross-validates within the training rows besides.
+
+    Raises InputError where the time limit fits no model, the dimension does not exist, or
+    the hyperparameters name a model that AutoGluon does not have; MachineError where a model
+    failed for want of disk or memory.
+    """
+    hardware = resolve(device)
+    train, validation = training_data(transitions, dimension, settings, seed)
+    test = test_rows(transitions)
+    test_frame = frame(test, dimension, settings["chain"])
+    hyperparameters = settings.get("hyperparameters") or preset_hyperparameters(settings["preset"])
+    preset = f"{settings['preset']}_quality"
+    bagged = tabular_presets_dict[preset]["auto_stack"]
+
+    with (
+        files.whole(predictor) as predictor_part,
+        files.whole(deployed) as deployed_part,
+        files.whole(metrics) as metrics_part,
+        files.whole(leaderboard) as leaderboard_part,
+    ):
+        fitted = TabularPredictor(
+            TARGET, problem_type="regression", path=str(predictor_part), learner_kwargs={"random_state": seed}
+        )
+        started = time.perf_counter()
+        try:
+            fitted.fit(
+                train,
+                tuning_data=validation,
+                use_bag_holdout=bagged,
+                presets=preset,
+                hyperparameters=with_seed(hyperparameters, seed),
+                excluded_model_types=EXCLUDED_MODELS,
+                # One process: ray's workers would escape the threads that the rule was given.
+                ag_args_ensemble={"fold_fitting_strategy": "sequential_local"},
+                time_limit=settings["time_limit"],
+                num_cpus=threads,
+                num_gpus=hardware.num_gpus,
+            )
+        except (AssertionError, RuntimeError) as error:
+            if not _out_of_time(fitted, error):
+                if _NOTHING_TRAINED in str(error):
+                    refuse_gaps(fitted)
+                raise
+            raise InputError(
+                f"teacher {settings['name']!r}: time_limit: found {settings['time_limit']} s, which is too short to "
+                f"fit any model to {len(train)} rows; raise time_limit, lower rows, or give hyperparameters that "
+                "cap the models"
+            ) from None
+        fit_seconds = time.perf_counter() - started
+        refuse_gaps(fitted)
+
+        board = fitted.leaderboard(test_frame, extra_metrics=[_rmse_action])
+        # Scorers count upwards; an error is easier to read as it is.
+        board["rmse_action"] = -board["rmse_action"]
+        board.to_csv(leaderboard_part, index=False)
+
+        # The board has predicted the test rows with every model; a large ensemble takes a while to do it again.
+        rmse = float(board.set_index("model").loc[fitted.model_best, "rmse_action"])
+        row = {
+            "dataset": test.metadata["dataset"],
+            "teacher": settings["name"],
+            "seed": seed,
+            "dimension": dimension,
+            "preset": settings["preset"],
+            "chain": settings["chain"],
+            "device": hardware.name,
+            "train_rows": len(train),
+            "fit_seconds": round(fit_seconds, 3),
+            "best_model": fitted.model_best,
+            "mse": rmse**2,
+            "rmse": rmse,
+        }
+        pd.DataFrame([row]).to_csv(metrics_part, index=False)
+        training = {"fit_seconds": row["fit_seconds"], "train_rows": len(train)}
+        deploy(fitted, deployed_part, fitted.model_best, training)
+        shutil.copy(deployed_part / TRAINING_FILE, predictor_part)
+        log.info("%s", row)
+    directories.record(predictor)
+    directories.record(deployed)
+
+
+def deploy(predictor: TabularPredictor, path: str | Path, model: str, training: Mapping[str, Any]) -> None:
+    """Copy to `path` what `model` needs to predict, with the facts of its `training` as `TRAINING_FILE`."""
+    predictor.clone_for_deployment(str(path), model=model)
+    (Path(path) / TRAINING_FILE).write_text(json.dumps(training) + "\n")
+
+
+def test_rows(path: str | Path) -> Transitions:
+    """The rows that a loss is reported on, up to `TEST_ROWS`: the same for every training seed."""
+    return read(path, splits=("test",), limit=TEST_ROWS, seed=0)
+
+
+def training_data(
+    path: str | Path, dimension: int, settings: Mapping[str, Any], seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training and validation rows of one dimension, as the settings of the teacher draw them."""
+    rows = settings["rows"]
+    limit = None if rows is None else max(1, round(rows * VALIDATION_SHARE))
+    train = read(path, splits=("train",), limit=rows, seed=seed)
+    validation = read(path, splits=("validation",), limit=limit, seed=seed)
+    size = train.actions.shape[1]
+    if dimension not in range(size):
+        raise InputError(f"{path}: dimension: found {dimension}; the dataset has the action dimensions 0 to {size - 1}")
+    return frame(train, dimension, settings["chain"]), frame(validation, dimension, settings["chain"])
+
+
+def frame(data: Transitions, dimension: int, chain: bool) -> pd.DataFrame:
+    """Features ob0…, rtg and, in a chain, ac0…ac{dimension-1} (float32), and the target (float64)."""
+    read = features(data.observations, data.rtg[:, None], data.actions[:, : dimension * chain])
+    return read.assign(**{TARGET: action_transform.forward(data.actions[:, dimension])})
+
+
+def preset_hyperparameters(preset: str) -> dict[str, Any]:
+    """The models of a preset (medium, good, high, best) and their hyperparameters, as AutoGluon has them."""
+    return get_hyperparameter_config(tabular_presets_dict[f"{preset}_quality"].get("hyperparameters", "default"))
+
+
+def with_seed(hyperparameters: Mapping[str, Any], seed: int, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A copy with the model's own seed parameter in every entry: AutoGluon has no seed for all models.
+
+    A seed that an entry already has is kept. `extra` goes into every entry.
+    """
+    classes = ag_model_registry.key_to_cls_map()
+    result = {}
+    for name, entries in hyperparameters.items():
+        if name not in classes:
+            raise InputError(f"hyperparameters: found the model {name!r}; allowed: {', '.join(sorted(classes))}")
+        seed_name = classes[name].seed_name
+        common = {**(extra or {}), **({seed_name: seed} if seed_name else {})}
+        result[name] = [{**common, **entry} for entry in (entries if isinstance(entries, list) else [entries])]
+    return result
+
+
+def refuse_gaps(predictor: TabularPredictor) -> None:
+    """Raise MachineError if a model failed for want of disk or memory: AutoGluon would do without it.
+
+    A model that AutoGluon did not begin, because it expects the memory not to suffice, is in its log.
+    """
+    for failure in predictor.model_failures().itertuples():
+        kind = MemoryError if failure.exc_type in ("MemoryError", "_ArrayMemoryError") else RuntimeError
+        error = machine_error(kind(failure.exc_str))
+        if error is not None:
+            raise MachineError(f"model {failure.model}: {error}")
+
+
+def _out_of_time(predictor: TabularPredictor, error: Exception) -> bool:
+    """Whether AutoGluon gave up because of the time limit, which it does not say by a class of its own."""
+    if _NOTHING_TRAINED in str(error):
+        return set(predictor.model_failures()["exc_type"]) <= {"TimeLimitExceeded", "InsufficientTime"}
+    return "Not enough time left to train models" in str(error)
+
+
+def _rmse_in_action_units(target: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
+    error = action_transform.backward(np.asarray(target)) - action_transform.backward(np.asarray(predicted))
+    return float(np.sqrt(np.mean(error**2)))
+
+
+_rmse_action = make_scorer("rmse_action", _rmse_in_action_units, optimum=0, greater_is_better=False)
