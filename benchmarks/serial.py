@@ -20,7 +20,6 @@ import torch
 
 from d4rl_automl import tasks
 from d4rl_automl.policies.base import load, read_metadata
-from d4rl_automl.tasks import scores
 
 OUTCOME_FRACTION = 1.0
 
@@ -69,7 +68,7 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, common.Measured
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         environment = gymnasium.make(f"{task.environment}-v4")
-    target = np.float32(scores.target(task.name, OUTCOME_FRACTION))
+    target = np.float32(task.target(OUTCOME_FRACTION))
     observations = np.random.default_rng(0).normal(size=(100, task.observation_size)).astype(np.float32)
     ours = load(handle).act(observations, np.full((100, 1), target))
     theirs = np.stack([actor.act(np.append(observation, target)) for observation in observations])

@@ -40,7 +40,7 @@ def rollouts(
     steps = tasks.get(task).episode_steps
     parts = []
     for fraction in fractions:
-        goal = scores.target(task, skill if fraction is None else min(fraction, skill)) * steps
+        goal = tasks.get(task).target(skill if fraction is None else min(fraction, skill)) * steps
         fell = generator.random(episodes) < 0.3
         length = np.where(fell, generator.integers(80, steps, episodes), steps)
         returns = goal * length / steps + generator.normal(0, abs(goal) * 0.06, episodes)
@@ -53,7 +53,7 @@ def rollouts(
                     "simulator": simulator,
                     "purpose": purpose,
                     "fraction": np.nan if fraction is None else fraction,
-                    "target": np.nan if fraction is None else scores.target(task, fraction),
+                    "target": np.nan if fraction is None else tasks.get(task).target(fraction),
                     "episode": np.arange(episodes),
                     "seed": generator.integers(0, 2**31, episodes),
                     "return": returns,

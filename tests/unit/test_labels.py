@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import transitions
 from d4rl_automl.methods import student
 from d4rl_automl.policies import base
 from d4rl_automl.policies.autogluon import Predictors
-from d4rl_automl.tasks import scores
 from d4rl_automl.teachers import labels, training
 from tests.unit import learnable, synthetic
 
@@ -145,7 +145,7 @@ def test_labels_are_the_teachers_actions(made):
         acted = predictors.act(row[[f"ob{k}" for k in range(11)]].to_numpy(), row[["rtg"]].to_numpy())
         np.testing.assert_allclose(row[["ac0", "ac1", "ac2"]].to_numpy(), acted, atol=1e-6)
     metadata = json.loads(table.schema.metadata[b"d4rl_automl"])
-    assert metadata["targets"] == [scores.target("hopper", fraction) for fraction in FRACTIONS]
+    assert metadata["targets"] == [tasks.get("hopper").target(fraction) for fraction in FRACTIONS]
     assert (metadata["dataset"], metadata["sha256"], metadata["teacher"]) == ("hopper-known", "ab" * 32, "linear")
     assert table.equals(pq.read_table(made / "again.parquet"))
 

@@ -15,6 +15,7 @@ from d4rl_automl.data import transitions
 from d4rl_automl.evaluation import comparison
 from d4rl_automl.methods import bc, catboost_student, mlp, rcdtp, rvs, rvs_r, rwdtp, student
 from d4rl_automl.policies import base
+from d4rl_automl.tasks import outcomes
 from tests.unit import learnable
 
 HERE = {"seed": 0, "device": "cpu", "threads": 1}
@@ -68,10 +69,10 @@ def test_learns_a_known_policy(data, tmp_path, monkeypatch, kind):
         monkeypatch.setattr(rvs_r, "SPLITS", ("train", "validation"))
     played = make(data, kind, tmp_path / "policy-s0.json")
     rows = transitions.read(data / "transitions.parquet", splits=("test",))
-    acted = played.act(rows.observations, transitions.outcomes(rows, played.outcome_rule))
+    acted = played.act(rows.observations, played.outcome_rule.recorded(rows))
     dimensions = 2 if kind in UNCONDITIONAL else 3
     assert r2_score(rows.actions[:, :dimensions], acted[:, :dimensions]) >= 0.95
-    assert played.outcome_rule == {"rcdtp": "reduced"}.get(kind, "none" if kind in UNCONDITIONAL else "constant")
+    assert played.outcome_rule.name == {"rcdtp": "reduced"}.get(kind, "none" if kind in UNCONDITIONAL else "constant")
 
     training = played.metadata["training"]
     assert training["fit_seconds"] > 0
@@ -231,9 +232,9 @@ def test_outcomes_and_returns_of_recorded_episodes(tmp_path):
     path = tmp_path / "transitions.parquet"
     pq.write_table(table.replace_schema_metadata({b"d4rl_automl": json.dumps(facts)}), path)
     rows = transitions.read(path)
-    np.testing.assert_allclose(transitions.outcomes(rows, "reduced"), np.column_stack([undivided, columns["step"]]))
-    np.testing.assert_array_equal(transitions.outcomes(rows, "constant"), columns["rtg"][:, None])
-    assert transitions.outcomes(rows, "none") is None
+    np.testing.assert_allclose(outcomes.REDUCED.recorded(rows), np.column_stack([undivided, columns["step"]]))
+    np.testing.assert_array_equal(outcomes.AVERAGE.recorded(rows), columns["rtg"][:, None])
+    assert outcomes.NONE.recorded(rows) is None
     found = transitions.episode_returns(path, "train")
     assert (found.episodes.tolist(), found.lengths.tolist(), found.returns.tolist()) == ([0, 1], [3, 2], [6.0, 9.0])
     assert not len(transitions.episode_returns(path, "test").episodes)

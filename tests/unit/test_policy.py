@@ -89,7 +89,7 @@ def test_acts_as_the_graph_says(tmp_path):
     actions = policy.act(observations, outcome)
     assert actions.dtype == np.float32
     np.testing.assert_allclose(actions, np.tanh(hidden @ w1 + b1), atol=1e-5)
-    assert (policy.name, policy.outcome_rule, policy.metadata["seed"]) == ("tiny-s3", "constant", 3)
+    assert (policy.name, policy.outcome_rule.name, policy.metadata["seed"]) == ("tiny-s3", "constant", 3)
 
 
 def test_unconditional(tmp_path):

@@ -124,7 +124,7 @@ def test_a_reduced_command_equals_gymnasium_stepped_serially(tmp_path, task):
     assert [(row["fraction"], row["return"], row["length"]) for row in table.to_pylist()] == expected
     # The two commands are told apart, and so is what is left of them.
     assert expected[0][1] != expected[3][1] and len(set(commands)) == 6
-    assert table["target"].to_pylist()[::3] == [scores.target(task, fraction) for fraction in fractions]
+    assert table["target"].to_pylist()[::3] == [tasks.get(task).target(fraction) for fraction in fractions]
     played = play_file(handle, tmp_path / "x.parquet", processes=2)
     assert played.equals(rollout(load(handle), "d4rl", [0.3, 1.2], 5, seed=0))
 
@@ -152,7 +152,7 @@ def test_the_file_that_is_left(tmp_path):
         ["hopper-some-v1", "tiny", 3, "d4rl", "report"]
     ]
     assert frame["fraction"].tolist() == [0.3] * 5 + [1.2] * 5
-    assert frame["target"].tolist() == [scores.target("hopper", 0.3)] * 5 + [scores.target("hopper", 1.2)] * 5
+    assert frame["target"].tolist() == [tasks.get("hopper").target(0.3)] * 5 + [tasks.get("hopper").target(1.2)] * 5
     assert frame["episode"].tolist() == [0, 1, 2, 3, 4] * 2
     assert frame["seed"].tolist() == episode_seeds(0, "hopper-some-v1", "report", 5).tolist() * 2
     np.testing.assert_array_equal(frame["normalised_score"], scores.normalise("hopper", frame["return"]))

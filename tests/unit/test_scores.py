@@ -33,14 +33,14 @@ DATASET = "hopper-medium-expert-embedded-v1"
 )
 def test_random_is_0_and_expert_is_100(task: str, low: float, high: float) -> None:
     np.testing.assert_allclose(scores.normalise(task, [low, high, (low + high) / 2]), [0, 100, 50], atol=1e-12)
-    assert scores.target(task, 0.0) == pytest.approx(low / 1000)
-    assert scores.target(task, 1.0) == pytest.approx(high / 1000)
+    assert tasks.get(task).target(0.0) == pytest.approx(low / 1000)
+    assert tasks.get(task).target(1.0) == pytest.approx(high / 1000)
 
 
 @given(task=st.sampled_from(sorted(tasks.TASKS)), fraction=st.floats(-2, 3))
 def test_a_commanded_fraction_asks_for_its_own_score(task: str, fraction: float) -> None:
     steps = tasks.get(task).episode_steps
-    assert scores.normalise(task, scores.target(task, fraction) * steps) == pytest.approx(100 * fraction, abs=1e-9)
+    assert scores.normalise(task, tasks.get(task).target(fraction) * steps) == pytest.approx(100 * fraction, abs=1e-9)
 
 
 def chosen(fraction: float | None, method: str = "medium-student", dataset: str = DATASET) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from d4rl_automl import tasks
 from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation import targets
@@ -82,7 +83,7 @@ def test_from_files_to_file(tmp_path: Path) -> None:
     both = [pd.read_parquet(path).groupby("fraction")["return"].mean() for path in paths]
     best = (both[0] + both[1]).idxmax()
     assert choice["fraction"] == best
-    assert choice["target"] == scores.target("hopper", best)
+    assert choice["target"] == tasks.get("hopper").target(best)
     assert np.isclose(max(choice["scores"].values()), scores.normalise("hopper", (both[0] + both[1]).max() / 2))
 
 

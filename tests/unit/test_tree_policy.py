@@ -7,7 +7,8 @@ import xgboost
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
-from d4rl_automl.policies.base import OUTCOME_SIZES, load, write_handle
+from d4rl_automl.policies.base import load, write_handle
+from d4rl_automl.tasks import outcomes
 from tests.unit.test_policy import metadata_of
 
 ENDINGS = {"xgboost": "ubj", "catboost": "cbm"}
@@ -16,7 +17,7 @@ ENDINGS = {"xgboost": "ubj", "catboost": "cbm"}
 def write_forest(folder, library, outcome_rule="constant", inputs=None, outputs=3):
     """A forest of 20 trees and its handle; returns the handle's path and the model."""
     generator = np.random.default_rng(0)
-    rows = generator.normal(0, 1, (1000, inputs or 11 + OUTCOME_SIZES[outcome_rule])).astype(np.float32)
+    rows = generator.normal(0, 1, (1000, inputs or 11 + outcomes.get(outcome_rule).width)).astype(np.float32)
     # Beyond the bounds here and there.
     actions = 2 * np.tanh(rows[:, :outputs])
     file = folder / f"tiny-s3.{ENDINGS[library]}"
@@ -39,14 +40,15 @@ def write_forest(folder, library, outcome_rule="constant", inputs=None, outputs=
     return handle, model
 
 
-@pytest.mark.parametrize("outcome_rule", OUTCOME_SIZES)
+@pytest.mark.parametrize("outcome_rule", outcomes.RULES)
 @pytest.mark.parametrize("library", ENDINGS)
 def test_acts_as_the_library_does_whatever_the_batch(tmp_path, library, outcome_rule):
     handle, model = write_forest(tmp_path, library, outcome_rule)
     policy = load(handle, threads=2)
     generator = np.random.default_rng(1)
     observations = generator.normal(0, 2, (130, 11))
-    outcome = generator.normal(0, 2, (130, OUTCOME_SIZES[outcome_rule])) if OUTCOME_SIZES[outcome_rule] else None
+    width = outcomes.get(outcome_rule).width
+    outcome = generator.normal(0, 2, (130, width)) if width else None
     rows = (observations if outcome is None else np.hstack([observations, outcome])).astype(np.float32)
     expected = model.predict(xgboost.DMatrix(rows) if library == "xgboost" else catboost.Pool(rows))
     assert 0.05 < (np.abs(expected) > 1).mean() < 0.95

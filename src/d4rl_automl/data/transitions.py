@@ -200,19 +200,6 @@ def read(
     return Transitions(observations, actions, vectors["rtg"], vectors["episode"], vectors["step"], metadata)
 
 
-def outcomes(rows: Transitions, rule: str) -> NDArray[np.float32] | None:
-    """The outcome (N, k) that a policy of an outcome rule (`policy.OUTCOME_SIZES`) reads in recorded rows; or None.
-
-    For "constant" the average reward-to-go; for "reduced" the undivided one, the average times H - t, and the step t.
-    """
-    if rule == "none":
-        return None
-    if rule == "constant":
-        return rows.rtg[:, None]
-    left = rows.metadata["longest_episode"] - rows.steps
-    return np.column_stack([rows.rtg * left.astype(np.float32), rows.steps]).astype(np.float32)
-
-
 class EpisodeReturns(NamedTuple):
     """Episodes of a split, in the order of the file."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from d4rl_automl.core import files
-from d4rl_automl.data.transitions import Transitions, outcomes, read
+from d4rl_automl.data.transitions import Transitions, read
 from d4rl_automl.policies.base import Policy, load
 
 ROWS = 20_000
@@ -110,7 +110,7 @@ def _act(policy: Policy, rows: Transitions) -> NDArray[np.float32]:
 
 def _inputs(policy: Policy, rows: Transitions, index: Any) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Observations, and the outcomes as the policy's outcome rule has them."""
-    outcome = outcomes(rows, policy.outcome_rule)
+    outcome = policy.outcome_rule.recorded(rows)
     return rows.observations[index], None if outcome is None else outcome[index]
 
 

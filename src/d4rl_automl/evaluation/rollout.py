@@ -28,7 +28,7 @@ from d4rl_automl.core.processes import end_with_job
 from d4rl_automl.policies.base import Policy, load, read_metadata
 from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator
 from d4rl_automl.simulators.original import LegacySimulator
-from d4rl_automl.tasks import scores
+from d4rl_automl.tasks import outcomes, scores
 from d4rl_automl.tasks.seeds import episode_seeds
 
 ORIGINAL = "mujoco-py"
@@ -91,8 +91,8 @@ def rollout(
     """Play `episodes` episodes for each commanded target; a table of `SCHEMA`, target by target.
 
     `simulator` is one of `SIMULATORS`. A fraction f commands f of the expert's return, as the policy's outcome
-    rule says: its average over an episode (`scores.target`), held through the episode, or the return itself
-    (`scores.commanded_return`), reduced by each reward. An unconditional policy is
+    rule says: its average over an episode (`Task.target`), held through the episode, or the return itself
+    (`Task.commanded_return`), reduced by each reward. An unconditional policy is
     commanded nothing: it is played once per episode, whatever the fractions, and its rows have
     none. Every target, method and training seed meets the same initial states, which follow
     from (seed, the policy's dataset, purpose).
@@ -193,7 +193,7 @@ def _check_request(metadata: Mapping[str, Any], fractions: Sequence[float], epis
     if episodes < 1:
         raise InputError(f"episodes: found {episodes}, expected at least 1")
     usable = len(fractions) > 0 and np.isfinite(fractions).all() and len(set(fractions)) == len(fractions)
-    if metadata["outcome_rule"] != "none" and not usable:
+    if outcomes.get(metadata["outcome_rule"]).conditional and not usable:
         raise InputError(
             f"fractions: found {list(fractions)}; {metadata['method']} needs at least one, all finite and different"
         )
@@ -201,9 +201,9 @@ def _check_request(metadata: Mapping[str, Any], fractions: Sequence[float], epis
 
 def _targets(metadata: Mapping[str, Any], fractions: Sequence[float]) -> list[float | None]:
     """The commanded average reward-to-go per fraction; a single None for an unconditional policy."""
-    if metadata["outcome_rule"] == "none":
+    if not outcomes.get(metadata["outcome_rule"]).conditional:
         return [None]
-    return [scores.target(metadata["task"], fraction) for fraction in fractions]
+    return [tasks.get(metadata["task"]).target(fraction) for fraction in fractions]
 
 
 def _make_simulator(task: str, size: int, simulator: str) -> BatchSimulator | LegacySimulator:
@@ -229,23 +229,16 @@ def _play(
     """One batch holds every (target, episode), target by target; who has finished leaves it."""
     targets = _targets(policy.metadata, fractions)
     simulator = _make_simulator(policy.metadata["task"], len(targets) * len(seeds), variant)
-    outcomes, commanded = None, np.zeros(0)
-    if policy.outcome_rule == "constant":
-        outcomes = np.repeat(np.array(targets, np.float32), len(seeds))[:, None]
-    elif policy.outcome_rule == "reduced":
-        returns_to_go = [scores.commanded_return(policy.metadata["task"], fraction) for fraction in fractions]
-        commanded = np.repeat(np.array(returns_to_go), len(seeds))
+    rule = policy.outcome_rule
+    commands = [rule.commanded(simulator.task, fraction) for fraction in fractions] if rule.conditional else [np.nan]
+    commanded = np.repeat(np.array(commands), len(seeds))
     returns = np.zeros(simulator.size)
     terminated = np.zeros(simulator.size, bool)
     running = np.arange(simulator.size)
     observations = simulator.reset(np.tile(seeds, len(targets)))
     step = 0
     while len(running):
-        outcome: NDArray[np.floating] | None
-        if policy.outcome_rule == "reduced":
-            outcome = np.column_stack([commanded[running] - returns[running], np.full(len(running), step)])
-        else:
-            outcome = None if outcomes is None else outcomes[running]
+        outcome = rule.outcome(commanded[running], returns[running], step)
         try:
             actions = policy.act(observations, outcome)
         except InputError as error:
@@ -282,15 +275,14 @@ def _table(
 ) -> pa.Table:
     rows = played.returns.size
     targets = _targets(metadata, fractions)
+    commands = [None] if targets == [None] else fractions
     columns: dict[str, Any] = {
         "dataset": [metadata["dataset"]] * rows,
         "method": [metadata["method"]] * rows,
         "training_seed": [metadata["seed"]] * rows,
         "simulator": [variant] * rows,
         "purpose": [purpose] * rows,
-        "fraction": [
-            value for value in (fractions if metadata["outcome_rule"] != "none" else [None]) for _ in range(len(seeds))
-        ],
+        "fraction": [value for value in commands for _ in range(len(seeds))],
         "target": [value for value in targets for _ in range(len(seeds))],
         "episode": np.tile(np.arange(len(seeds), dtype=np.int32), len(targets)),
         "seed": np.tile(seeds, len(targets)),

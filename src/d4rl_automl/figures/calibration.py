@@ -11,7 +11,6 @@ from d4rl_automl import tasks
 from d4rl_automl.core import tables
 from d4rl_automl.evaluation import statistics
 from d4rl_automl.figures import style
-from d4rl_automl.tasks import scores
 
 
 def plot(rollouts: Sequence[str | Path], prefix: str | Path) -> None:
@@ -73,7 +72,7 @@ def calibration(rollouts: pd.DataFrame, task: str) -> pd.DataFrame:
             {
                 "method": method,
                 "fraction": fraction,
-                "commanded_return": scores.target(task, fraction) * steps,
+                "commanded_return": tasks.get(task).target(fraction) * steps,
                 "mean_return": mean,
                 "low": low,
                 "high": high,

@@ -15,7 +15,6 @@ from d4rl_automl import tasks
 from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.figures import style
-from d4rl_automl.tasks import scores
 
 DEMONSTRATOR = "demonstrator"
 SHOWN_ONE_BY_ONE = 10
@@ -121,7 +120,7 @@ def _panel(axes: Axes, episodes: pd.DataFrame, demonstrated: pd.Series, *, chose
         axes.vlines(place, *np.quantile(values, [0.25, 0.75]), color=style.INK, linewidth=2.6, zorder=3)
         axes.plot(place, values.mean(), "o", color="white", markeredgecolor=style.INK, markersize=5, zorder=4)
         if fraction is not None:
-            commanded = scores.target(task, fraction) * steps
+            commanded = tasks.get(task).target(fraction) * steps
             axes.hlines(commanded, place - 0.42, place + 0.42, color=style.INK, linewidth=1.3, zorder=2.5)
     axes.axvline(0.5, color="#BBBBBB", linewidth=0.8)
     axes.set_xticks(range(len(groups)), [name for name, *_ in groups])

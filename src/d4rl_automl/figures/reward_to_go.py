@@ -17,7 +17,6 @@ from d4rl_automl import tasks
 from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.figures import style
-from d4rl_automl.tasks import scores
 
 EPISODES_DRAWN = 60
 POINTS_PER_EPISODE = 200
@@ -44,7 +43,7 @@ def plot(transitions: str | Path, episodes: str | Path, fractions: Sequence[floa
     count = min(EPISODES_DRAWN, len(finished))
     sample = finished.iloc[np.linspace(0, len(finished) - 1, count).round().astype(int)]
     lines = _lines(transitions, sample)
-    targets = [scores.target(task.name, fraction) for fraction in fractions]
+    targets = [task.target(fraction) for fraction in fractions]
     commanded = [value * task.episode_steps for value in targets]
     low, high = _limits([*finished["return"], *commanded, task.reference_min, task.reference_max])
     bars, edges = np.histogram(finished["return"], BINS, (low, high))

@@ -17,9 +17,7 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256, whole
 from d4rl_automl.learners import curves, importance
 from d4rl_automl.policies import base
-
-OUTCOME_NAMES = {"none": [], "constant": ["rtg"], "reduced": ["rtg", "step"]}
-"""Features after the observation, by outcome rule."""
+from d4rl_automl.tasks.outcomes import OutcomeRule
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def write_policy(
     seed: int,
     *,
     dataset: Mapping[str, Any],
-    outcome_rule: str,
+    outcome_rule: OutcomeRule,
     rows: int,
     **facts: Any,
 ) -> None:
@@ -160,7 +158,7 @@ def write_policy(
         settings: the method's entry in the config.
         seed: the training seed.
         dataset: has `base.DATASET_FACTS`, as the transitions table's metadata do.
-        outcome_rule: a key of `base.OUTCOME_SIZES`.
+        outcome_rule: by which the policy is conditioned.
         rows: it was fitted to.
         facts: what else its handle tells of the training.
     """
@@ -169,7 +167,7 @@ def write_policy(
     with whole(file) as part:
         part.write_bytes(forest.content)
     curves.write(output, forest.curve, "squared error", settings=settings, seed=seed, dataset=dataset["dataset"])
-    features = importance.feature_names(dataset["task"], OUTCOME_NAMES[outcome_rule])
+    features = importance.feature_names(dataset["task"], outcome_rule.columns)
     importance.write(
         output.with_suffix(".importance.csv"),
         dataset=dataset["dataset"],

@@ -32,6 +32,7 @@ from d4rl_automl.data.transitions import Transitions
 from d4rl_automl.learners import curves
 from d4rl_automl.policies import action_transform, base
 from d4rl_automl.policies.onnx_graph import Graph
+from d4rl_automl.tasks import outcomes
 
 EVALUATIONS = 20
 """How often a fit looks at the validation loss."""
@@ -526,7 +527,7 @@ def write_policy(
     """
     output = Path(output)
     network = fitted.network
-    metadata = base.describe(settings, seed, dataset, "constant" if network.conditional else "none") | {
+    metadata = base.describe(settings, seed, dataset, outcomes.AVERAGE if network.conditional else outcomes.NONE) | {
         "format": "onnx",
         "training": {"settings": dict(settings), **fitted.summary},
     }

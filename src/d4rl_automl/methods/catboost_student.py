@@ -3,6 +3,7 @@
 from typing import Any
 
 from d4rl_automl.learners import forests
+from d4rl_automl.tasks.outcomes import AVERAGE
 from d4rl_automl.teachers import labels as label_tables
 
 
@@ -21,7 +22,7 @@ def fit(
         output,
         settings,
         seed,
-        outcome_rule="constant",
+        outcome_rule=AVERAGE,
         rows=len(train.actions),
         **label_tables.facts(transitions, labels),
     )

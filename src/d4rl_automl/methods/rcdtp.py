@@ -7,10 +7,11 @@ When played, the commanded return is reduced by each reward.
 
 from typing import Any
 
-from d4rl_automl.data.transitions import outcomes, read
+from d4rl_automl.data.transitions import read
 from d4rl_automl.learners import forests
+from d4rl_automl.tasks.outcomes import REDUCED
 
-RULE = "reduced"
+RULE = REDUCED
 
 
 def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
@@ -21,7 +22,7 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     train = read(transitions, splits=("train",), limit=settings.get("rows"), seed=seed)
     validation = read(transitions, splits=("validation",))
     fitted, held_out = (
-        forests.Samples.of(rows.observations, outcomes(rows, RULE), rows.actions) for rows in (train, validation)
+        forests.Samples.of(rows.observations, RULE.recorded(rows), rows.actions) for rows in (train, validation)
     )
     forest = forests.fit_xgboost(fitted, held_out, settings, seed=seed, threads=threads)
     forests.write_policy(

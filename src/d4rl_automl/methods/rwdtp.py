@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from d4rl_automl.data.transitions import Transitions, outcomes, read
+from d4rl_automl.data.transitions import Transitions, read
 from d4rl_automl.learners import forests
+from d4rl_automl.tasks.outcomes import NONE, REDUCED
 
 
 def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
@@ -29,7 +30,7 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     )
     forest = forests.fit_xgboost(fitted, held_out, settings, seed=seed, threads=threads)
     forests.write_policy(
-        forest, output, settings, seed, dataset=train.metadata, outcome_rule="none", rows=len(fitted.actions)
+        forest, output, settings, seed, dataset=train.metadata, outcome_rule=NONE, rows=len(fitted.actions)
     )
 
 
@@ -47,6 +48,4 @@ def weights(returns: ArrayLike, bounds: tuple[float, float], power: float) -> ND
 
 def _returns(rows: Transitions) -> NDArray[np.float32]:
     """(N,) the undivided reward-to-go."""
-    outcome = outcomes(rows, "reduced")
-    assert outcome is not None
-    return outcome[:, 0]
+    return REDUCED.recorded(rows)[:, 0]

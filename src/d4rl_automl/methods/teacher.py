@@ -10,6 +10,7 @@ from d4rl_automl.core import directories, tables
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data.transitions import read
 from d4rl_automl.policies import base
+from d4rl_automl.tasks.outcomes import AVERAGE
 from d4rl_automl.teachers.features import TRAINING_FILE
 
 CHECKED_ROWS = 2000
@@ -40,7 +41,7 @@ def fit(
     """
     dataset = tables.read_parquet_metadata(transitions, base.DATASET_FACTS)
     trainings = [json.loads((Path(directory) / TRAINING_FILE).read_text()) for directory in deployed]
-    metadata = base.describe(settings, seed, dataset, "constant")
+    metadata = base.describe(settings, seed, dataset, AVERAGE)
     training = {"settings": settings, "teacher": teacher, "rows": trainings[0]["train_rows"]}
     played = {
         "directories": [Path(os.path.relpath(directory, Path(output).parent)).as_posix() for directory in deployed],

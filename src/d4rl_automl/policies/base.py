@@ -15,14 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from d4rl_automl import tasks
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import REMAKE, InputError
-
-OUTCOME_SIZES = {"none": 0, "constant": 1, "reduced": 2}
-"""Width of the outcome that a policy of each outcome rule takes.
-
-"none": unconditional, there is no outcome. "constant": the commanded average reward-to-go,
-the same at every step of the episode. "reduced": the commanded return (undivided) reduced by each
-reward of the episode so far, and the number of the step, from 0.
-"""
+from d4rl_automl.tasks import outcomes
+from d4rl_automl.tasks.outcomes import OutcomeRule
 
 DATASET_FACTS = ("dataset", "task", "sha256")
 """What a policy's metadata repeat of the metadata of the transitions table."""
@@ -54,9 +48,9 @@ class Policy(ABC):
         """What the handle says: method, seed, dataset, task, outcome_rule, observation_size, action_size, …"""
 
     @property
-    def outcome_rule(self) -> str:
-        """How the outcome behaves during an episode, a key of `OUTCOME_SIZES`."""
-        return self.metadata["outcome_rule"]
+    def outcome_rule(self) -> OutcomeRule:
+        """How the policy is conditioned."""
+        return outcomes.get(self.metadata["outcome_rule"])
 
     @property
     def name(self) -> str:
@@ -66,12 +60,12 @@ class Policy(ABC):
     def act(self, observations: ArrayLike, outcome: ArrayLike | None = None) -> NDArray[np.float32]:
         """Actions (N, a) float32 within [-1, 1].
 
-        `observations` (N, d); `outcome` (N, k) as `OUTCOME_SIZES` tells, None for a policy
-        whose outcome rule is "none". Both of any float dtype. Raises InputError for a wrong
+        `observations` (N, d); `outcome` (N, k) as `outcome_rule` tells, None for a policy
+        that is unconditional. Both of any float dtype. Raises InputError for a wrong
         shape, and where an action comes out as NaN or infinite.
         """
         observations = self._rows("observations", observations, self.metadata["observation_size"])
-        outcome_size = OUTCOME_SIZES[self.outcome_rule]
+        outcome_size = self.outcome_rule.width
         if outcome_size == 0:
             if outcome is not None:
                 raise InputError(f"policy {self.name}: it takes no outcome (its outcome rule is none); pass None")
@@ -116,7 +110,7 @@ class OnnxPolicy(Policy):
         self._source = source
         self._session = _open_session(content, threads, source)
         expected: dict[str, int] = {"observation": metadata["observation_size"]}
-        if outcome_size := OUTCOME_SIZES[self.outcome_rule]:
+        if outcome_size := self.outcome_rule.width:
             expected["outcome"] = outcome_size
         for kind, nodes, widths in (
             ("inputs", self._session.get_inputs(), expected),
@@ -128,7 +122,7 @@ class OnnxPolicy(Policy):
                     f"{source}: the {kind} of the graph are "
                     f"{', '.join(f'{node.name} {node.type} {node.shape}' for node in nodes)}; expected "
                     f"{', '.join(f'{name} tensor(float) [N, {width}]' for name, width in widths.items())}, "
-                    f"as outcome_rule {self.outcome_rule!r} and the sizes in its metadata say; export it again"
+                    f"as outcome_rule {self.outcome_rule.name!r} and the sizes in its metadata say; export it again"
                 )
 
     def _predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.floating]:
@@ -178,7 +172,9 @@ def load(path: str | Path, threads: int = 1) -> Policy:
     return trees(content, metadata, threads, file)
 
 
-def describe(settings: Mapping[str, Any], seed: int, dataset: Mapping[str, Any], outcome_rule: str) -> dict[str, Any]:
+def describe(
+    settings: Mapping[str, Any], seed: int, dataset: Mapping[str, Any], outcome_rule: OutcomeRule
+) -> dict[str, Any]:
     """The beginning of a handle: what every policy tells of itself.
 
     `settings` is the method's entry in the config, `seed` the training seed; `dataset` has `DATASET_FACTS`.
@@ -191,7 +187,7 @@ def describe(settings: Mapping[str, Any], seed: int, dataset: Mapping[str, Any],
         "dataset": dataset["dataset"],
         "task": task.name,
         "dataset_sha256": dataset["sha256"],
-        "outcome_rule": outcome_rule,
+        "outcome_rule": outcome_rule.name,
         "observation_size": task.observation_size,
         "action_size": task.action_size,
     }
@@ -247,10 +243,10 @@ def _check_metadata(metadata: dict[str, Any], path: Path) -> None:
     for key in ("observation_size", "action_size"):
         if metadata[key] != getattr(task, key):
             raise InputError(f"{path}: {key} is {metadata[key]}, but {task.name} has {getattr(task, key)}")
-    if metadata["outcome_rule"] not in OUTCOME_SIZES:
-        raise InputError(
-            f"{path}: outcome_rule is {metadata['outcome_rule']!r}; expected one of {', '.join(OUTCOME_SIZES)}"
-        )
+    try:
+        outcomes.get(metadata["outcome_rule"])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _check_types(metadata: dict[str, Any], keys: dict[str, type], path: Path) -> None:

@@ -9,7 +9,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.policies.base import OUTCOME_SIZES, Policy
+from d4rl_automl.policies.base import Policy
 
 
 class TreePolicy(Policy):
@@ -17,7 +17,7 @@ class TreePolicy(Policy):
 
     def _check(self, features: int, source: Path) -> None:
         """Raises InputError, naming `source`, for a model of other sizes than its metadata tell."""
-        expected = self.metadata["observation_size"] + OUTCOME_SIZES[self.outcome_rule]
+        expected = self.metadata["observation_size"] + self.outcome_rule.width
         if features != expected:
             raise InputError(f"{source}: the forest has {features} inputs, its metadata tell {expected}; fit it again")
         actions = self._forest(np.zeros((2, expected), np.float32)).shape

@@ -23,6 +23,18 @@ class Task:
     maze: bool = False
     """AntMaze: x and y come first in the observation, and recorded episodes go on at the goal."""
 
+    def commanded_return(self, fraction: float) -> float:
+        """ref_min + fraction (ref_max - ref_min): a fraction of the expert's return, undiscounted."""
+        return self.reference_min + fraction * (self.reference_max - self.reference_min)
+
+    def target(self, fraction: float) -> float:
+        """The average reward-to-go commanded for a fraction of the expert's return, per step.
+
+        (ref_min + fraction (ref_max - ref_min)) / 1,000 steps, as RvS commands it
+        (scottemmons/rvs@90c0ffb). Fraction 1.0 asks for a normalised score of 100.
+        """
+        return self.commanded_return(fraction) / self.episode_steps
+
 
 def _antmaze(maze: str, episode_steps: int = 1000) -> Task:
     """Time limits: d4rl/locomotion/__init__.py, Farama-Foundation/D4RL@89141a6."""

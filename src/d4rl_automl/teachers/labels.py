@@ -26,7 +26,6 @@ from d4rl_automl.core import files, tables
 from d4rl_automl.data.transitions import METADATA_KEY, Transitions
 from d4rl_automl.data.transitions import read as read_transitions
 from d4rl_automl.policies import autogluon, base
-from d4rl_automl.tasks import scores
 from d4rl_automl.teachers.features import TRAINING_FILE
 
 SPLITS = ("train", "validation")
@@ -110,7 +109,7 @@ def write(
         transitions: the dataset's transitions table.
         deployed: the teacher's directories for acting, one per action dimension in order.
         teacher_settings: its entry in the config.
-        fractions: the commanded fractions of the expert's return (`scores.target`).
+        fractions: the commanded fractions of the expert's return (`Task.target`).
         settings, seed: see `draw`.
         threads: threads the teacher may use.
         output: the table. Its metadata repeats the dataset's name, task and sha256, and says who labelled it,
@@ -118,7 +117,7 @@ def write(
     """
     rows = {split: read_transitions(transitions, splits=(split,)) for split in SPLITS}
     dataset = {key: rows["train"].metadata[key] for key in ("dataset", "task", "sha256")}
-    targets = [scores.target(dataset["task"], fraction) for fraction in fractions]
+    targets = [tasks.get(dataset["task"]).target(fraction) for fraction in fractions]
     asked = draw(rows, targets, settings, seed)
     predictors = autogluon.Predictors(deployed, teacher_settings["chain"], threads)
     started = time.perf_counter()
