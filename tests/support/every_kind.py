@@ -20,11 +20,13 @@ import math
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import catboost
 import h5py
 import numpy as np
 import onnx
@@ -42,7 +44,7 @@ FILES = {
 TIMES = ("seconds", "steps_per_second", "rows_per_second", "microseconds_per_action", "core_seconds", "memory", "time")
 VOLATILE = {
     *("mujoco", "numpy", "gymnasium", "versions", "path", "directory_sha256", "policy_sha256"),
-    *("peak_memory_mb", "largest_difference", "bytes"),
+    *("obtained_from", "peak_memory_mb", "largest_difference", "bytes"),
 }
 """Keys and columns that tell versions, paths, or the SHA-256 or size of what holds times."""
 
@@ -146,6 +148,7 @@ def how(name: str) -> tuple[str, Callable[[Path, Path], Iterator[str]]]:
         ".csv": ("CSV", csv_files),
         ".parquet": ("Parquet", parquet_files),
         ".onnx": ("ONNX", onnx_files),
+        ".cbm": ("CatBoost", catboost_files),
         ".png": ("figures, by name", lambda _, __: iter(())),
         ".svg": ("figures, by name", lambda _, __: iter(())),
         ".sha256": ("SHA-256 of pickles, by name", lambda _, __: iter(())),
@@ -166,7 +169,7 @@ def text_files(before: Path, after: Path) -> Iterator[str]:
     if len(one) != len(other):
         yield f"{len(one)} and {len(other)} lines"
     for number, (line, another) in enumerate(zip(one, other, strict=False), 1):
-        if line != another and not line.startswith("| path"):
+        if line != another and not line.startswith(("| path", "| obtained from")):
             yield f"line {number}: {line!r} and {another!r}"
 
 
@@ -203,6 +206,19 @@ def onnx_files(before: Path, after: Path) -> Iterator[str]:
         yield "another graph"
 
 
+def catboost_files(before: Path, after: Path) -> Iterator[str]:
+    """Tree for tree: the file also says when it was made."""
+    trees = []
+    for path in (before, after):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "model.json")
+            catboost.CatBoost().load_model(str(path)).save_model(str(file), format="json")
+            model = json.loads(file.read_text())
+        trees.append({key: value for key, value in model.items() if key != "model_info"})
+    if trees[0] != trees[1]:
+        yield "other trees"
+
+
 def frames(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[str]:
     """Cell for cell, but for columns that may differ."""
     if list(before.columns) != list(after.columns):
@@ -226,8 +242,8 @@ def values(before: Any, after: Any, where: str) -> Iterator[str]:
         for key in dict.fromkeys((*before, *after)):
             if may_differ(key) or (where.endswith(("settings", "teacher")) and not (key in before and key in after)):
                 continue
-            # A policy's file holds its metadata, and with them the SHA-256 of AutoGluon's directories.
-            if key == "sha256" and "training" in before and "directories" in before["training"]:
+            # An exported teacher's file holds the SHA-256 of AutoGluon's directories, CatBoost's when it was made.
+            if key == "sha256" and ("directories" in before.get("training", {}) or before.get("format") == "catboost"):
                 continue
             if key not in before or key not in after:
                 yield f"{where}.{key}: only {'after' if key in after else 'before'}"
