@@ -9,62 +9,59 @@ configfile: "config.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/dataset.smk"
 include: "workflow/rules/teacher.smk"
-include: "workflow/rules/student.smk"
-include: "workflow/rules/baseline.smk"
+include: "workflow/rules/policy.smk"
 include: "workflow/rules/rollout.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/behaviour.smk"
 
 
 rule all:
+    """The report, and everything that it is made of, so that a deleted figure or table comes back."""
     default_target: True
     input:
-        # What the report is made of, too, so that a deleted figure or table comes back.
-        (
-            [
-                "results/report/index.html",
-                *expand("results/{table}.csv", table=["scores", "summary", "comparisons", "costs"]),
-            ]
-            if LEARNED
-            else []
-        ),
-        expand("results/{dataset}/students.csv", dataset=LEARNED),
-        every_figure,
-        overall_figures(),
-        "results/cards.csv",
-        expand("results/{dataset}/card.md", dataset=DATASETS),
+        [paths.REPORT, paths.SCORES, paths.SUMMARY, paths.COMPARISONS, paths.COSTS] if PLAN.learned else [],
+        expand(paths.COMPARISON, dataset=PLAN.learned),
+        list(planned(PLAN)),
+        paths.CARDS,
+        expand("results/{dataset}/card.md", dataset=PLAN.datasets),
 
 
 rule data:
+    """The datasets with their cards, and nothing learned from them."""
     input:
-        "results/cards.csv",
-        expand("results/{dataset}/card.md", dataset=DATASETS),
-        expand("results/{dataset}/figures/card.png", dataset=DATASETS),
+        paths.CARDS,
+        expand("results/{dataset}/card.md", dataset=PLAN.datasets),
+        expand("results/{dataset}/figures/card.png", dataset=PLAN.datasets),
 
 
 rule transitions:
+    """The datasets as Parquet."""
     input:
-        expand("results/{dataset}/transitions.parquet", dataset=DATASETS),
+        expand(paths.TRANSITIONS, dataset=PLAN.datasets),
 
 
 rule csv:
+    """The datasets as CSV."""
     input:
-        expand("results/{dataset}/transitions.csv", dataset=DATASETS),
+        expand("results/{dataset}/transitions.csv", dataset=PLAN.datasets),
 
 
 rule teachers:
+    """The teachers and their losses."""
     input:
-        every_teacher("metrics.csv"),
+        PLAN.of_teachers(paths.TEACHER_METRICS),
 
 
 rule policies:
+    """Every policy, not played."""
     input:
-        [policy for dataset in DATASETS for policy in policies_of(dataset)["policies"]],
+        [policy for dataset in PLAN.datasets for policy in PLAN.policies(dataset)["policies"]],
 
 
 rule behaviour:
+    """The behaviour policies that collect embedded datasets, trained anew."""
     input:
-        CHOSEN,
+        paths.CHOSEN,
         "results/behaviour/curves.png",
 
 

@@ -1,24 +1,27 @@
 """Distil one action dimension of a teacher into a single model with AutoGluon, in a copy of the trained directory."""
 
 import argparse
-import json
 
 from d4rl_automl.core.script import run
+from d4rl_automl.methods.autogluon_student import Settings
+from d4rl_automl.plan import entries
 from d4rl_automl.teachers import distillation
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, help="the run's config (JSON)")
+    parser.add_argument("--method", required=True, help="name of the method")
     parser.add_argument("--transitions", required=True)
     parser.add_argument("--predictor", required=True, help="the trained directory")
     parser.add_argument("--dimension", required=True, type=int)
-    parser.add_argument("--settings", required=True, type=json.loads, help="the method's entry of the config, JSON")
-    parser.add_argument("--teacher-settings", required=True, type=json.loads, help="the teacher's entry, JSON")
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--device", required=True)
     parser.add_argument("--threads", required=True, type=int)
     parser.add_argument("--output", required=True, help="output: the distilled directory, for acting")
-    distillation.distill_dimension(**vars(parser.parse_args()))
+    given = vars(parser.parse_args())
+    entry = entries.entry(entries.read(given.pop("config")), "methods", given.pop("method"))
+    distillation.distill_dimension(settings=Settings.model_validate(entry), **given)
 
 
 if __name__ == "__main__":

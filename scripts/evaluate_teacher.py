@@ -1,7 +1,6 @@
 """Merge the losses of a teacher's action dimensions, and measure the teacher as it acts, on held-out episodes."""
 
 import argparse
-import json
 
 from d4rl_automl.core.script import run
 from d4rl_automl.teachers import evaluation
@@ -12,7 +11,6 @@ def main() -> None:
     parser.add_argument("--transitions", required=True)
     parser.add_argument("--deployed", required=True, nargs="+", help="directories, in the order of the dimensions")
     parser.add_argument("--metrics-in", required=True, nargs="+", help="CSV files, in the order of the dimensions")
-    parser.add_argument("--settings", required=True, type=json.loads, help="the teacher's entry of the config, JSON")
     parser.add_argument("--threads", required=True, type=int)
     parser.add_argument("--metrics", required=True, help="output: CSV")
     parser.add_argument("--predictions", required=True, help="output: Parquet")

@@ -2,24 +2,26 @@
 
 import argparse
 import importlib
-import json
 
 from d4rl_automl.core.script import run
+from d4rl_automl.plan import entries
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=json.loads, required=True, help="the method's entry of the config, as JSON")
+    parser.add_argument("--config", required=True, help="the run's config (JSON)")
+    parser.add_argument("--method", required=True, help="name of the method")
     parser.add_argument("--transitions", required=True)
     parser.add_argument("--seed", type=int, required=True, help="the training seed")
     parser.add_argument("--device", choices=("cpu", "auto", "cuda"), required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--output", required=True, help="the policy's handle (JSON); its files go beside it")
-    parser.add_argument("--labels", help="the teacher's labels (a student)")
-    parser.add_argument("--teacher", type=json.loads, help="the teacher's entry of the config, as JSON (AutoGluon's)")
-    parser.add_argument("--deployed", nargs="+", help="directories for acting, one per action dimension (AutoGluon's)")
+    parser.add_argument("--labels", help="the teacher's labels, of a method that needs them")
+    parser.add_argument("--deployed", nargs="+", help="directories for acting, of a method that needs them, in order")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
-    importlib.import_module(f"d4rl_automl.methods.{given['settings']['kind']}").fit(**given)
+    entry = entries.entry(entries.read(given.pop("config")), "methods", given.pop("method"))
+    module = importlib.import_module(f"d4rl_automl.methods.{entry['kind']}")
+    module.fit(settings=module.Settings.model_validate(entry), **given)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Measure how much worse a teacher predicts where one of its features is shuffled."""
 
 import argparse
-import json
 
 from d4rl_automl.core.script import run
 from d4rl_automl.teachers import importance
@@ -11,7 +10,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--transitions", required=True)
     parser.add_argument("--deployed", nargs="+", required=True, help="directories for acting, one per action dimension")
-    parser.add_argument("--settings", type=json.loads, required=True, help="the teacher's entry of the config, as JSON")
     parser.add_argument("--seed", type=int, required=True, help="the teacher's training seed")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--output", required=True, help="shares of every feature by action dimension (CSV)")

@@ -1,15 +1,14 @@
 """Write the report: one offline HTML page with the scores, tables and figures of a run."""
 
 import argparse
-import json
 
 from d4rl_automl.core.script import run
+from d4rl_automl.plan import entries
 from d4rl_automl.report import page
 
 
 def main() -> None:
-    # Paths of a large run exceed a command line: they come in a file, one argument a line.
-    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scores", required=True, help="scores of every training seed (CSV)")
     parser.add_argument("--summary", required=True, help="summary over seeds and datasets (CSV)")
     parser.add_argument("--comparisons", required=True, help="every pair of methods (CSV)")
@@ -17,7 +16,7 @@ def main() -> None:
     parser.add_argument("--students", nargs="*", default=[], help="student comparisons, results/{dataset}/students.csv")
     parser.add_argument("--cards", nargs="+", required=True, help="cards (JSON), one per dataset")
     parser.add_argument("--figures", nargs="+", required=True, help="figures (PNG), their SVG and CSV beside them")
-    parser.add_argument("--config", type=json.loads, required=True, help="JSON: the validated configuration")
+    parser.add_argument("--config", required=True, help="the run's config (JSON)")
     parser.add_argument("--output", required=True, help="the page (HTML)")
     given = parser.parse_args()
     page.write(
@@ -28,7 +27,7 @@ def main() -> None:
         students=given.students,
         cards=given.cards,
         figures=given.figures,
-        config=given.config,
+        config=entries.read(given.config),
         output=given.output,
     )
 

@@ -1,7 +1,6 @@
 """Play one policy in the simulator, every commanded target and episode side by side, and write one row per episode."""
 
 import argparse
-import json
 
 from d4rl_automl.core.script import run
 from d4rl_automl.evaluation.rollout import Play, rollout_file
@@ -10,10 +9,14 @@ from d4rl_automl.evaluation.rollout import Play, rollout_file
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--policy", required=True, help="the policy's .json handle (or an .onnx file)")
-    parser.add_argument("--dataset", required=True, type=json.loads, help="the dataset's config entry, as JSON")
+    parser.add_argument("--dataset", required=True, help="name of the dataset that the policy must be of")
     parser.add_argument("--simulator", required=True, help="d4rl, gymnasium or mujoco-py")
     parser.add_argument(
-        "--fractions", required=True, type=json.loads, help="commanded fractions of the expert's return, as a JSON list"
+        "--fractions",
+        nargs="*",
+        type=float,
+        required=True,
+        help="commanded fractions of the expert's return; none for an unconditional policy",
     )
     parser.add_argument(
         "--play",

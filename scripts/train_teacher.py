@@ -1,25 +1,29 @@
-"""Fit one action dimension of a teacher with AutoGluon: trained directory, deployed copy, loss and leaderboard."""
+"""Let AutoGluon fit one action dimension of a teacher."""
 
 import argparse
-import json
 
 from d4rl_automl.core.script import run
+from d4rl_automl.plan import entries
 from d4rl_automl.teachers import training
+from d4rl_automl.teachers.settings import TeacherSettings
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, help="the run's config (JSON)")
+    parser.add_argument("--teacher", required=True, help="name of the teacher")
     parser.add_argument("--transitions", required=True)
     parser.add_argument("--dimension", required=True, type=int)
-    parser.add_argument("--settings", required=True, type=json.loads, help="the teacher's entry of the config, JSON")
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--device", required=True)
     parser.add_argument("--threads", required=True, type=int)
     parser.add_argument("--predictor", required=True, help="output: the trained directory")
-    parser.add_argument("--deployed", required=True, help="output: the copy for acting")
+    parser.add_argument("--deployed", required=True, help="output: the directory for acting")
     parser.add_argument("--metrics", required=True, help="output: CSV")
     parser.add_argument("--leaderboard", required=True, help="output: CSV")
-    training.train_dimension(**vars(parser.parse_args()))
+    given = vars(parser.parse_args())
+    entry = entries.entry(entries.read(given.pop("config")), "teachers", given.pop("teacher"))
+    training.train_dimension(settings=TeacherSettings.model_validate(entry), **given)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,26 @@
-# src/d4rl_automl/resources/behaviour/training.yaml -> results/behaviour/{task}/: checkpoints and their curve
-# checkpoints                       -> results/behaviour/chosen/: policies, recipes and levels, to be
-#                                      copied to src/d4rl_automl/resources/behaviour/ by whoever wants them there
+# resources/behaviour/training.yaml -> results/behaviour/{task}/: checkpoints and their curve
+# checkpoints                       -> results/behaviour/chosen/: policies, recipes and levels, to be copied to
+#                                      resources/behaviour/ of the package by whoever wants them there
 # curves and levels                 -> results/behaviour/curves.png
+#
+# `script name …` is scripts/name.py (common.smk).
 
 import yaml
 
-TRAINING = yaml.safe_load((catalogue.BEHAVIOUR / "training.yaml").read_text())
-CHECKPOINTS = "results/behaviour/{task}"
-CHOSEN = "results/behaviour/chosen"
+from d4rl_automl.data.recipes import BEHAVIOUR
+
+TRAINING_FILE = BEHAVIOUR / "training.yaml"
+TRAINING = yaml.safe_load(TRAINING_FILE.read_text(encoding="utf-8"))
 
 
 rule train_behaviour:
     """Train one robot's behaviour policies, in an environment of its own (envs/behaviour/install.sh)."""
     output:
-        directory(CHECKPOINTS),
+        directory(paths.CHECKPOINTS),
     log:
-        "logs/behaviour/{task}.log",
+        paths.log("behaviour/{task}"),
     benchmark:
-        "results/benchmarks/behaviour/{task}.tsv"
+        paths.benchmark("behaviour/{task}")
     wildcard_constraints:
         task=any_of(TRAINING),
     conda:
@@ -26,47 +29,50 @@ rule train_behaviour:
     resources:
         mem_mb=growing(3000),
         runtime=growing(120),
+        # Not params: what is in the file counts, not where it is.
+        settings=str(TRAINING_FILE),
     params:
         settings=lambda wildcards: json.dumps(TRAINING[wildcards.task]),
         code=digest("train_behaviour", "behaviour.training", resources=("mujoco210_inertia.json",)),
     shell:
-        "script train_behaviour --task {wildcards.task} --settings {params.settings:q} --output {output:q} > {log:q} 2>&1"
+        "script train_behaviour --task {wildcards.task} --settings {resources.settings:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule choose_behaviour:
     """Choose medium, expert and what leads to medium among the checkpoints, and measure them anew."""
     input:
-        expand(CHECKPOINTS, task=TRAINING),
+        expand(paths.CHECKPOINTS, task=TRAINING),
     output:
-        directory(CHOSEN),
+        directory(paths.CHOSEN),
     log:
-        "logs/behaviour/choose.log",
+        paths.log("behaviour/choose"),
     benchmark:
-        "results/benchmarks/behaviour/choose.tsv"
+        paths.benchmark("behaviour/choose")
     conda:
         "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),
+        settings=str(TRAINING_FILE),
     params:
         settings=json.dumps(TRAINING),
         code=digest("choose_behaviour", resources=("mujoco210_inertia.json",)),
     shell:
-        "script choose_behaviour --trainings {input:q} --settings {params.settings:q} --output {output:q} > {log:q} 2>&1"
+        "script choose_behaviour --trainings {input:q} --settings {resources.settings:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_behaviour:
     """Returns over the training, and where the chosen policies lie."""
     input:
-        trainings=expand(CHECKPOINTS, task=TRAINING),
-        chosen=CHOSEN,
+        trainings=expand(paths.CHECKPOINTS, task=TRAINING),
+        chosen=paths.CHOSEN,
     output:
         multiext("results/behaviour/curves", ".png", ".svg", ".csv"),
     log:
-        "logs/behaviour/plot.log",
+        paths.log("behaviour/plot"),
     benchmark:
-        "results/benchmarks/behaviour/plot.tsv"
+        paths.benchmark("behaviour/plot")
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -74,12 +80,10 @@ rule plot_behaviour:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        prefix=lambda wildcards, output: output[0].removesuffix(".png"),
-        tasks=json.dumps(list(TRAINING)),
-        code=digest("plot_behaviour"),
+        code=digest("plot", "figures.behaviour"),
     shell:
-        "script plot_behaviour --trainings {input.trainings:q} --tasks {params.tasks:q}"
-        " --levels {input.chosen:q}/levels.csv --output-prefix {params.prefix:q} > {log:q} 2>&1"
+        "script plot behaviour --trainings {input.trainings:q} --chosen {input.chosen:q}"
+        " --prefix results/behaviour/curves > {log:q} 2>&1"
 
 
 localrules:

@@ -1,111 +1,87 @@
+# the config      -> results/config.json, which jobs read their settings from
 # provider        -> results/{dataset}/raw.hdf5 and raw.json
 # raw.hdf5        -> transitions.parquet, episodes.parquet
 # all of these    -> card.json, card.md, and results/cards.csv of all datasets
 # transitions     -> transitions.csv (on demand)
+#
+# `script name …` is scripts/name.py (common.smk).
 
-RAW = "results/{dataset}/raw.hdf5"
-PROVENANCE = "results/{dataset}/raw.json"
-TRANSITIONS = "results/{dataset}/transitions.parquet"
-EPISODES = "results/{dataset}/episodes.parquet"
-CARD = "results/{dataset}/card.json"
+from d4rl_automl.data.providers.table import PROVIDERS
 
 
-rule download:
-    """Fetch a D4RL file, resuming, and check it before it gets its name."""
+rule write_config:
+    """Keep the validated config as a file. Its readers carry what they read of it in their params: to them it is ancient."""
     output:
-        raw=ensure(RAW, sha256=lambda wildcards: DATASETS[wildcards.dataset]["sha256"]),
-        provenance=PROVENANCE,
+        paths.CONFIG,
     log:
-        "logs/{dataset}/download.log",
+        paths.log("write_config"),
     benchmark:
-        "results/benchmarks/{dataset}/download.tsv"
-    wildcard_constraints:
-        dataset=provided_by("d4rl"),
-    retries: 3
+        paths.benchmark("write_config")
     conda:
         "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(240),
-        download=1,
-        # Not params: where a file may come from is no reason to fetch it again.
-        local=config["d4rl_dir"],
-        mirrors=json.dumps(config["mirrors"]),
+        runtime=growing(5),
     params:
-        entry=dataset_entry,
-        code=digest("download"),
+        config=json.dumps(CONFIG.model_dump(mode="json")),
+        code=digest("write_config"),
     shell:
-        "script download --dataset {params.entry:q} --local {resources.local:q} --mirrors {resources.mirrors:q}"
-        " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+        "script write_config --config {params.config:q} --output {output:q} > {log:q} 2>&1"
 
 
-rule collect:
-    """Collect an embedded dataset with the shipped behaviour policies, in D4RL's own physics."""
-    output:
-        raw=RAW,
-        provenance=PROVENANCE,
-    log:
-        "logs/{dataset}/collect.log",
-    benchmark:
-        "results/benchmarks/{dataset}/collect.tsv"
-    wildcard_constraints:
-        dataset=provided_by("embedded"),
-    conda:
-        "../../envs/data.yaml"
-    threads: 2
-    resources:
-        mem_mb=growing(3000),
-        runtime=growing(60),
-    params:
-        entry=dataset_entry,
-        behaviour=behaviour,
-        code=digest("collect", resources=("mujoco210_inertia.json",)),
-    shell:
-        "script collect --dataset {params.entry:q} --threads {threads}"
-        " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+def identity(wildcards):
+    """What identifies a dataset, by its provider: where it may be had from is no reason to fetch it again."""
+    entry = PLAN.datasets[wildcards.dataset]
+    return json.dumps(PROVIDERS[entry.provider].identity(entry))
 
 
-rule link:
-    """Take in a file of the user's: validated, linked, its checksum kept."""
-    input:
-        lambda wildcards: DATASETS[wildcards.dataset]["path"],
-    output:
-        raw=RAW,
-        provenance=PROVENANCE,
-    log:
-        "logs/{dataset}/link.log",
-    benchmark:
-        "results/benchmarks/{dataset}/link.tsv"
-    wildcard_constraints:
-        dataset=provided_by("file"),
-    conda:
-        "../../envs/data.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(30),
-    params:
-        entry=dataset_entry,
-        stamp=stamp,
-        code=digest("link"),
-    shell:
-        "script link --dataset {params.entry:q}"
-        " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+for provider in PROVIDERS.values():
+
+    rule:
+        """Provide a raw dataset: download it, collect it, or take in a file of the user's."""
+        name:
+            provider.rule
+        input:
+            config=ancient(paths.CONFIG),
+        output:
+            raw=paths.RAW,
+            provenance=paths.PROVENANCE,
+        log:
+            paths.log(f"{{dataset}}/{provider.rule}"),
+        benchmark:
+            paths.benchmark(f"{{dataset}}/{provider.rule}")
+        wildcard_constraints:
+            dataset=any_of(PLAN.provided_by(provider.name)),
+        retries: provider.retries
+        conda:
+            "../../envs/data.yaml"
+        localrule: provider.local
+        threads: provider.threads
+        resources:
+            mem_mb=growing(provider.memory),
+            runtime=growing(provider.minutes),
+            download=provider.downloads,
+        params:
+            identity=identity,
+            code=digest("fetch_dataset", f"data.providers.{provider.name}:fetch", resources=provider.resources),
+        shell:
+            "script fetch_dataset --config {input.config:q} --dataset {wildcards.dataset} --threads {threads}"
+            " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule make_transitions:
     """Flatten episodes to transitions with reward-to-go, split by whole episodes."""
     input:
-        raw=RAW,
-        provenance=PROVENANCE,
+        raw=paths.RAW,
+        provenance=paths.PROVENANCE,
     output:
-        transitions=TRANSITIONS,
-        episodes=EPISODES,
+        transitions=paths.TRANSITIONS,
+        episodes=paths.EPISODES,
     log:
-        "logs/{dataset}/make_transitions.log",
+        paths.log("{dataset}/make_transitions"),
     benchmark:
-        "results/benchmarks/{dataset}/make_transitions.tsv"
+        paths.benchmark("{dataset}/make_transitions")
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -113,29 +89,27 @@ rule make_transitions:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        entry=dataset_entry,
-        split=json.dumps(config["split"]),
+        split=options(CONFIG.split.shaping()),
         code=digest("make_transitions"),
     shell:
-        "script make_transitions --raw {input.raw:q} --provenance {input.provenance:q}"
-        " --dataset {params.entry:q} --split {params.split:q}"
+        "script make_transitions --raw {input.raw:q} --provenance {input.provenance:q} {params.split}"
         " --output {output.transitions:q} --episodes {output.episodes:q} > {log:q} 2>&1"
 
 
 rule make_card:
     """What a dataset holds, where it is from, and whether the simulator repeats its steps."""
     input:
-        raw=RAW,
-        provenance=PROVENANCE,
-        transitions=TRANSITIONS,
-        episodes=EPISODES,
+        raw=paths.RAW,
+        provenance=paths.PROVENANCE,
+        transitions=paths.TRANSITIONS,
+        episodes=paths.EPISODES,
     output:
-        card=CARD,
+        card=paths.CARD,
         markdown="results/{dataset}/card.md",
     log:
-        "logs/{dataset}/make_card.log",
+        paths.log("{dataset}/make_card"),
     benchmark:
-        "results/benchmarks/{dataset}/make_card.tsv"
+        paths.benchmark("{dataset}/make_card")
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -153,13 +127,13 @@ rule make_card:
 rule merge_cards:
     """The main facts of every dataset in one table."""
     input:
-        expand(CARD, dataset=DATASETS),
+        expand(paths.CARD, dataset=PLAN.datasets),
     output:
-        "results/cards.csv",
+        paths.CARDS,
     log:
-        "logs/merge_cards.log",
+        paths.log("merge_cards"),
     benchmark:
-        "results/benchmarks/merge_cards.tsv"
+        paths.benchmark("merge_cards")
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -175,13 +149,13 @@ rule merge_cards:
 rule write_csv:
     """The finished episodes in the plain format ob0, …, ac0, …, rtg."""
     input:
-        TRANSITIONS,
+        paths.TRANSITIONS,
     output:
         "results/{dataset}/transitions.csv",
     log:
-        "logs/{dataset}/write_csv.log",
+        paths.log("{dataset}/write_csv"),
     benchmark:
-        "results/benchmarks/{dataset}/write_csv.tsv"
+        paths.benchmark("{dataset}/write_csv")
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -195,6 +169,5 @@ rule write_csv:
 
 
 localrules:
-    download,
-    link,
+    write_config,
     merge_cards,

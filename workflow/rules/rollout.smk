@@ -1,55 +1,54 @@
 # policy              -> rollouts/{method}-s{seed}.{simulator}.selection.parquet and .report.parquet
 # selection rollouts  -> targets/{method}.{simulator}.json
-# report rollouts     -> results/scores.csv, results/summary.csv, results/comparisons.csv
-
-ROLLOUT = "results/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.parquet"
-TARGET = "results/{dataset}/targets/{method}.{simulator}.json"
+# report rollouts     -> results/{dataset}/scores.csv -> results/scores.csv, summary.csv, comparisons.csv
+# logs, benchmarks    -> results/{dataset}/costs.csv  -> results/costs.csv
+#
+# `script name …` is scripts/name.py (common.smk).
 
 
 rule rollout:
     """Play a policy: all targets and episodes, those that choose a target and those to report, step in one batch."""
     input:
-        policy=POLICY,
-        files=policy_files,
+        policy=paths.HANDLE,
+        files=lambda wildcards: PLAN.policy_files(wildcards.dataset, wildcards.method, wildcards.seed),
     output:
-        selection=ROLLOUT.replace("{purpose}", "selection"),
-        report=ROLLOUT.replace("{purpose}", "report"),
+        selection=paths.ROLLOUT.replace("{purpose}", "selection"),
+        report=paths.ROLLOUT.replace("{purpose}", "report"),
     log:
-        "logs/{dataset}/rollouts/{method}-s{seed}.{simulator}.log",
+        paths.log("{dataset}/rollouts/{method}-s{seed}.{simulator}"),
     benchmark:
-        "results/benchmarks/{dataset}/rollouts/{method}-s{seed}.{simulator}.tsv"
+        paths.benchmark("{dataset}/rollouts/{method}-s{seed}.{simulator}")
     conda:
         LEARNING
-    threads: config["rollout"]["processes"]
+    threads: CONFIG.rollout.processes
     resources:
-        mem_mb=growing(rollout_memory),
+        mem_mb=growing(lambda wildcards: PLAN.rollout_memory(wildcards.method)),
         runtime=growing(120),
     params:
-        entry=dataset_entry,
-        fractions=fractions,
         # With their options: Snakemake compares what values there are, not which is whose.
-        selection=lambda wildcards: f"--play selection {episodes(wildcards, 'selection')}",
-        report=lambda wildcards: f"--play report {episodes(wildcards, 'report')}",
-        seed=f"--seed {config['rollout']['seed']}",
+        fractions=lambda wildcards: options({"fractions": PLAN.commanded(wildcards.method)}),
+        selection=lambda wildcards: f"--play selection {PLAN.episodes(wildcards.method, 'selection')}",
+        report=lambda wildcards: f"--play report {PLAN.episodes(wildcards.method, 'report')}",
+        seed=options({"seed": CONFIG.rollout.seed}),
         code=lambda wildcards: digest(
-            "rollout", *loaded_by([METHODS[wildcards.method]]), resources=("mujoco210_inertia.json",)
+            "rollout", *PLAN.loaded_by([wildcards.method]), resources=("mujoco210_inertia.json",)
         ),
     shell:
-        "script rollout --policy {input.policy:q} --dataset {params.entry:q}"
-        " --simulator {wildcards.simulator} --fractions {params.fractions:q} {params.seed} --threads {threads}"
+        "script rollout --policy {input.policy:q} --dataset {wildcards.dataset}"
+        " --simulator {wildcards.simulator} {params.fractions} {params.seed} --threads {threads}"
         " {params.selection} {output.selection:q} {params.report} {output.report:q} > {log:q} 2>&1"
 
 
 rule choose_target:
     """The target to report, chosen on the selection episodes alone."""
     input:
-        expand(ROLLOUT, seed=SEEDS, purpose="selection", allow_missing=True),
+        expand(paths.ROLLOUT, dataset="{dataset}", method="{method}", seed=CONFIG.seeds, simulator="{simulator}", purpose="selection"),
     output:
-        TARGET,
+        paths.TARGET,
     log:
-        "logs/{dataset}/targets/{method}.{simulator}.log",
+        paths.log("{dataset}/targets/{method}.{simulator}"),
     benchmark:
-        "results/benchmarks/{dataset}/targets/{method}.{simulator}.tsv"
+        paths.benchmark("{dataset}/targets/{method}.{simulator}")
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -62,36 +61,43 @@ rule choose_target:
         "script choose_target --rollouts {input:q} --output {output:q} > {log:q} 2>&1"
 
 
-rule list_arguments:
-    """Paths for a script, one argument a line."""
+rule score_dataset:
+    """Returns of a dataset's report episodes as normalised scores."""
+    input:
+        rollouts=lambda wildcards: PLAN.reported(wildcards.dataset),
+        targets=lambda wildcards: PLAN.played(paths.TARGET, [wildcards.dataset]),
     output:
-        ARGUMENT_FILE,
+        paths.DATASET_SCORES,
     log:
-        "logs/arguments/{job}.log",
+        paths.log("{dataset}/score"),
+    benchmark:
+        paths.benchmark("{dataset}/score")
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
-        options=lambda wildcards: ARGUMENTS[wildcards.job](),
-    run:
-        lines = [line for option, paths in params.options.items() for line in (f"--{option}", *paths)]
-        Path(output[0]).write_text("\n".join(lines) + "\n")
-
-
-ARGUMENTS["score"] = lambda: {"rollouts": played(ROLLOUT, purpose=["report"], seed=SEEDS), "targets": played(TARGET)}
+        provider=lambda wildcards: PLAN.datasets[wildcards.dataset].provider,
+        code=digest("score_dataset"),
+    shell:
+        "script score_dataset --rollouts {input.rollouts:q} --targets {input.targets:q}"
+        " --provider {params.provider} --output {output:q} > {log:q} 2>&1"
 
 
 rule score:
-    """Returns of the report episodes as normalised scores, with intervals over seeds and datasets."""
+    """The scores of all datasets, with intervals over seeds and datasets, and every pair of methods."""
     input:
-        arguments=ARGUMENT_FILE.format(job="score"),
-        rollouts=played(ROLLOUT, purpose=["report"], seed=SEEDS),
-        targets=played(TARGET),
+        expand(paths.DATASET_SCORES, dataset=PLAN.learned),
     output:
-        scores="results/scores.csv",
-        summary="results/summary.csv",
-        comparisons="results/comparisons.csv",
+        scores=paths.SCORES,
+        summary=paths.SUMMARY,
+        comparisons=paths.COMPARISONS,
     log:
-        "logs/score.log",
+        paths.log("score"),
     benchmark:
-        "results/benchmarks/score.tsv"
+        paths.benchmark("score")
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -99,14 +105,64 @@ rule score:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        providers=json.dumps({name: DATASETS[name]["provider"] for name in LEARNED}),
         code=digest("score"),
     shell:
-        "script score @{input.arguments:q} --providers {params.providers:q} --output {output.scores:q}"
+        "script score --scores {input:q} --output {output.scores:q}"
         " --summary {output.summary:q} --comparisons {output.comparisons:q} > {log:q} 2>&1"
 
 
+rule measure_costs:
+    """What every policy of a dataset cost, read from what its jobs left."""
+
+    # The table changes with every policy. The benchmark files and logs are no inputs:
+    # a training must not start again because one was deleted.
+    input:
+        paths.COMPARISON,
+    output:
+        paths.DATASET_COSTS,
+    log:
+        paths.log("{dataset}/measure_costs"),
+    benchmark:
+        paths.benchmark("{dataset}/measure_costs")
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        policies=lambda wildcards: PLAN.made(wildcards.dataset),
+        code=digest("measure_costs"),
+    shell:
+        "script measure_costs --dataset {wildcards.dataset} --students {input:q} {params.policies}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule merge_costs:
+    """The costs of all datasets in one table."""
+    input:
+        expand(paths.DATASET_COSTS, dataset=PLAN.learned),
+    output:
+        paths.COSTS,
+    log:
+        paths.log("merge_costs"),
+    benchmark:
+        paths.benchmark("merge_costs")
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(5),
+    params:
+        code=digest("merge_costs"),
+    shell:
+        "script merge_costs --costs {input:q} --output {output:q} > {log:q} 2>&1"
+
+
 localrules:
-    list_arguments,
     choose_target,
+    score_dataset,
     score,
+    measure_costs,
+    merge_costs,

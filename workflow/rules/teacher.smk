@@ -1,36 +1,47 @@
 # transitions.parquet -> teachers/{teacher}-s{seed}/ac{dimension}/ (trained), deployed/ac{dimension}/ (for acting)
-# every dimension     -> metrics.csv, predictions.parquet, and the policy that plays the teacher
+# every dimension     -> metrics.csv, predictions.parquet, importance.csv
+#                        labels/{teacher}-s{seed}.parquet: states and outcomes with the teacher's actions
+# a trained predictor -> distilled/{method}-s{seed}/ac{dimension}/: AutoGluon's own students
+#
+# `script name …` is scripts/name.py (common.smk).
+
+
+def shaping(entry):
+    """What shapes what is made of an entry of the config, for params."""
+    return json.dumps(entry.shaping())
 
 
 rule train_teacher:
     """Let AutoGluon fit one action dimension. The trained directory never changes afterwards."""
     input:
-        transitions=TRANSITIONS,
+        transitions=paths.TRANSITIONS,
+        config=ancient(paths.CONFIG),
     output:
-        predictor=directory("results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}"),
-        predictor_sha256="results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.sha256",
-        deployed=directory("results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}"),
-        deployed_sha256="results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}.sha256",
-        metrics="results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.csv",
-        leaderboard="results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.leaderboard.csv",
+        predictor=directory(paths.PREDICTOR),
+        predictor_sha256=f"{paths.PREDICTOR}.sha256",
+        deployed=directory(paths.DEPLOYED),
+        deployed_sha256=f"{paths.DEPLOYED}.sha256",
+        metrics=f"{paths.PREDICTOR}.csv",
+        leaderboard=f"{paths.PREDICTOR}.leaderboard.csv",
     log:
-        "logs/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.log",
+        paths.log("{dataset}/teachers/{teacher}-s{seed}/ac{dimension}"),
     benchmark:
-        "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.tsv"
+        paths.benchmark("{dataset}/teachers/{teacher}-s{seed}/ac{dimension}")
     conda:
         LEARNING
     threads: 1
     resources:
-        mem_mb=growing(autogluon_memory),
-        runtime=growing(lambda wildcards: autogluon_minutes(TEACHERS[wildcards.teacher])),
+        mem_mb=growing(lambda wildcards: PLAN.autogluon_memory(wildcards.teacher)),
+        runtime=growing(lambda wildcards: autogluon_minutes(PLAN.teachers[wildcards.teacher].time_limit)),
         gpu=GPU,
     params:
-        settings=teacher_entry,
-        device=DEVICE,
+        settings=lambda wildcards: shaping(PLAN.teachers[wildcards.teacher]),
+        device=CONFIG.device,
         code=digest("train_teacher"),
     shell:
-        "script train_teacher --transitions {input.transitions:q} --dimension {wildcards.dimension}"
-        " --settings {params.settings:q} --seed {wildcards.seed} --device {params.device} --threads {threads}"
+        "script train_teacher --config {input.config:q} --teacher {wildcards.teacher}"
+        " --transitions {input.transitions:q} --dimension {wildcards.dimension}"
+        " --seed {wildcards.seed} --device {params.device} --threads {threads}"
         " --predictor {output.predictor:q} --deployed {output.deployed:q}"
         " --metrics {output.metrics:q} --leaderboard {output.leaderboard:q} > {log:q} 2>&1"
 
@@ -38,16 +49,16 @@ rule train_teacher:
 rule evaluate_teacher:
     """Loss per action dimension on held-out episodes, as trained and as acting."""
     input:
-        transitions=TRANSITIONS,
-        deployed=per_dimension("results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}"),
-        metrics=per_dimension("results/{dataset}/teachers/{teacher}-s{seed}/ac{dimension}.csv"),
+        transitions=paths.TRANSITIONS,
+        deployed=per_dimension(paths.DEPLOYED),
+        metrics=per_dimension(f"{paths.PREDICTOR}.csv"),
     output:
-        metrics="results/{dataset}/teachers/{teacher}-s{seed}/metrics.csv",
-        predictions="results/{dataset}/teachers/{teacher}-s{seed}/predictions.parquet",
+        metrics=paths.TEACHER_METRICS,
+        predictions=paths.PREDICTIONS,
     log:
-        "logs/{dataset}/teachers/{teacher}-s{seed}/evaluate.log",
+        paths.log("{dataset}/teachers/{teacher}-s{seed}/evaluate"),
     benchmark:
-        "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/evaluate.tsv"
+        paths.benchmark("{dataset}/teachers/{teacher}-s{seed}/evaluate")
     conda:
         LEARNING
     threads: 1
@@ -55,25 +66,24 @@ rule evaluate_teacher:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        settings=teacher_entry,
         code=digest("evaluate_teacher"),
     shell:
         "script evaluate_teacher --transitions {input.transitions:q} --deployed {input.deployed:q}"
-        " --metrics-in {input.metrics:q} --settings {params.settings:q} --threads {threads}"
+        " --metrics-in {input.metrics:q} --threads {threads}"
         " --metrics {output.metrics:q} --predictions {output.predictions:q} > {log:q} 2>&1"
 
 
 rule measure_importance:
     """How much worse a teacher predicts where a feature is shuffled, on a sample of held-out transitions."""
     input:
-        transitions=TRANSITIONS,
-        deployed=per_dimension("results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}"),
+        transitions=paths.TRANSITIONS,
+        deployed=per_dimension(paths.DEPLOYED),
     output:
-        "results/{dataset}/teachers/{teacher}-s{seed}/importance.csv",
+        paths.TEACHER_IMPORTANCE,
     log:
-        "logs/{dataset}/teachers/{teacher}-s{seed}/importance.log",
+        paths.log("{dataset}/teachers/{teacher}-s{seed}/importance"),
     benchmark:
-        "results/benchmarks/{dataset}/teachers/{teacher}-s{seed}/importance.tsv"
+        paths.benchmark("{dataset}/teachers/{teacher}-s{seed}/importance")
     conda:
         LEARNING
     threads: 1
@@ -81,50 +91,69 @@ rule measure_importance:
         mem_mb=growing(4000),
         runtime=growing(120),
     params:
-        settings=teacher_entry,
         code=digest("measure_importance"),
     shell:
         "script measure_importance --transitions {input.transitions:q} --deployed {input.deployed:q}"
-        " --settings {params.settings:q} --seed {wildcards.seed} --threads {threads} --output {output:q}"
-        " > {log:q} 2>&1"
+        " --seed {wildcards.seed} --threads {threads} --output {output:q} > {log:q} 2>&1"
 
 
-rule fit_teacher:
-    """The policy that plays the teacher itself."""
+rule label_teacher:
+    """Ask the teacher for its actions on recorded states, perturbed states and commanded outcomes."""
     input:
-        transitions=TRANSITIONS,
-        deployed=per_dimension("results/{dataset}/teachers/{teacher}-s{seed}/deployed/ac{dimension}"),
+        transitions=paths.TRANSITIONS,
+        deployed=per_dimension(paths.DEPLOYED),
     output:
-        policy=POLICY,
+        paths.LABELS,
     log:
-        "logs/{dataset}/policies/{method}-s{seed}.log",
+        paths.log("{dataset}/labels/{teacher}-s{seed}"),
     benchmark:
-        "results/benchmarks/{dataset}/policies/{method}-s{seed}.tsv"
-    wildcard_constraints:
-        method=of_kind("teacher", export=False),
+        paths.benchmark("{dataset}/labels/{teacher}-s{seed}")
     conda:
         LEARNING
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
-    params:
-        settings=method_entry,
-        teacher=teacher_entry,
-        device=DEVICE,
-        code=fitted_by,
-    shell:
-        "script fit_policy --settings {params.settings:q} --transitions {input.transitions:q}"
-        " --seed {wildcards.seed} --device {params.device} --threads {threads} --output {output.policy:q}"
-        " --teacher {params.teacher:q} --deployed {input.deployed:q} > {log:q} 2>&1"
-
-
-use rule fit_teacher as export_teacher with:
-    output:
-        policy=POLICY,
-        onnx=POLICY_ONNX,
-    wildcard_constraints:
-        method=of_kind("teacher", export=True),
-    resources:
         mem_mb=growing(4000),
-        runtime=growing(10),
+        runtime=growing(120),
+    params:
+        mixture=options(CONFIG.labels.shaping()),
+        # Labels cover the range of the commanded fractions, whatever lies between.
+        fractions=options({"fractions": [min(CONFIG.rollout.fractions), max(CONFIG.rollout.fractions)]}),
+        code=digest("label_teacher"),
+    shell:
+        "script label_teacher --transitions {input.transitions:q} --deployed {input.deployed:q}"
+        " {params.fractions} {params.mixture}"
+        " --seed {wildcards.seed} --threads {threads} --output {output:q} > {log:q} 2>&1"
+
+
+rule distill_teacher:
+    """AutoGluon's own distillation of one action dimension, in a copy of the trained directory."""
+    input:
+        transitions=paths.TRANSITIONS,
+        predictor=lambda wildcards: paths.PREDICTOR.format(teacher=PLAN.teacher_of(wildcards.method), **dict(wildcards.items())),
+        config=ancient(paths.CONFIG),
+    output:
+        distilled=directory(paths.DISTILLED),
+        sha256=f"{paths.DISTILLED}.sha256",
+    log:
+        paths.log("{dataset}/distilled/{method}-s{seed}/ac{dimension}"),
+    benchmark:
+        paths.benchmark("{dataset}/distilled/{method}-s{seed}/ac{dimension}")
+    wildcard_constraints:
+        method=any_of(PLAN.distilled()),
+    conda:
+        LEARNING
+    threads: 1
+    resources:
+        mem_mb=growing(lambda wildcards: PLAN.autogluon_memory(PLAN.teacher_of(wildcards.method))),
+        runtime=growing(lambda wildcards: autogluon_minutes(PLAN.methods[wildcards.method].time_limit)),
+        gpu=GPU,
+    params:
+        # How its policy is played does not shape it.
+        settings=lambda wildcards: json.dumps({k: v for k, v in PLAN.methods[wildcards.method].shaping().items() if k != "export"}),
+        device=CONFIG.device,
+        code=digest("distill_teacher"),
+    shell:
+        "script distill_teacher --config {input.config:q} --method {wildcards.method}"
+        " --transitions {input.transitions:q} --predictor {input.predictor:q}"
+        " --dimension {wildcards.dimension} --seed {wildcards.seed} --device {params.device} --threads {threads}"
+        " --output {output.distilled:q} > {log:q} 2>&1"

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from d4rl_automl.core import files
 from d4rl_automl.core.errors import REMAKE, InputError
 
 ROLLOUT_COLUMNS = (
@@ -71,13 +72,29 @@ def read_parquet_metadata(path: str | Path, keys: Sequence[str]) -> dict[str, An
 def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     """A CSV file that has at least the named columns and one row; InputError otherwise."""
     try:
-        frame = pd.read_csv(path)
+        # Numbers as they were written, and names that look like numbers as names.
+        frame = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(("dataset", "method"), str))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}); {REMAKE}") from None
     _refuse_missing(path, columns, frame.columns)
     if frame.empty:
         raise InputError(f"{path}: the table has no row; {REMAKE}")
     return frame
+
+
+def concatenate(paths: Sequence[str | Path], output: str | Path) -> None:
+    """Put CSV files of the same columns together, every line as it is; InputError where their columns differ."""
+    parts = []
+    for path in paths:
+        try:
+            header, *lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read as CSV ({error}); {REMAKE}") from None
+        if parts and header != parts[0]:
+            raise InputError(f"{path}: has the columns {header.strip()}, expected {parts[0].strip()}; {REMAKE}")
+        parts += lines if parts else [header, *lines]
+    with files.whole(output) as part:
+        part.write_text("".join(parts), encoding="utf-8")
 
 
 def read_json(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:

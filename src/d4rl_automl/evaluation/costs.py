@@ -2,15 +2,16 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
+from d4rl_automl.plan import paths
 
 PROCESSOR_TIME = re.compile(r"([\d.]+) s of processor time$", re.MULTILINE)
 """What `script.run` writes at the end of a log."""
@@ -30,17 +31,29 @@ COLUMNS = [
 ]
 """The columns of `measure`."""
 
-Job = Mapping[str, str]
-"""The files that a job left: its benchmark (TSV of Snakemake) and its log."""
+class Policy(NamedTuple):
+    """A policy and the jobs that made it, by their names (`plan.paths.log`)."""
+
+    method: str
+    seed: int
+    own: list[str]
+    before: list[str]
+    """Those of its teacher, and of the teacher's labels."""
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> "Policy":
+        """From a method, a training seed and the names of its own jobs, and those of its teacher after a "/"."""
+        method, seed, *jobs = words
+        middle = jobs.index("/")
+        return cls(method, int(seed), jobs[:middle], jobs[middle + 1 :])
 
 
-def measure(policies: Sequence[Mapping[str, Any]], students: Sequence[str | Path], output: str | Path) -> None:
-    """Write the costs of every policy as CSV, one row per dataset, method and training seed.
+def measure(dataset: str, policies: Sequence[Policy], students: str | Path, output: str | Path) -> None:
+    """Write the costs of every policy of a dataset as CSV, one row per method and training seed.
 
     Arguments
-        policies: dataset, method, kind and seed; own and teacher, the `Job`s that made the policy
-            and, before it, its teacher and the teacher's labels.
-        students: CSV of `students.compare` of every dataset, at results/{dataset}/students.csv.
+        policies: what was made, by which jobs.
+        students: CSV of `comparison.compare`.
         output: the table, `COLUMNS`:
             seconds: wall time of the own jobs, summed: as if one ran after the other
             core_seconds: their processor time
@@ -48,23 +61,26 @@ def measure(policies: Sequence[Mapping[str, Any]], students: Sequence[str | Path
                 short for that are left out)
             with_teacher_seconds, with_teacher_core_seconds: the teacher's jobs included; as above without a teacher
             bytes: size of the policy's file or directories
-            microseconds_per_action: of one thread, in batches of `students.BATCH` rows
+            microseconds_per_action: of one thread, in batches of `comparison.BATCH` rows
 
     A job whose benchmark or log is gone was not measured: its policy's cell stays empty, and the
     log says so. Raises InputError for a table that cannot be read, and for a policy that it lacks.
     """
-    acting = {Path(path).parent.name: _acting(path) for path in students}
+    acting = _acting(students)
     rows = []
     for policy in policies:
-        key = (policy["method"], policy["seed"])
-        if key not in acting[policy["dataset"]].index:
-            raise InputError(f"students of {policy['dataset']}: {key[0]} of training seed {key[1]} is missing")
-        own = [_measured(job) for job in policy["own"]]
-        every = own + [_measured(job) for job in policy["teacher"]]
-        speed = acting[policy["dataset"]].loc[key]
+        key = (policy.method, policy.seed)
+        if key not in acting.index:
+            raise InputError(f"{students}: {policy.method} of training seed {policy.seed} is missing")
+        own = [_measured(job) for job in policy.own]
+        every = own + [_measured(job) for job in policy.before]
+        speed = acting.loc[key]
         rows.append(
-            {name: policy[name] for name in ("dataset", "method", "kind", "seed")}
-            | {
+            {
+                "dataset": dataset,
+                "method": policy.method,
+                "kind": speed["kind"],
+                "seed": policy.seed,
                 "seconds": sum(job["seconds"] for job in own),
                 "core_seconds": sum(job["core_seconds"] for job in own),
                 "peak_memory_mb": pd.Series([job["memory"] for job in own]).max(),
@@ -79,24 +95,25 @@ def measure(policies: Sequence[Mapping[str, Any]], students: Sequence[str | Path
 
 
 def _acting(path: str | Path) -> pd.DataFrame:
-    table = tables.read_csv(path, ("method", "seed", "bytes", "rows_per_second"))
+    table = tables.read_csv(path, ("method", "kind", "seed", "bytes", "rows_per_second"))
     return table.drop_duplicates(["method", "seed"]).set_index(["method", "seed"])
 
 
-def _measured(job: Job) -> dict[str, float]:
+def _measured(job: str) -> dict[str, float]:
     """seconds, core_seconds and memory (MB) of a job; NaN where it left nothing to read it from.
 
     Snakemake only samples processor time, and misses the end of a job; the log has all of it.
     """
     found = dict.fromkeys(("seconds", "core_seconds", "memory"), np.nan)
-    if Path(job["benchmark"]).is_file():
-        benchmark = pd.read_csv(job["benchmark"], sep="\t").iloc[-1]
-        found |= {"seconds": float(benchmark["s"]), "memory": float(benchmark["max_rss"])}
+    benchmark, log = Path(paths.benchmark(job)), Path(paths.log(job))
+    if benchmark.is_file():
+        last = pd.read_csv(benchmark, sep="\t").iloc[-1]
+        found |= {"seconds": float(last["s"]), "memory": float(last["max_rss"])}
     else:
-        logging.warning("%s is gone: its job's time and memory stay empty", job["benchmark"])
-    times = PROCESSOR_TIME.findall(Path(job["log"]).read_text()) if Path(job["log"]).is_file() else []
+        logging.warning("%s is gone: its job's time and memory stay empty", benchmark)
+    times = PROCESSOR_TIME.findall(log.read_text(encoding="utf-8")) if log.is_file() else []
     if times:
         found["core_seconds"] = float(times[-1])
     else:
-        logging.warning("%s has no processor time: its job's stays empty", job["log"])
+        logging.warning("%s has no processor time: its job's stays empty", log)
     return found

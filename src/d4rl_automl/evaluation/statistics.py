@@ -85,9 +85,12 @@ def score_table(
                     "diverged": int(episodes["diverged"].sum()),
                 }
             )
-    table = pd.DataFrame(rows)
-    # Not the alphabet's order: datasets as given, methods as they first come.
-    order = {"dataset": [*providers], "target": [*TARGET_RULES], "method": [*dict.fromkeys(table["method"])]}
+    return _in_order(pd.DataFrame(rows), list(providers))
+
+
+def _in_order(table: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
+    """Not the alphabet's order: datasets as given, methods as they first come."""
+    order = {"dataset": [*datasets], "target": [*TARGET_RULES], "method": [*dict.fromkeys(table["method"])]}
     return table.sort_values(
         ["dataset", "simulator", "target", "method", "seed"],
         key=lambda column: column.map(order[str(column.name)].index) if column.name in order else column,
@@ -299,21 +302,26 @@ def read_scores(path: str | Path, provider: str, simulator: str) -> pd.DataFrame
     return kept
 
 
-def score_files(
-    rollouts: Sequence[str | Path],
-    targets: Sequence[str | Path],
-    providers: Mapping[str, str],
-    *,
-    output: str | Path,
-    summary: str | Path,
-    comparisons: str | Path,
-) -> str:
-    """Write the table of scores, its summary and the comparison of methods as CSV; return the first two as text."""
+def score_dataset(
+    rollouts: Sequence[str | Path], targets: Sequence[str | Path], provider: str, output: str | Path
+) -> None:
+    """Write the table of scores of one dataset as CSV: `score_table` of its report episodes and chosen targets."""
     chosen = [tables.read_json(path, ("dataset", "method", "simulator", "fraction")) for path in targets]
-    scores = score_table(tables.read_rollouts(rollouts, "report"), chosen, providers)
-    summed = summarise(scores)
-    for table, path in ((scores, output), (summed, summary), (compare(scores), comparisons)):
+    played = tables.read_rollouts(rollouts, "report")
+    with files.whole(output) as part:
+        score_table(played, chosen, {tables.one_value(played, "dataset"): provider}).to_csv(part, index=False)
+
+
+def score(scores: Sequence[str | Path], *, output: str | Path, summary: str | Path, comparisons: str | Path) -> str:
+    """Put the tables of `score_dataset` together; write all scores, their summary and the comparison of methods as CSV.
+
+    Returns the first two as text. Raises InputError for a table that cannot be read.
+    """
+    every = pd.concat([tables.read_csv(path, SCORE_COLUMNS) for path in scores], ignore_index=True)
+    every = _in_order(every, list(dict.fromkeys(every["dataset"])))
+    summed = summarise(every)
+    for table, path in ((every, output), (summed, summary), (compare(every), comparisons)):
         with files.whole(path) as part:
             table.to_csv(part, index=False)
-    shown = scores[scores["target"] == "selected"].drop(columns="kind")
+    shown = every[every["target"] == "selected"].drop(columns="kind")
     return f"Scores at the selected target\n{aligned(shown)}\n\nSummary\n{aligned(summed)}"

@@ -1,6 +1,6 @@
 """How the behaviour policies became what they are: their returns over the training."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,26 +14,27 @@ _KINDS = {"stochastic": "sampled actions", "deterministic": "mean actions"}
 _ROLES = {"replay": ("o", "on the way to medium"), "medium": ("s", "medium"), "expert": ("D", "expert")}
 
 
-def plot(trainings: Mapping[str, str | Path], levels: str | Path, prefix: str | Path) -> None:
+def plot(trainings: Sequence[str | Path], chosen: str | Path, prefix: str | Path) -> None:
     """Draw the normalised score of every task's checkpoints over environment steps; files as `style.save`.
 
-    `trainings` has the folder of each task's training, with its curve.csv; the policies of
-    `levels` (levels.csv) are marked at the score they have there. Raises InputError for a table
-    that cannot be read.
+    `trainings` are the folders of the tasks' trainings, each named by its task, with their curve.csv; the policies of
+    the folder `chosen` are marked at the score that its levels.csv tells. Raises InputError for a table that cannot be
+    read.
     """
-    chosen = _read(Path(levels))
-    chosen[["task", "role"]] = chosen["policy"].str.removesuffix(".npz").str.split("-", n=1, expand=True)
+    levels = _read(Path(chosen) / "levels.csv")
+    levels[["task", "role"]] = levels["policy"].str.removesuffix(".npz").str.split("-", n=1, expand=True)
     drawn = []
     with style.settings():
         figure = Figure(figsize=(11, 3.6), layout="constrained")
         panels = figure.subplots(1, len(trainings), squeeze=False)[0]
-        for axes, (task, folder) in zip(panels, trainings.items(), strict=True):
+        for axes, folder in zip(panels, trainings, strict=True):
+            task = Path(folder).name
             curve = _read(Path(folder) / "curve.csv").assign(task=task)
             steps = curve["environment_steps"] / 1e6
             for colour, (kind, label) in zip((style.COLOURS[0], style.GREY), _KINDS.items(), strict=True):
                 axes.plot(steps, curve[f"{kind}_score"], color=colour, linewidth=1.4, label=label)
             for role, (marker, label) in _ROLES.items():
-                marked = chosen[(chosen["task"] == task) & chosen["role"].str.startswith(role)]
+                marked = levels[(levels["task"] == task) & levels["role"].str.startswith(role)]
                 axes.plot(
                     marked["environment_steps"] / 1e6,
                     marked["normalised_score"],
@@ -45,7 +46,7 @@ def plot(trainings: Mapping[str, str | Path], levels: str | Path, prefix: str | 
                     zorder=3,
                     label=label,
                 )
-            axes.set_title(f"{task}, {chosen.loc[chosen['task'] == task, 'algorithm'].iloc[0]}", loc="left")
+            axes.set_title(f"{task}, {levels.loc[levels['task'] == task, 'algorithm'].iloc[0]}", loc="left")
             axes.set_xlabel("million environment steps")
             axes.set_xlim(left=0)
             axes.xaxis.set_major_locator(MaxNLocator(5))

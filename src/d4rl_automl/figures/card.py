@@ -10,20 +10,20 @@ from matplotlib.ticker import MaxNLocator
 from d4rl_automl import tasks
 from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import card
+from d4rl_automl.data import card as cards
 from d4rl_automl.figures import style
 
 BINS = 50
 
 
-def plot(card_path: str | Path, episodes: str | Path, prefix: str | Path) -> None:
+def plot(card: str | Path, episodes: str | Path, prefix: str | Path) -> None:
     """Draw the figure of one card; files as `style.save`.
 
     Finished episodes only, in bars split by how they ended. The CSV has one row per bar: panel
     (return or length), bin_low, bin_high, terminated, truncated. Raises InputError for a file
     that cannot be read, and for tables without a finished episode.
     """
-    facts = card.read(card_path)
+    facts = cards.read(card)
     task = tasks.get(facts["task"])
     ends = tables.read_parquet(episodes, ("return", "length", "terminated", "split"))
     finished = ends[ends["split"] != "unfinished"]

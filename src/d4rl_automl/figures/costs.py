@@ -17,7 +17,7 @@ PANELS = {
 }
 
 
-def plot(costs: str | Path, scores: str | Path, *, provider: str, simulator: str, prefix: str | Path) -> None:
+def plot(costs: str | Path, scores: str | Path, provider: str, simulator: str, prefix: str | Path) -> None:
     """Draw the methods of one provider's datasets in one simulator; files as `style.save`.
 
     `costs`: CSV of `costs.measure`; `scores`: CSV of `statistics.score_files`. The CSV has one row

@@ -11,7 +11,7 @@ from d4rl_automl.evaluation import statistics
 from d4rl_automl.figures import style
 
 
-def plot(comparisons: str | Path, reference: str, *, provider: str, simulator: str, prefix: str | Path) -> None:
+def plot(comparisons: str | Path, reference: str, provider: str, simulator: str, prefix: str | Path) -> None:
     """Draw the datasets of one provider in one simulator, a panel per target rule; files as `style.save`.
 
     `comparisons`: CSV of `statistics.compare`; the CSV of the figure has its rows against

@@ -17,7 +17,7 @@ MEAN = "mean"
 
 
 def plot(
-    dataset: str, provider: str, *, metrics: Sequence[str | Path], students: str | Path, prefix: str | Path
+    dataset: str, provider: str, metrics: Sequence[str | Path], students: str | Path, prefix: str | Path
 ) -> None:
     """Draw one dataset; files as `style.save`.
 

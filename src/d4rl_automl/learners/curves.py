@@ -1,8 +1,6 @@
 """Training curves: how the losses fell while a policy was fitted."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -12,13 +10,13 @@ COLUMNS = ("dataset", "method", "seed", "loss", "update", "training_loss", "vali
 
 
 def write(
-    handle: str | Path, curve: pd.DataFrame, loss: str, *, settings: Mapping[str, Any], seed: int, dataset: str
+    handle: str | Path, curve: pd.DataFrame, loss: str, *, method: str, seed: int, dataset: str
 ) -> None:
     """Write a curve beside a policy's handle, as {method}-s{seed}.curve.csv.
 
     `curve` has update, training_loss, validation_loss (NaN where nothing was held out) and maybe others; before them
-    come dataset, method (the name in `settings`), seed and `loss`, what it is called.
+    come dataset, method (its name), seed and `loss`, what it is called.
     """
-    own = {"dataset": dataset, "method": settings["name"], "seed": seed, "loss": loss}
+    own = {"dataset": dataset, "method": method, "seed": seed, "loss": loss}
     with whole(Path(handle).with_suffix(".curve.csv")) as part:
         pd.DataFrame({**own, **curve}).to_csv(part, index=False)

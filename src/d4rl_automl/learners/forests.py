@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256, whole
 from d4rl_automl.learners import curves, importance
+from d4rl_automl.plan.kinds import ForestSettings, MethodSettings
 from d4rl_automl.policies import base
 from d4rl_automl.tasks.outcomes import OutcomeRule
 
@@ -55,10 +56,9 @@ class Forest:
     seconds: float
 
 
-def fit_xgboost(train: Samples, validation: Samples, settings: Mapping[str, Any], *, seed: int, threads: int) -> Forest:
+def fit_xgboost(train: Samples, validation: Samples, settings: ForestSettings, *, seed: int, threads: int) -> Forest:
     """Fit by the (weighted) squared error in action units; every tree answers for all action dimensions.
 
-    `settings` has trees (their number), depth and learning_rate.
     The importance of an input is the share of the loss reduction that the splits on it brought (XGBoost's total gain).
     InputError if there are no training rows or no validation rows.
     """
@@ -68,8 +68,8 @@ def fit_xgboost(train: Samples, validation: Samples, settings: Mapping[str, Any]
         "multi_strategy": "multi_output_tree",
         "tree_method": "hist",
         "device": "cpu",
-        "max_depth": settings["depth"],
-        "eta": settings["learning_rate"],
+        "max_depth": settings.depth,
+        "eta": settings.learning_rate,
         "seed": seed,
         "nthread": threads,
     }
@@ -83,39 +83,38 @@ def fit_xgboost(train: Samples, validation: Samples, settings: Mapping[str, Any]
     model = xgboost.train(
         parameters,
         fitted,
-        num_boost_round=settings["trees"],
+        num_boost_round=settings.trees,
         evals=[(fitted, "training"), (held_out, "validation")],
         evals_result=history,
-        verbose_eval=max(1, settings["trees"] // 20),
+        verbose_eval=max(1, settings.trees // 20),
     )
     seconds = time.perf_counter() - started
     gain: Mapping[str, Any] = model.get_score(importance_type="total_gain")
     shares = importance.shares([gain.get(f"f{i}", 0.0) for i in range(train.inputs.shape[1])])
     losses = {f"{name}_loss": np.square(rounds["rmse"]) for name, rounds in history.items()}
-    curve = pd.DataFrame({"update": np.arange(1, settings["trees"] + 1), **losses})
+    curve = pd.DataFrame({"update": np.arange(1, settings.trees + 1), **losses})
     return Forest("xgboost", bytes(model.save_raw("ubj")), shares, curve, seconds)
 
 
 def fit_catboost(
-    train: Samples, validation: Samples, settings: Mapping[str, Any], *, seed: int, threads: int
+    train: Samples, validation: Samples, settings: ForestSettings, *, seed: int, threads: int
 ) -> Forest:
     """Fit by the squared error in action units (MultiRMSE); every tree answers for all action dimensions.
 
-    `settings` has trees (their number), depth and learning_rate.
     The importance of an input is CatBoost's PredictionValuesChange, as a share. InputError as `fit_xgboost`.
     """
     _refuse_empty(train, validation)
     model = catboost.CatBoost(
         {
             "loss_function": "MultiRMSE",
-            "iterations": settings["trees"],
-            "depth": settings["depth"],
-            "learning_rate": settings["learning_rate"],
+            "iterations": settings.trees,
+            "depth": settings.depth,
+            "learning_rate": settings.learning_rate,
             "random_seed": seed,
             "thread_count": threads,
             "allow_writing_files": False,
             "use_best_model": False,
-            "verbose": max(1, settings["trees"] // 20),
+            "verbose": max(1, settings.trees // 20),
         }
     )
     started = time.perf_counter()
@@ -126,7 +125,7 @@ def fit_catboost(
     history = model.get_evals_result()
     curve = pd.DataFrame(
         {
-            "update": np.arange(1, settings["trees"] + 1),
+            "update": np.arange(1, settings.trees + 1),
             "training_loss": np.square(history["learn"]["MultiRMSE"]) / dimensions,
             "validation_loss": np.square(history["validation"]["MultiRMSE"]) / dimensions,
         }
@@ -142,7 +141,7 @@ def fit_catboost(
 def write_policy(
     forest: Forest,
     output: str | Path,
-    settings: Mapping[str, Any],
+    settings: MethodSettings,
     seed: int,
     *,
     dataset: Mapping[str, Any],
@@ -166,12 +165,12 @@ def write_policy(
     file = output.with_suffix({"xgboost": ".ubj", "catboost": ".cbm"}[forest.format])
     with whole(file) as part:
         part.write_bytes(forest.content)
-    curves.write(output, forest.curve, "squared error", settings=settings, seed=seed, dataset=dataset["dataset"])
+    curves.write(output, forest.curve, "squared error", method=settings.name, seed=seed, dataset=dataset["dataset"])
     features = importance.feature_names(dataset["task"], outcome_rule.columns)
     importance.write(
         output.with_suffix(".importance.csv"),
         dataset=dataset["dataset"],
-        model=settings["name"],
+        model=settings.name,
         seed=seed,
         outputs={"all": dict(zip(features, forest.importance, strict=True))},
     )
@@ -184,7 +183,7 @@ def write_policy(
             "file": file.name,
             "sha256": sha256(file),
             "training": {
-                "settings": dict(settings),
+                "settings": settings.shaping(),
                 "rows": rows,
                 "validation_loss": float(last.validation_loss),
                 "fit_seconds": round(forest.seconds, 3),

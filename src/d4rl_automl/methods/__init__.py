@@ -1,15 +1,17 @@
-"""One module per kind of method; its `fit` makes the policy. Arguments go by name.
+"""One module per kind of method. Each holds its settings, its description `METHOD`, and `fit`, which makes the policy.
 
     fit(*, transitions, settings, seed, device, threads, output, **inputs)
 
 Arguments
     transitions: path of the dataset's transitions table.
-    settings: the method's entry of the config.
+    settings: the method's entry of the config, of the module's own model.
     seed: the training seed.
     device: the config's `device`: cpu, auto or cuda.
     threads: threads that training may use.
     output: the policy's handle, `{method}-s{seed}.json`; what belongs to it goes beside it.
-    inputs: what only this kind needs.
+    inputs: what only a method of this kind needs (`plan.kinds.Needs`): `labels`, the path of the teacher's labels, or
+        `deployed`, the directories for acting, in the order of the action dimensions.
 
-A new kind is a new module here and an entry in the config's schema: docs/methods.md shows one.
+`fit` imports its libraries itself: the workflow imports these modules whenever it is read. A new kind is a new module
+and its name in `table`: docs/extending.md shows one.
 """

@@ -3,29 +3,56 @@
 With `best` below 1 it is %BC (Chen et al., Decision Transformer, NeurIPS 2021).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 
-from d4rl_automl.data.transitions import episode_returns, read
-from d4rl_automl.learners import networks
+from d4rl_automl.plan.kinds import ConstantRateNetworkSettings, Making, Method, Number
+from d4rl_automl.tasks.outcomes import NONE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 
-def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
+class Settings(ConstantRateNetworkSettings):
+    """Behavioural cloning, of all training episodes or the best."""
+
+    kind: Literal["bc"]
+    best: Annotated[Number, Field(gt=0, le=1)] = 1
+    """Share of the training transitions that is used, in whole episodes from the highest return down; 1 is all of
+    them."""
+
+
+METHOD = Method(
+    kind="bc",
+    settings=Settings,
+    about="the network of `rvs` without outcome, on all episodes or (`best`) the best",
+    outcome=NONE,
+    makings=(Making("fit_bc", "onnx", memory=4000, minutes=120, beside=("curve",)),),
+    uses_gpu=True,
+)
+
+
+def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str) -> None:
     """Fit to the best training episodes, or `rows` of their transitions. Arguments as in `d4rl_automl.methods`.
 
     The last weights are kept, as in RvS-R; for the curve alone are the validation episodes, those of them that are not
     worse than the worst one that is fitted to.
     """
+    import numpy as np
+
+    from d4rl_automl.data.transitions import episode_returns, read
+    from d4rl_automl.learners import fitting, network_policies
+
     found, held_out = (episode_returns(transitions, split) for split in ("train", "validation"))
-    best = best_episodes(found.lengths, found.returns, settings["best"])
+    best = best_episodes(found.lengths, found.returns, settings.best)
     alike = held_out.episodes[held_out.returns >= found.returns[best].min(initial=np.inf)]
-    train = read(transitions, splits=("train",), limit=settings.get("rows"), seed=seed, episodes=found.episodes[best])
-    networks.make_policy(
-        networks.Samples.of(train, conditional=False),
-        networks.Samples.of(read(transitions, splits=("validation",), episodes=alike), conditional=False),
-        networks.Settings.of(settings, gaussian=True),
+    train = read(transitions, splits=("train",), limit=settings.rows, seed=seed, episodes=found.episodes[best])
+    network_policies.make_policy(
+        fitting.Samples.of(train, conditional=False),
+        fitting.Samples.of(read(transitions, splits=("validation",), episodes=alike), conditional=False),
+        fitting.Settings.of(settings, gaussian=True),
         method=settings,
         seed=seed,
         device=device,
@@ -36,7 +63,7 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     )
 
 
-def best_episodes(lengths: ArrayLike, returns: ArrayLike, share: float) -> NDArray[np.int64]:
+def best_episodes(lengths: "ArrayLike", returns: "ArrayLike", share: float) -> "NDArray[np.int64]":
     """Indices of the episodes with the highest returns that make up a `share` of the transitions, best first.
 
     `lengths` and undiscounted `returns` are (E,). Whole episodes are taken from the top as long as their transitions
@@ -45,6 +72,8 @@ def best_episodes(lengths: ArrayLike, returns: ArrayLike, share: float) -> NDArr
     Decision Transformer (kzl/decision-transformer@046702e, gym/experiment.py), but for share 1, where theirs drops
     the worst episode.
     """
+    import numpy as np
+
     lengths = np.asarray(lengths, np.int64)
     order = np.argsort(np.asarray(returns, np.float64), kind="stable")[::-1]
     if share == 1:

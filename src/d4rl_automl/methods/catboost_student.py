@@ -1,19 +1,45 @@
 """A CatBoost forest fitted to a teacher's labels: one small policy in place of a predictor per action dimension."""
 
-from typing import Any
+from typing import Annotated, Literal
 
-from d4rl_automl.learners import forests
+from pydantic import Field
+
+from d4rl_automl.plan.kinds import ForestSettings, Making, Method, Needs
+from d4rl_automl.plan.models import Integer, Name, Number
 from d4rl_automl.tasks.outcomes import AVERAGE
-from d4rl_automl.teachers import labels as label_tables
 
 
-def fit(
-    *, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str, labels: str
-) -> None:
+class Settings(ForestSettings):
+    """One CatBoost forest fitted to a teacher's labels."""
+
+    kind: Literal["catboost_student"]
+    teacher: Name
+    """The teacher whose labels it is fitted to."""
+    trees: Annotated[Integer, Field(ge=1)] = 1000
+    depth: Annotated[Integer, Field(ge=1, le=16)] = 8
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 0.1
+
+
+METHOD = Method(
+    kind="catboost_student",
+    settings=Settings,
+    about="one CatBoost forest fitted to the teacher's labels",
+    outcome=AVERAGE,
+    makings=(
+        Making("fit_catboost_student", "catboost", memory=3000, minutes=120, beside=("curve", "importance")),
+    ),
+    needs=Needs.LABELS,
+)
+
+
+def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str, labels: str) -> None:
     """Fit to the table that `labels.write` made, whose path is `labels`. Arguments as in `d4rl_automl.methods`.
 
     On the CPU, whatever the `device`.
     """
+    from d4rl_automl.learners import forests
+    from d4rl_automl.teachers import labels as label_tables
+
     tables = [label_tables.read(labels, split) for split in ("train", "validation")]
     train, validation = (forests.Samples.of(t.observations, t.outcomes[:, None], t.actions) for t in tables)
     forest = forests.fit_catboost(train, validation, settings, seed=seed, threads=threads)
@@ -22,7 +48,7 @@ def fit(
         output,
         settings,
         seed,
-        outcome_rule=AVERAGE,
+        outcome_rule=METHOD.outcome,
         rows=len(train.actions),
         **label_tables.facts(transitions, labels),
     )

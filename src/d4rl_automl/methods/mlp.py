@@ -3,22 +3,45 @@
 The student's network and training, on the recorded actions and average rewards-to-go.
 """
 
-from typing import Any
+from typing import Literal
 
-from d4rl_automl.data.transitions import read
-from d4rl_automl.learners import networks
+from d4rl_automl.plan.kinds import AnnealedNetworkSettings, Making, Method, Rows
+from d4rl_automl.tasks.outcomes import AVERAGE
 
 
-def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
+class Settings(AnnealedNetworkSettings):
+    """The network fitted to the data directly."""
+
+    kind: Literal["mlp"]
+    rows: Rows = 100_000
+    """Training transitions drawn from the dataset; all when null. As many as a teacher's, with the same seed, are the
+    same ones."""
+
+
+METHOD = Method(
+    kind="mlp",
+    settings=Settings,
+    about="the network of `student` fitted to the data: its control",
+    outcome=AVERAGE,
+    makings=(Making("fit_mlp", "onnx", memory=4000, minutes=120, beside=("curve",)),),
+    uses_gpu=True,
+    control=True,
+)
+
+
+def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str) -> None:
     """Fit to the recorded actions of the training episodes. Arguments as in `d4rl_automl.methods`.
 
     With as many `rows` and the same seed as a teacher, it sees the rows that the teacher saw.
     """
-    train = read(transitions, splits=("train",), limit=settings["rows"], seed=seed)
-    networks.make_policy(
-        networks.Samples.of(train),
-        networks.Samples.of(read(transitions, splits=("validation",))),
-        networks.Settings.of(settings),
+    from d4rl_automl.data.transitions import read
+    from d4rl_automl.learners import fitting, network_policies
+
+    train = read(transitions, splits=("train",), limit=settings.rows, seed=seed)
+    network_policies.make_policy(
+        fitting.Samples.of(train),
+        fitting.Samples.of(read(transitions, splits=("validation",))),
+        fitting.Settings.of(settings),
         method=settings,
         seed=seed,
         device=device,

@@ -5,26 +5,50 @@ those of the authors' notebook (PrajwalKoirala/Offline-Reinforcement-Learning-wi
 When played, the commanded return is reduced by each reward.
 """
 
-from typing import Any
+from typing import Annotated, Literal
 
-from d4rl_automl.data.transitions import read
-from d4rl_automl.learners import forests
+from pydantic import Field
+
+from d4rl_automl.plan.kinds import ForestSettings, Making, Method, Rows
+from d4rl_automl.plan.models import Integer, Number
 from d4rl_automl.tasks.outcomes import REDUCED
 
-RULE = REDUCED
+
+class Settings(ForestSettings):
+    """The return-conditioned decision tree policy."""
+
+    kind: Literal["rcdtp"]
+    rows: Rows = None
+    """Training transitions drawn from the dataset; all when null."""
+    trees: Annotated[Integer, Field(ge=1)] = 500
+    depth: Annotated[Integer, Field(ge=1, le=16)] = 7
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 0.3
 
 
-def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
+METHOD = Method(
+    kind="rcdtp",
+    settings=Settings,
+    about="return-conditioned decision tree policy",
+    outcome=REDUCED,
+    makings=(Making("fit_rcdtp", "xgboost", memory=4000, minutes=120, beside=("curve", "importance")),),
+)
+
+
+def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str) -> None:
     """Fit to the training episodes, or `rows` of their transitions. Arguments as in `d4rl_automl.methods`.
 
     On the CPU, whatever the `device`.
     """
-    train = read(transitions, splits=("train",), limit=settings.get("rows"), seed=seed)
+    from d4rl_automl.data.transitions import read
+    from d4rl_automl.learners import forests
+
+    train = read(transitions, splits=("train",), limit=settings.rows, seed=seed)
     validation = read(transitions, splits=("validation",))
+    rule = METHOD.outcome
     fitted, held_out = (
-        forests.Samples.of(rows.observations, RULE.recorded(rows), rows.actions) for rows in (train, validation)
+        forests.Samples.of(rows.observations, rule.recorded(rows), rows.actions) for rows in (train, validation)
     )
     forest = forests.fit_xgboost(fitted, held_out, settings, seed=seed, threads=threads)
     forests.write_policy(
-        forest, output, settings, seed, dataset=train.metadata, outcome_rule=RULE, rows=len(fitted.actions)
+        forest, output, settings, seed, dataset=train.metadata, outcome_rule=rule, rows=len(fitted.actions)
     )

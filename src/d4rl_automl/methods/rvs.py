@@ -4,22 +4,41 @@ It differs from `rvs_r` in more than its size: transitions are put in a new orde
 of consecutive ones would hold two or three episodes, and the validation and test episodes stay held out.
 """
 
-from typing import Any
+from typing import Literal
 
-from d4rl_automl.data.transitions import read
-from d4rl_automl.learners import networks
+from d4rl_automl.plan.kinds import ConstantRateNetworkSettings, Making, Method
+from d4rl_automl.tasks.outcomes import AVERAGE
 
 
-def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
+class Settings(ConstantRateNetworkSettings):
+    """RvS-R's network and likelihood at another size."""
+
+    kind: Literal["rvs"]
+
+
+METHOD = Method(
+    kind="rvs",
+    settings=Settings,
+    about="the network and likelihood of RvS-R at a size of your own",
+    outcome=AVERAGE,
+    makings=(Making("fit_rvs", "onnx", memory=4000, minutes=120, beside=("curve",)),),
+    uses_gpu=True,
+)
+
+
+def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str) -> None:
     """Fit to the training episodes, or `rows` of their transitions. Arguments as in `d4rl_automl.methods`.
 
     The last weights are kept, as in RvS-R; validation episodes are for the curve alone.
     """
-    train = read(transitions, splits=("train",), limit=settings.get("rows"), seed=seed)
-    networks.make_policy(
-        networks.Samples.of(train),
-        networks.Samples.of(read(transitions, splits=("validation",))),
-        networks.Settings.of(settings, gaussian=True),
+    from d4rl_automl.data.transitions import read
+    from d4rl_automl.learners import fitting, network_policies
+
+    train = read(transitions, splits=("train",), limit=settings.rows, seed=seed)
+    network_policies.make_policy(
+        fitting.Samples.of(train),
+        fitting.Samples.of(read(transitions, splits=("validation",))),
+        fitting.Settings.of(settings, gaussian=True),
         method=settings,
         seed=seed,
         device=device,

@@ -4,13 +4,14 @@ Emmons et al., ICLR 2022; every setting from scottemmons/rvs@90c0ffb, experiment
 of them can be changed here: what has another size is of kind `rvs`.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from d4rl_automl.plan.kinds import Making, Method, MethodSettings
+from d4rl_automl.tasks.outcomes import AVERAGE
 
-from d4rl_automl.data.transitions import read
-from d4rl_automl.learners import networks
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 WIDTH, LAYERS = 1024, 2
 EPOCHS = 2000
@@ -20,18 +21,40 @@ SPLITS = ("train", "validation", "test")
 """All finished episodes: theirs are held out for AntMaze only (`val_frac = 0`)."""
 
 
-def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
+class Settings(MethodSettings):
+    """As published; it has no settings. Another size is of kind rvs, and carries another name."""
+
+    kind: Literal["rvs_r"]
+
+
+METHOD = Method(
+    kind="rvs_r",
+    settings=Settings,
+    about="RvS-R as published",
+    outcome=AVERAGE,
+    # At this size it takes days on a processor, hours on a GPU.
+    makings=(Making("fit_rvs_r", "onnx", memory=4000, minutes=2880, beside=("curve",)),),
+    uses_gpu=True,
+    # Tables call a method by its name, and RvS-R is one of certain settings.
+    reserved=r"rvs[-_]?r(?![a-z0-9])",
+)
+
+
+def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str) -> None:
     """Fit to all finished episodes; the last weights are kept. Arguments as in `d4rl_automl.methods`.
 
     The episodes are put in a random order once; batches are runs of transitions in that order, the same in every epoch,
     as a data loader without shuffling makes them (`dataset.py`).
     """
+    from d4rl_automl.data.transitions import read
+    from d4rl_automl.learners import fitting, network_policies
+
     rows = read(transitions, splits=SPLITS)
-    samples = networks.Samples.of(rows).take(order_of_rows(rows.episodes, seed))
-    networks.make_policy(
+    samples = fitting.Samples.of(rows).take(order_of_rows(rows.episodes, seed))
+    network_policies.make_policy(
         samples,
         samples.take(slice(0)),
-        networks.Settings(
+        fitting.Settings(
             WIDTH,
             LAYERS,
             updates=EPOCHS * -(-len(samples) // BATCH_SIZE),
@@ -50,8 +73,10 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     )
 
 
-def order_of_rows(episodes: NDArray[np.int32], seed: int) -> NDArray[np.int64]:
+def order_of_rows(episodes: "NDArray[np.int32]", seed: int) -> "NDArray[np.int64]":
     """Indices (N,) that put whole episodes in a random order; `episodes` (N,) is each row's."""
+    import numpy as np
+
     rank = np.random.default_rng(seed).permutation(int(episodes.max(initial=-1)) + 1)
     # Stable, so that the transitions of an episode keep their order.
     return np.argsort(rank[episodes], kind="stable")

@@ -1,23 +1,44 @@
 """The joint network fitted to a teacher's labels: one small policy in place of a predictor per action dimension."""
 
-from typing import Any
+from typing import Literal
 
-from d4rl_automl.learners import networks
-from d4rl_automl.teachers import labels as label_tables
+from d4rl_automl.plan.kinds import AnnealedNetworkSettings, Making, Method, Needs
+from d4rl_automl.plan.models import Name
+from d4rl_automl.tasks.outcomes import AVERAGE
 
 
-def fit(
-    *, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str, labels: str
-) -> None:
+class Settings(AnnealedNetworkSettings):
+    """One network fitted to a teacher's labels."""
+
+    kind: Literal["student"]
+    teacher: Name
+    """The teacher whose labels it is fitted to."""
+
+
+METHOD = Method(
+    kind="student",
+    settings=Settings,
+    about="one network fitted to the teacher's labels",
+    outcome=AVERAGE,
+    makings=(Making("fit_student", "onnx", memory=3000, minutes=120, beside=("curve",)),),
+    needs=Needs.LABELS,
+    uses_gpu=True,
+)
+
+
+def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str, labels: str) -> None:
     """Fit to the table that `labels.write` made, whose path is `labels`. Arguments as in `d4rl_automl.methods`.
 
     The labels are all that the student sees; from `transitions` come the facts of the dataset.
     """
-    train, validation = (networks.Samples(*label_tables.read(labels, split)) for split in ("train", "validation"))
-    networks.make_policy(
+    from d4rl_automl.learners import fitting, network_policies
+    from d4rl_automl.teachers import labels as label_tables
+
+    train, validation = (fitting.Samples(*label_tables.read(labels, split)) for split in ("train", "validation"))
+    network_policies.make_policy(
         train,
         validation,
-        networks.Settings.of(settings),
+        fitting.Settings.of(settings),
         method=settings,
         seed=seed,
         device=device,

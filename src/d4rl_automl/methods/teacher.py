@@ -1,70 +1,42 @@
 """The teacher itself as a policy: a handle that points at its deployed directories, or at one ONNX graph of them."""
 
-import json
-import logging
-import os
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from d4rl_automl.core import directories, tables
-from d4rl_automl.core.files import sha256
-from d4rl_automl.data.transitions import read
-from d4rl_automl.policies import base
+from d4rl_automl.plan.kinds import Making, Method, MethodSettings, Needs
+from d4rl_automl.plan.models import Flag, Name
 from d4rl_automl.tasks.outcomes import AVERAGE
-from d4rl_automl.teachers.features import TRAINING_FILE
 
-CHECKED_ROWS = 2000
-"""Test rows at most on which an exported graph is compared with AutoGluon."""
 
-log = logging.getLogger(__name__)
+class Settings(MethodSettings):
+    """The AutoGluon predictors themselves."""
+
+    kind: Literal["teacher"]
+    teacher: Name
+    """The teacher that is played."""
+    export: Flag = False
+    """Play the predictors as one ONNX graph, several times as fast and equal to 1e-4. The job fails, and names the
+    model, where they are anything but AutoGluon's networks (NN_TORCH) and weighted sums of them."""
+
+
+METHOD = Method(
+    kind="teacher",
+    settings=Settings,
+    about="AutoGluon, one predictor per action dimension",
+    outcome=AVERAGE,
+    makings=(
+        Making("fit_teacher", "autogluon", memory=1000, minutes=10),
+        Making("export_teacher", "onnx", memory=4000, minutes=10, modules=("teachers.export",)),
+    ),
+    needs=Needs.PREDICTORS,
+)
 
 
 def fit(
-    *,
-    transitions: str,
-    settings: dict[str, Any],
-    seed: int,
-    device: str,
-    threads: int,
-    output: str,
-    teacher: dict[str, Any],
-    deployed: list[str],
+    *, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str, deployed: list[str]
 ) -> None:
-    """Write the handle. Arguments as in `d4rl_automl.methods`; nothing is fitted any more.
+    """Write the handle. Arguments as in `d4rl_automl.methods`; nothing is fitted any more."""
+    from d4rl_automl.teachers import playing
 
-    `teacher` is the teacher's entry of the config, `deployed` are its directories for acting, in the
-    order of the action dimensions. Their SHA-256 goes into the handle. The handle's fit_seconds are the
-    sum over the dimensions, and so are its teacher_seconds, what the teacher of distilled directories took.
-
-    With the setting `export` the policy is an ONNX file beside the handle (`autogluon_export`), compared with
-    AutoGluon on `CHECKED_ROWS` test rows; InputError where the predictors are not networks.
-    """
-    dataset = tables.read_parquet_metadata(transitions, base.DATASET_FACTS)
-    trainings = [json.loads((Path(directory) / TRAINING_FILE).read_text()) for directory in deployed]
-    metadata = base.describe(settings, seed, dataset, AVERAGE)
-    training = {"settings": settings, "teacher": teacher, "rows": trainings[0]["train_rows"]}
-    played = {
-        "directories": [Path(os.path.relpath(directory, Path(output).parent)).as_posix() for directory in deployed],
-        "directory_sha256": [directories.recorded(directory) for directory in deployed],
-        "chain": teacher["chain"],
-    }
-    if settings.get("export"):
-        # Here, because AutoGluon takes seconds to import and a handle that only points at directories does without.
-        from d4rl_automl.policies.autogluon import Predictors  # noqa: PLC0415
-        from d4rl_automl.teachers import export  # noqa: PLC0415
-
-        file = Path(output).with_suffix(".onnx")
-        metadata |= {"format": "onnx", "training": {**training, **played}}
-        rows = read(transitions, splits=("test",), limit=CHECKED_ROWS, seed=0)
-        predictors = Predictors(deployed, teacher["chain"], threads)
-        difference = export.export(predictors, file, metadata, rows.observations, rows.rtg[:, None])
-        metadata |= {"file": file.name, "sha256": sha256(file)}
-        metadata["training"] |= {"largest_difference": difference, "checked_rows": len(rows.rtg)}
-        log.info("%s: differs from AutoGluon by at most %.1e on %d test rows", file, difference, len(rows.rtg))
-    else:
-        metadata |= {"format": "autogluon", **played, "training": training}
-    metadata["training"] |= {
-        "fit_seconds": round(sum(training["fit_seconds"] for training in trainings), 3),
-        "teacher_seconds": round(sum(training.get("teacher_seconds", 0) for training in trainings), 3),
-    }
-    base.write_handle(output, metadata)
+    playing.make_policy(
+        deployed, settings, seed, transitions=transitions, threads=threads, output=output, outcome_rule=METHOD.outcome
+    )

@@ -1,96 +1,171 @@
-"""The configuration: validated against its JSON schema, defaults filled in, names resolved."""
+"""The configuration: what to train, on which datasets, and how to play it."""
 
-import json
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from functools import cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Union
 
-import jsonschema
-import yaml
+from pydantic import Field, SerializeAsAny, ValidationError
 
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import catalogue
+from d4rl_automl.methods.table import METHODS
+from d4rl_automl.plan import told
+from d4rl_automl.plan.kinds import DatasetEntry, MethodSettings
+from d4rl_automl.plan.models import DIFFERENT, NOT_SHAPING, Integer, Model, Number, OneOf
+from d4rl_automl.simulators import SIMULATORS
+from d4rl_automl.teachers.settings import TeacherSettings
 
-SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
-
-
-def _is_integer(checker: jsonschema.TypeChecker, value: Any) -> bool:
-    """JSON Schema takes 1.0 for an integer, but it would become part of paths."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(checker: jsonschema.TypeChecker, value: Any) -> bool:
-    """YAML has NaN and infinity, JSON has not."""
-    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
-
-
-_Validator = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator,
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer).redefine(
-        "number", _is_number
-    ),
-)
+Share = Annotated[Number, Field(gt=0, lt=0.5)]
+Count = Annotated[Integer, Field(ge=0)]
+Method = Annotated[Union[tuple(method.settings for method in METHODS.values())], Field(discriminator="kind")]
+Mirror = Annotated[str, Field(pattern="^https?://[^ ]+$")]
 
 
-@cache
-def schema() -> dict[str, Any]:
-    """The JSON schema of the configuration."""
-    return yaml.safe_load(SCHEMA.read_text())
+class Split(Model):
+    """Shares of the finished episodes that are held out, by whole episodes."""
+
+    seed: Count = 0
+    """Seed of the split alone."""
+    validation: Share = 0.1
+    """Share used for tuning."""
+    test: Share = 0.1
+    """Share used for the reported loss."""
 
 
-def validated(config: dict[str, Any]) -> dict[str, Any]:
-    """A copy of `config` with defaults filled in and `datasets` as full entries, however it was written.
+class Labels(Model):
+    """What a teacher labels for its students, in rows."""
 
-    The keys of a mapping come in one order. Teachers and methods are kept from the datasets whose
-    task has no simulator.
+    recorded: Annotated[Integer, Field(ge=1)] = 50_000
+    """Recorded states with their recorded outcome."""
+    perturbed: Count = 25_000
+    """Recorded states with noise added."""
+    commanded: Count = 75_000
+    """Recorded states with outcomes that will be commanded."""
+    noise: Annotated[Number, Field(ge=0)] = 0.05
+    """Standard deviation of the noise as a share of each observation's own."""
+
+
+class Rollout(Model):
+    """How policies are played."""
+
+    seed: Count = 0
+    """Seed of the initial states."""
+    fractions: Annotated[tuple[Number, ...], Field(min_length=1), DIFFERENT] = (
+        *(0.3, 0.4, 0.5, 0.6, 0.7),
+        *(0.8, 0.9, 1.0, 1.1, 1.2),
+    )
+    """Commanded returns, as fractions of the expert's (normalised score / 100)."""
+    selection_episodes: Annotated[Integer, Field(ge=1)] = 20
+    """Episodes per target for choosing the reported target."""
+    report_episodes: Annotated[Integer, Field(ge=1)] = 200
+    """Episodes per target whose returns are reported."""
+    processes: Annotated[Integer, Field(ge=1), NOT_SHAPING] = 1
+    """Processes of one thread each that one rollout job is split over. Many jobs side by side with one process each are
+    the fastest use of a machine."""
+
+
+class Config(Model):
+    """What to train, on which datasets, and how to play it. Lists are replaced, not merged, by --configfile."""
+
+    datasets: Annotated[tuple[SerializeAsAny[DatasetEntry], ...], Field(min_length=1)]
+    """Names from resources/catalogue.csv, or mappings that define a dataset of your own."""
+    d4rl_dir: Annotated[str, Field(min_length=1)] = "~/.d4rl/datasets"
+    """Folder that is looked in for D4RL's files, by their own names, before anything is downloaded; ~ is the home
+    folder, a relative path starts at the working directory. Where D4RL itself keeps them by default."""
+    mirrors: Annotated[tuple[Mirror, ...], DIFFERENT] = ("https://huggingface.co/datasets/imone/D4RL/resolve/main",)
+    """Base URLs of hosts that have D4RL's files under their own names, tried in this order after D4RL's own host. What
+    arrives is checked against the catalogue's SHA-256, whoever it comes from."""
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1), DIFFERENT] = (0,)
+    """Training seeds. Every teacher and every method is trained once with each."""
+    reference: str | None = None
+    """Name of the method that the others are compared with (probability of improvement). By default the first of kind
+    mlp, the network fitted to the data directly, or else the first method."""
+    device: Literal["cpu", "auto", "cuda"] = "auto"
+    """Where training runs. cpu asks for no GPU slot; auto asks for one and falls back to the CPU where there is none (the
+    log says so); cuda fails where there is none."""
+    simulators: Annotated[tuple[Annotated[str, OneOf(SIMULATORS)], ...], Field(min_length=1), DIFFERENT] = ("d4rl",)
+    """Variants of the simulator that policies are played in. d4rl has the physics of MuJoCo 2.1.0, by which D4RL's scores
+    are defined; gymnasium is the stock v4 environment on the installed MuJoCo; mujoco-py is D4RL's original, which
+    envs/mujoco-py/install.sh installs."""
+    split: Split = Split()
+    """Shares of the finished episodes that are held out, by whole episodes."""
+    teachers: tuple[TeacherSettings, ...] = ()
+    """AutoGluon teachers, each one predictor per action dimension."""
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = ()  # type: ignore[valid-type]
+    """Policies to make and play. A method's kind is the module of d4rl_automl.methods that makes it."""
+    labels: Labels = Labels()
+    """What a teacher labels for its students, in rows."""
+    rollout: Rollout = Rollout()
+    """How policies are played."""
+
+    def dataset(self, name: str) -> DatasetEntry:
+        """The dataset of this name; KeyError if there is none."""
+        return _named(self.datasets, name)
+
+    def teacher(self, name: str) -> TeacherSettings:
+        """The teacher of this name; KeyError if there is none."""
+        return _named(self.teachers, name)
+
+    def method(self, name: str) -> MethodSettings:
+        """The method of this name; KeyError if there is none."""
+        return _named(self.methods, name)
+
+    def teachers_for(self, dataset: str) -> list[TeacherSettings]:
+        """The teachers that are made for a dataset."""
+        return [teacher for teacher in self.teachers if teacher.is_for(dataset)]
+
+    def methods_for(self, dataset: str) -> list[MethodSettings]:
+        """The methods that are made for a dataset, as their teacher must be too."""
+        teachers = {teacher.name for teacher in self.teachers_for(dataset)}
+        return [m for m in self.methods if m.is_for(dataset) and (m.taught_by is None or m.taught_by in teachers)]
+
+
+def validated(given: Mapping[str, Any]) -> Config:
+    """The configuration of a mapping as YAML gives it, defaults filled in and `datasets` as full entries.
+
+    Teachers and methods are kept from the datasets whose task has no simulator.
 
     Raises InputError naming the path of the wrong key, what was found and what is allowed:
     for a wrong key, type or value; a name used twice; an unknown dataset; a method whose
     teacher does not exist; a method that is called RvS-R and is not; a teacher or method for a
     dataset whose task has no simulator.
     """
-    config = json.loads(json.dumps(config))
-    _fill(config, schema())
-    errors = sorted(_Validator(schema()).iter_errors(config), key=lambda e: list(map(str, e.path)))
-    if errors:
-        raise InputError("config: " + "; ".join(dict.fromkeys(map(_told, errors))))
-    entries = []
-    for index, dataset in enumerate(config["datasets"]):
-        try:
-            entries.append(catalogue.entry(dataset))
-        except InputError as error:
-            raise InputError(f"config: datasets[{index}]: {error}") from None
-    config["datasets"] = entries
-    for key in ("datasets", "teachers", "methods"):
-        _refuse_twice(key, [entry["name"] for entry in config[key]])
+    given = dict(given)
+    faults: list[tuple[str, str]] = []
+    if isinstance(given.get("datasets"), list | tuple):
+        given["datasets"], faults = _entries(given["datasets"])
+    try:
+        config = Config.model_validate(given)
+    except ValidationError as error:
+        faults = [*told.sentences(error, tagged=("methods",)), *faults]
+    if faults:
+        raise InputError("config: " + "; ".join(f"{path or '(top level)'}: {sentence}" for path, sentence in faults))
+    for key, entries in (("datasets", config.datasets), ("teachers", config.teachers), ("methods", config.methods)):
+        _refuse_twice(key, [entry.name for entry in entries])
     _refuse_unknown(config)
     _refuse_misnamed(config)
-    _name_reference(config)
-    _keep_to_simulated(config)
-    return _ordered(config)
+    return _keep_to_simulated(config.model_copy(update={"reference": _reference(config)}))
 
 
-def selected(entries: Iterable[dict[str, Any]], dataset: str) -> list[dict[str, Any]]:
-    """The teachers or methods that are made for `dataset`."""
-    return [entry for entry in entries if dataset in entry.get("datasets", [dataset])]
+def _entries(given: Iterable[Any]) -> tuple[list[Any], list[tuple[str, str]]]:
+    """The entries of datasets, and what is wrong with them."""
+    entries, faults = [], []
+    for index, dataset in enumerate(given):
+        try:
+            entries.append(catalogue.entry(dataset))
+        except catalogue.EntryError as error:
+            faults += [(f"datasets[{index}]{'.' if path else ''}{path}", sentence) for path, sentence in error.faults]
+    # An empty list is told by the model itself.
+    return entries or [DatasetEntry(name="", provider="", task="")] * bool(faults), faults
 
 
-def methods_for(config: dict[str, Any], dataset: str) -> list[dict[str, Any]]:
-    """The methods of a validated `config` that are made for `dataset`, as their teacher must be too."""
-    teachers = {teacher["name"] for teacher in selected(config["teachers"], dataset)}
-    return [m for m in selected(config["methods"], dataset) if m.get("teacher") is None or m["teacher"] in teachers]
-
-
-def _ordered(value: Any) -> Any:
-    """`value` with sorted keys. Hyperparameters stay: AutoGluon fits models of equal priority in their order."""
-    if isinstance(value, dict):
-        return {key: value[key] if key == "hyperparameters" else _ordered(value[key]) for key in sorted(value)}
-    return [_ordered(item) for item in value] if isinstance(value, list) else value
+def _named(entries: Iterable[Any], name: str) -> Any:
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise KeyError(name)
 
 
 def _refuse_twice(key: str, names: list[str]) -> None:
@@ -101,150 +176,71 @@ def _refuse_twice(key: str, names: list[str]) -> None:
         )
 
 
-def _refuse_misnamed(config: dict[str, Any]) -> None:
-    """Tables call a method by its name, and RvS-R is one of certain settings: nothing else may go by that name."""
-    for index, entry in enumerate(config["methods"]):
-        if entry["kind"] != "rvs_r" and re.match(r"rvs[-_]?r(?![a-z0-9])", entry["name"]):
-            raise InputError(
-                f"config: methods[{index}].name: found {entry['name']!r}, but its kind is {entry['kind']}; "
-                "only a method of kind rvs_r, which has the published settings, may be called so; choose another name"
-            )
+def _refuse_misnamed(config: Config) -> None:
+    for kind in METHODS.values():
+        for index, method in enumerate(config.methods):
+            if kind.reserved and method.kind != kind.kind and re.match(kind.reserved, method.name):
+                raise InputError(
+                    f"config: methods[{index}].name: found {method.name!r}, but its kind is {method.kind}; only a "
+                    f"method of kind {kind.kind}, which has the published settings, may be called so; choose another "
+                    "name"
+                )
 
 
-def _refuse_unknown(config: dict[str, Any]) -> None:
-    datasets = [entry["name"] for entry in config["datasets"]]
+def _refuse_unknown(config: Config) -> None:
+    datasets = [entry.name for entry in config.datasets]
     # A teacher of config.yaml may be restricted to datasets that an overlay left out.
     known = {*datasets, *catalogue.names()}
-    teachers = [entry["name"] for entry in config["teachers"]]
-    for key in ("teachers", "methods"):
-        for index, entry in enumerate(config[key]):
-            unknown = [name for name in entry.get("datasets", []) if name not in known]
+    for key, entries in (("teachers", config.teachers), ("methods", config.methods)):
+        for index, entry in enumerate(entries):
+            unknown = [name for name in entry.datasets or () if name not in known]
             if unknown:
                 where = f"config: {key}[{index}].datasets"
                 allowed = f"datasets of this config ({', '.join(datasets)}) or of the catalogue"
                 raise InputError(f"{where}: found {unknown[0]!r}; allowed: {allowed}")
-            teacher = entry.get("teacher")
-            if teacher is not None and teacher not in teachers:
-                allowed = ", ".join(teachers) or "none is defined"
-                raise InputError(
-                    f"config: {key}[{index}].teacher: found {teacher!r}; teachers of this config: {allowed}"
-                )
+    teachers = [teacher.name for teacher in config.teachers]
+    for index, method in enumerate(config.methods):
+        if method.taught_by is not None and method.taught_by not in teachers:
+            allowed = ", ".join(teachers) or "none is defined"
+            raise InputError(
+                f"config: methods[{index}].teacher: found {method.taught_by!r}; teachers of this config: {allowed}"
+            )
 
 
-def _name_reference(config: dict[str, Any]) -> None:
-    """See that the reference is a method; where none is named, it is the first mlp, or the first method."""
-    names = [method["name"] for method in config["methods"]]
-    if config.get("reference") is None:
-        config["reference"] = next(
-            (m["name"] for m in config["methods"] if m["kind"] == "mlp"), next(iter(names), None)
-        )
-    elif config["reference"] not in names:
+def _reference(config: Config) -> str | None:
+    """The reference, which must be a method; where none is named, it is the first control, or the first method."""
+    names = [method.name for method in config.methods]
+    if config.reference is None:
+        return next((m.name for m in config.methods if METHODS[m.kind].control), next(iter(names), None))
+    if config.reference not in names:
         allowed = ", ".join(names) or "none is defined"
-        raise InputError(f"config: reference: found {config['reference']!r}; methods of this config: {allowed}")
+        raise InputError(f"config: reference: found {config.reference!r}; methods of this config: {allowed}")
+    return config.reference
 
 
-def _keep_to_simulated(config: dict[str, Any]) -> None:
+def _keep_to_simulated(config: Config) -> Config:
     """Restrict teachers and methods to the datasets whose policies can be played, and see that each has one."""
-    played = [entry["name"] for entry in config["datasets"] if entry["task"] in tasks.SIMULATED]
-    data_only = {entry["name"]: entry["task"] for entry in config["datasets"] if entry["name"] not in played}
-    for key in ("teachers", "methods"):
-        for index, entry in enumerate(config[key]):
-            for name in entry.get("datasets", []):
+    played = tuple(entry.name for entry in config.datasets if entry.task in tasks.SIMULATED)
+    data_only = {entry.name: entry.task for entry in config.datasets if entry.name not in played}
+    kept: dict[str, tuple[Any, ...]] = {}
+    for key, entries in (("teachers", config.teachers), ("methods", config.methods)):
+        for index, entry in enumerate(entries):
+            for name in entry.datasets or ():
                 if name in data_only:
                     raise InputError(
                         f"config: {key}[{index}].datasets: found {name!r}, but {data_only[name]} has no simulator yet: "
                         "of this dataset there are the data (`snakemake transitions`), no teachers and no policies; "
                         "take it from this list"
                     )
-            if data_only and entry.get("teacher") is None:
-                entry.setdefault("datasets", played)
+        restricted = {"datasets": played}
+        kept[key] = tuple(
+            entry.model_copy(update=restricted)
+            if data_only and entry.datasets is None and getattr(entry, "taught_by", None) is None
+            else entry
+            for entry in entries
+        )
+    config = config.model_copy(update=kept)
     for dataset in played:
-        if not methods_for(config, dataset):
+        if not config.methods_for(dataset):
             raise InputError(f"config: datasets: {dataset!r} has no method: every one is restricted to other datasets")
-
-
-def _fill(value: Any, node: Any) -> None:
-    """Fill in the defaults of every object below `value` that `node` describes."""
-    for part in _parts(value, node):
-        for key, child in part.get("properties", {}).items():
-            if not isinstance(child, dict):
-                continue
-            if isinstance(value, dict):
-                default = child.get("default", _resolved(child).get("default"))
-                if default is not None:
-                    value.setdefault(key, json.loads(json.dumps(default)))
-                if key in value:
-                    _fill(value[key], child)
-        if isinstance(value, list) and isinstance(part.get("items"), dict):
-            for item in value:
-                _fill(item, part["items"])
-
-
-def _parts(value: Any, node: Any) -> Iterator[dict[str, Any]]:
-    """`node` itself and the branches of it that apply to `value`."""
-    node = _resolved(node)
-    yield node
-    for branch in node.get("allOf", []):
-        if "if" in branch and _matches(value, branch["if"]):
-            yield from _parts(value, branch["then"])
-    for branch in node.get("oneOf", []):
-        if isinstance(value, dict) and _matches(value, {"properties": {"provider": _provider(branch)}}):
-            yield from _parts(value, branch)
-
-
-def _provider(branch: dict[str, Any]) -> dict[str, Any]:
-    return _resolved(branch).get("properties", {}).get("provider", {})
-
-
-def _matches(value: Any, node: dict[str, Any]) -> bool:
-    return _Validator(node).is_valid(value)
-
-
-def _resolved(node: dict[str, Any]) -> dict[str, Any]:
-    name = node.get("$ref", "").removeprefix("#/$defs/")
-    return schema()["$defs"][name] if name else node
-
-
-def _told(error: jsonschema.ValidationError) -> str:
-    """One schema error in a sentence: path, found, allowed."""
-    if error.context and isinstance(error.instance, dict):
-        return _told(_nearest(error))
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path).lstrip(".")
-    found: Any = error.instance
-    allowed: Any = error.validator_value
-    described: Any = error.schema
-    where = path or "(top level)"
-    if error.validator == "additionalProperties":
-        wrong = next(key for key in found if key not in described["properties"])
-        return f"{where}: found the key {wrong!r}; allowed are {', '.join(described['properties'])}"
-    if error.validator == "required":
-        return f"{where}: the key {next(key for key in allowed if key not in found)!r} is missing"
-    told = {
-        "enum": lambda: "one of " + ", ".join(map(str, allowed)),
-        "type": lambda: " or ".join(allowed) if isinstance(allowed, list) else str(allowed),
-        "pattern": lambda: f"text like {allowed}",
-        "minimum": lambda: f"at least {allowed}",
-        "exclusiveMinimum": lambda: f"more than {allowed}",
-        "exclusiveMaximum": lambda: f"less than {allowed}",
-        "minItems": lambda: f"at least {allowed} entry",
-        "uniqueItems": lambda: "entries that differ",
-        "oneOf": lambda: "a name from the catalogue or a mapping with a provider",
-    }.get(str(error.validator), lambda: error.message)()
-    return f"{where}: found {json.dumps(found)}; allowed: {told}"
-
-
-def _nearest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
-    """Of a dataset mapping's failed alternatives, the one of the provider that it names."""
-    dataset: Any = error.instance
-    branches: Any = error.validator_value
-    for index, branch in enumerate(branches):
-        if _provider(branch).get("const") == dataset.get("provider"):
-            return next(e for e in error.context or [] if e.schema_path[0] == index)
-    known = [const for branch in branches if (const := _provider(branch).get("const"))]
-    return jsonschema.ValidationError(
-        "",
-        validator="enum",
-        validator_value=known,
-        instance=dataset.get("provider"),
-        path=[*error.absolute_path, "provider"],
-    )
+    return config

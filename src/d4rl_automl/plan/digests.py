@@ -6,13 +6,14 @@ of this package that is imported with it (at any depth), or a named module or re
 in content. Comments, docstrings and formatting do not count.
 
 An import inside a function is not followed: such a module is loaded by some of the jobs alone, and
-their rules name it. tests/workflow/test_stale.py compares all this with what the jobs really load.
+their rules name it, or name the function itself: of "methods.mlp:fit" the imports inside `fit` count as well.
+tests/workflow/test_stale.py compares all this with what the jobs really load.
 """
 
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from d4rl_automl.core.files import RESOURCES, sha256
@@ -26,15 +27,21 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 def digest(script: str, *modules: str, resources: tuple[str, ...] = ()) -> str:
     """Hex digest (16 characters) of `scripts/{script}.py` and all of this package that it imports.
 
-    `modules` adds modules that the script finds at run time ("methods.student");
-    `resources` adds files or folders below `resources/`, by content.
+    `modules` adds modules that the script finds at run time ("policies.forest"), or a function of one
+    ("methods.student:fit"), with what is imported inside it. `resources` adds files or folders below `resources/`, by
+    content.
     """
-    files = {SCRIPTS / f"{script}.py"}
-    for path in (SCRIPTS / f"{script}.py", *(_module_file(f"{PACKAGE.name}.{name}") for name in modules)):
+    script_file = SCRIPTS / f"{script}.py"
+    found = {script_file} | _reached(script_file)
+    for name in modules:
+        module, _, function = name.partition(":")
+        path = _module_file(f"{PACKAGE.name}.{module}")
         if path is None:
-            raise FileNotFoundError(f"no module among {modules} in {PACKAGE}")
-        files |= _reached(path)
-    lines = [f"{path.relative_to(PACKAGE.parents[1])} {_read(path)[1]}" for path in sorted(files)]
+            raise FileNotFoundError(f"no module {module!r} in {PACKAGE}")
+        found |= _reached(path)
+        for imported in _imported_inside(path, function) if function else ():
+            found |= _reached(imported)
+    lines = [f"{path.relative_to(PACKAGE.parents[1])} {_read(path)[1]}" for path in sorted(found)]
     lines += [f"{name} {sha256(RESOURCES / name)}" for name in resources]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
@@ -55,21 +62,35 @@ def _reached(start: Path) -> set[Path]:
 @functools.cache
 def _read(path: Path) -> tuple[frozenset[Path], str]:
     """The files of this package that a source imports, and a digest of it without comments, docstrings and layout."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = _files_imported(_statements(tree, functions=False), path)
+    for node in (tree, *_statements(tree, functions=True)):
+        if isinstance(node, (ast.Module, ast.ClassDef, *_FUNCTIONS)):
+            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
+    return imported, hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest()
+
+
+@functools.cache
+def _imported_inside(path: Path, function: str) -> frozenset[Path]:
+    """The files of this package that a function at a module's top level imports."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, _FUNCTIONS) and node.name == function:
+            return _files_imported(_statements(node, functions=True), path)
+    raise LookupError(f"no function {function!r} in {path}")
+
+
+def _files_imported(statements: Iterable[ast.AST], path: Path) -> frozenset[Path]:
+    """The files of this package that some statements of a source import."""
     names: set[str] = set()
-    for node in _statements(tree, functions=False):
+    for node in statements:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             origin = ".".join(path.parents[node.level - 1].relative_to(PACKAGE.parent).parts) if node.level else ""
             module = ".".join(filter(None, (origin, node.module)))
             names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    for node in (tree, *_statements(tree, functions=True)):
-        if isinstance(node, (ast.Module, ast.ClassDef, *_FUNCTIONS)):
-            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
     files = (_module_file(name) for name in names if name.split(".")[0] == PACKAGE.name)
-    imported = frozenset(file for file in files if file is not None)
-    return imported, hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest()
+    return frozenset(file for file in files if file is not None)
 
 
 def _statements(node: ast.AST, *, functions: bool) -> Iterator[ast.AST]:

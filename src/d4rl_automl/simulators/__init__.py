@@ -1,1 +1,3 @@
 """The physics that policies are played in."""
+
+SIMULATORS = ("d4rl", "gymnasium", "mujoco-py")

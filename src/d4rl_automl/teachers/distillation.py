@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from autogluon.tabular import TabularPredictor
 
+from d4rl_automl.core import tables
+from d4rl_automl.methods.autogluon_student import Settings
+from d4rl_automl.teachers.features import taught_by
 from d4rl_automl.core import directories, files
 from d4rl_automl.core.device import resolve
 from d4rl_automl.core.errors import InputError
@@ -38,8 +41,7 @@ def distill_dimension(
     transitions: str | Path,
     predictor: str | Path,
     dimension: int,
-    settings: Mapping[str, Any],
-    teacher_settings: Mapping[str, Any],
+    settings: Settings,
     seed: int,
     device: str,
     threads: int,
@@ -49,9 +51,8 @@ def distill_dimension(
 
     Arguments
         predictor: the trained directory; it is copied, because `distill` writes into it.
-        settings: a config entry of `methods`: name, time_limit (seconds), and optionally
-            hyperparameters (AutoGluon's, of NN_TORCH, GBM, CAT and RF; else `DISTILLED`).
-        teacher_settings: the config entry of the teacher, which says what it was trained on.
+        settings: the method's entry of the config; its hyperparameters are AutoGluon's, of NN_TORCH, GBM, CAT and
+            RF, or else `DISTILLED`.
         output: output, the directory for acting with the best student, and beside it its SHA-256.
 
     The student sees the teacher's training rows and AutoGluon's augmentation of them
@@ -60,10 +61,11 @@ def distill_dimension(
     """
     directories.check(predictor)
     hardware = resolve(device)
-    train, validation = teacher.training_data(transitions, dimension, teacher_settings, seed)
+    taught = tables.read_json(Path(predictor) / TRAINING_FILE, ("fit_seconds", "teacher"))
+    train, validation = teacher.training_data(transitions, dimension, taught_by(predictor), seed)
     # `distill` has no argument for the resources.
     resources = {"ag_args_fit": {"num_cpus": threads, "num_gpus": hardware.num_gpus}}
-    hyperparameters = teacher.with_seed(settings.get("hyperparameters", DISTILLED), seed, resources)
+    hyperparameters = teacher.with_seed(settings.hyperparameters or DISTILLED, seed, resources)
     # Beside the output: a trained directory can be larger than the machine's temporary folder.
     # Its name is of the kind that `whole` deletes when a killed process has left it.
     folder, suffix = Path(output).parent, f".part.{Path(output).name}"
@@ -75,21 +77,21 @@ def distill_dimension(
         np.random.seed(seed)  # noqa: NPY002
         started = time.perf_counter()
         names = student.distill(
-            train, tuning_data=validation, time_limit=settings["time_limit"], hyperparameters=hyperparameters
+            train, tuning_data=validation, time_limit=settings.time_limit, hyperparameters=hyperparameters
         )
         seconds = time.perf_counter() - started
         teacher.refuse_gaps(student)
         if not names:
             raise InputError(
-                f"method {settings['name']!r}: time_limit: found {settings['time_limit']} s, which is too short to "
+                f"method {settings.name!r}: time_limit: found {settings.time_limit} s, which is too short to "
                 f"distil any model from {len(train)} rows; raise time_limit or give hyperparameters that cap the model"
             )
         board = student.leaderboard().set_index("model")
         log.info("\n%s", board.to_string())
-        taught = json.loads((Path(predictor) / TRAINING_FILE).read_text())
         training = {
             "fit_seconds": round(seconds, 3),
             "train_rows": len(train),
+            "teacher": taught["teacher"],
             "teacher_seconds": taught["fit_seconds"],
         }
         teacher.deploy(student, part, board.loc[names, "score_val"].idxmax(), training)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from d4rl_automl.teachers.features import taught_by
 from d4rl_automl.core import files
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.teachers.training import test_rows
@@ -23,7 +24,6 @@ def evaluate(
     transitions: str | Path,
     deployed: Sequence[str | Path],
     metrics_in: Sequence[str | Path],
-    settings: Mapping[str, Any],
     threads: int,
     metrics: str | Path,
     predictions: str | Path,
@@ -33,14 +33,13 @@ def evaluate(
     Arguments
         deployed: the deployed directories, in the order of the action dimensions.
         metrics_in: the metrics of `train_dimension`, in the same order.
-        settings: the config entry of the teacher.
         metrics: output, CSV of `metrics_in` with acting_mse and acting_rmse: on the same test
             rows, in action units, with the teacher's own earlier actions.
         predictions: output, Parquet of float32 columns ac0… (recorded) and predicted_ac0…
             (as acting), up to `PREDICTION_ROWS` test rows, the same for every training seed.
     """
     test = test_rows(transitions)
-    predicted = Predictors(deployed, settings["chain"], threads).act(test.observations, test.rtg[:, None])
+    predicted = Predictors(deployed, taught_by(deployed[0]).chain, threads).act(test.observations, test.rtg[:, None])
 
     acting_mse = np.mean((predicted.astype(np.float64) - test.actions) ** 2, axis=0)
     table = pd.concat([pd.read_csv(path) for path in metrics_in], ignore_index=True)

@@ -1,11 +1,17 @@
-"""The table that the predictors of a teacher read."""
+"""What stands in a teacher's directories, and the table that its predictors read."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from d4rl_automl.core import tables
+from d4rl_automl.teachers.settings import TeacherSettings
+
 TRAINING_FILE = "training.json"
-"""Beside the predictor in a directory for acting: fit_seconds (wall time) and train_rows of that dimension."""
+"""In a predictor's directories: fit_seconds (wall time) and train_rows of that dimension, and of `teacher` the config's
+settings."""
 
 
 def features(
@@ -18,3 +24,9 @@ def features(
     """
     names = [f"ob{i}" for i in range(observations.shape[1])] + ["rtg"] + [f"ac{i}" for i in range(actions.shape[1])]
     return pd.DataFrame(np.concatenate([observations, outcome, actions], axis=1, dtype=np.float32), columns=names)
+
+
+def taught_by(deployed: str | Path) -> TeacherSettings:
+    """The settings of the teacher that a directory for acting is of, or was distilled from; InputError without them."""
+    found = tables.read_json(Path(deployed) / TRAINING_FILE, ("teacher",))
+    return TeacherSettings.model_validate(found["teacher"])

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from d4rl_automl.teachers.features import taught_by
 from d4rl_automl.data.transitions import read
 from d4rl_automl.learners import importance
 from d4rl_automl.policies.autogluon import Predictors
@@ -22,7 +23,6 @@ def measure(
     *,
     transitions: str | Path,
     deployed: Sequence[str | Path],
-    settings: Mapping[str, Any],
     seed: int,
     threads: int,
     output: str | Path,
@@ -32,16 +32,16 @@ def measure(
     Arguments
         transitions: transitions.parquet; its test rows are used, the earlier action dimensions of a chain as recorded.
         deployed: the deployed directories, in the order of the action dimensions.
-        settings: the config entry of the teacher.
         seed: its training seed.
         threads: threads the predictors may use.
         output: the table (`importance.write`), of the shares of the growth of the root mean squared error.
     """
     test = read(transitions, splits=("test",), limit=ROWS, seed=0)
-    predictors = Predictors(deployed, settings["chain"], threads).predictors
+    teacher = taught_by(deployed[0])
+    predictors = Predictors(deployed, teacher.chain, threads).predictors
     outputs = {}
     for dimension, predictor in enumerate(predictors):
-        frame = training.frame(test, dimension, settings["chain"])
+        frame = training.frame(test, dimension, teacher.chain)
         growth = predictor.feature_importance(
             frame, subsample_size=None, num_shuffle_sets=SHUFFLES, include_confidence_band=False, silent=True
         )["importance"]
@@ -50,4 +50,4 @@ def measure(
         share = importance.shares(growth.reindex(features, fill_value=0.0))
         outputs[f"ac{dimension}"] = dict(zip(features, share, strict=True))
         log.info("ac%d:\n%s", dimension, growth.to_string())
-    importance.write(output, dataset=test.metadata["dataset"], model=settings["name"], seed=seed, outputs=outputs)
+    importance.write(output, dataset=test.metadata["dataset"], model=teacher.name, seed=seed, outputs=outputs)

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from d4rl_automl.teachers.features import taught_by
 from d4rl_automl import tasks
 from d4rl_automl.core import files, tables
 from d4rl_automl.data.transitions import METADATA_KEY, Transitions
@@ -35,6 +36,16 @@ BATCH = 10_000
 log = logging.getLogger(__name__)
 
 
+class Mixture(NamedTuple):
+    """What is asked: rows of each of `KINDS`, and the noise."""
+
+    recorded: int
+    perturbed: int
+    commanded: int
+    noise: float
+    """Of the perturbed rows, as a share of each observation's standard deviation."""
+
+
 class Questions(NamedTuple):
     """What the teacher is asked, one row per pair of state and outcome."""
 
@@ -45,15 +56,14 @@ class Questions(NamedTuple):
 
 
 def draw(
-    splits: Mapping[str, Transitions], targets: Sequence[float], settings: Mapping[str, Any], seed: int
+    splits: Mapping[str, Transitions], targets: Sequence[float], mixture: Mixture, seed: int
 ) -> Questions:
     """Pairs of state and outcome, drawn from each split's rows.
 
     Arguments
         splits: the rows of "train" and "validation". Test rows need no labels: policies are compared by acting.
         targets: the average rewards-to-go that will be commanded.
-        settings: `recorded`, `perturbed`, `commanded`, the rows of each kind in the training split,
-            and `noise`. Validation has the same mixture in proportion to its rows.
+        mixture: of the training split. Validation has the same in proportion to its rows.
         seed: the same seed, the same pairs.
 
     Kinds
@@ -70,13 +80,13 @@ def draw(
     parts: list[tuple[NDArray[Any], NDArray[Any], int, int]] = []
     for code, split in enumerate(SPLITS):
         rows = splits[split]
-        count = {kind: -(-settings[kind] * len(rows.rtg) // len(train.rtg)) for kind in KINDS}
+        count = {kind: -(-getattr(mixture, kind) * len(rows.rtg) // len(train.rtg)) for kind in KINDS}
 
         index = generator.permutation(len(rows.rtg))[: count["recorded"]]
         parts.append((rows.observations[index], rows.rtg[index], KINDS.index("recorded"), code))
 
         index = generator.integers(len(rows.rtg), size=count["perturbed"])
-        noise = settings["noise"] * deviation * generator.standard_normal((len(index), len(deviation)))
+        noise = mixture.noise * deviation * generator.standard_normal((len(index), len(deviation)))
         parts.append((rows.observations[index] + noise, rows.rtg[index], KINDS.index("perturbed"), code))
 
         index = generator.integers(len(rows.rtg), size=count["commanded"])
@@ -96,9 +106,8 @@ def write(
     *,
     transitions: str | Path,
     deployed: Sequence[str | Path],
-    teacher_settings: Mapping[str, Any],
     fractions: Sequence[float],
-    settings: Mapping[str, Any],
+    mixture: Mixture,
     seed: int,
     threads: int,
     output: str | Path,
@@ -108,18 +117,18 @@ def write(
     Arguments
         transitions: the dataset's transitions table.
         deployed: the teacher's directories for acting, one per action dimension in order.
-        teacher_settings: its entry in the config.
         fractions: the commanded fractions of the expert's return (`Task.target`).
-        settings, seed: see `draw`.
+        mixture, seed: see `draw`.
         threads: threads the teacher may use.
         output: the table. Its metadata repeats the dataset's name, task and sha256, and says who labelled it,
             with which settings, and the seconds that the teacher's fits and labelling took.
     """
     rows = {split: read_transitions(transitions, splits=(split,)) for split in SPLITS}
     dataset = {key: rows["train"].metadata[key] for key in ("dataset", "task", "sha256")}
+    teacher = taught_by(deployed[0])
     targets = [tasks.get(dataset["task"]).target(fraction) for fraction in fractions]
-    asked = draw(rows, targets, settings, seed)
-    predictors = autogluon.Predictors(deployed, teacher_settings["chain"], threads)
+    asked = draw(rows, targets, mixture, seed)
+    predictors = autogluon.Predictors(deployed, teacher.chain, threads)
     started = time.perf_counter()
     actions = np.concatenate(
         [
@@ -136,9 +145,9 @@ def write(
     columns["split"] = pa.DictionaryArray.from_arrays(pa.array(asked.splits), list(SPLITS))
     metadata = {
         **dataset,
-        "teacher": teacher_settings["name"],
+        "teacher": teacher.name,
         "seed": seed,
-        "settings": dict(settings),
+        "settings": mixture._asdict(),
         "targets": targets,
         "label_seconds": round(seconds, 3),
         "teacher_seconds": round(

@@ -27,6 +27,7 @@ from d4rl_automl.core.errors import InputError, MachineError, machine_error
 from d4rl_automl.data.transitions import Transitions, read
 from d4rl_automl.policies import action_transform
 from d4rl_automl.teachers.features import TRAINING_FILE, features
+from d4rl_automl.teachers.settings import TeacherSettings
 
 TARGET = "target"
 """Column of the transformed action."""
@@ -49,7 +50,7 @@ def train_dimension(
     *,
     transitions: str | Path,
     dimension: int,
-    settings: Mapping[str, Any],
+    settings: TeacherSettings,
     seed: int,
     device: str,
     threads: int,
@@ -63,9 +64,7 @@ def train_dimension(
     Arguments
         transitions: transitions.parquet.
         dimension: the action dimension, from 0.
-        settings: a config entry of `teachers`: name, preset, rows (training rows drawn with
-            `seed`; all if None), time_limit (seconds), chain, and optionally hyperparameters
-            (AutoGluon's; else the preset's).
+        settings: the teacher's entry of the config; of `rows` training rows are drawn with `seed`.
         seed: of the drawn rows, the folds and every model that has a seed.
         device: cpu, auto or cuda.
         predictor: output, the trained directory, and beside it its SHA-256 (`directories.record`).
@@ -85,9 +84,9 @@ def train_dimension(
     hardware = resolve(device)
     train, validation = training_data(transitions, dimension, settings, seed)
     test = test_rows(transitions)
-    test_frame = frame(test, dimension, settings["chain"])
-    hyperparameters = settings.get("hyperparameters") or preset_hyperparameters(settings["preset"])
-    preset = f"{settings['preset']}_quality"
+    test_frame = frame(test, dimension, settings.chain)
+    hyperparameters = settings.hyperparameters or preset_hyperparameters(settings.preset)
+    preset = f"{settings.preset}_quality"
     bagged = tabular_presets_dict[preset]["auto_stack"]
 
     with (
@@ -110,7 +109,7 @@ def train_dimension(
                 excluded_model_types=EXCLUDED_MODELS,
                 # One process: ray's workers would escape the threads that the rule was given.
                 ag_args_ensemble={"fold_fitting_strategy": "sequential_local"},
-                time_limit=settings["time_limit"],
+                time_limit=settings.time_limit,
                 num_cpus=threads,
                 num_gpus=hardware.num_gpus,
             )
@@ -120,7 +119,7 @@ def train_dimension(
                     refuse_gaps(fitted)
                 raise
             raise InputError(
-                f"teacher {settings['name']!r}: time_limit: found {settings['time_limit']} s, which is too short to "
+                f"teacher {settings.name!r}: time_limit: found {settings.time_limit} s, which is too short to "
                 f"fit any model to {len(train)} rows; raise time_limit, lower rows, or give hyperparameters that "
                 "cap the models"
             ) from None
@@ -136,11 +135,11 @@ def train_dimension(
         rmse = float(board.set_index("model").loc[fitted.model_best, "rmse_action"])
         row = {
             "dataset": test.metadata["dataset"],
-            "teacher": settings["name"],
+            "teacher": settings.name,
             "seed": seed,
             "dimension": dimension,
-            "preset": settings["preset"],
-            "chain": settings["chain"],
+            "preset": settings.preset,
+            "chain": settings.chain,
             "device": hardware.name,
             "train_rows": len(train),
             "fit_seconds": round(fit_seconds, 3),
@@ -149,7 +148,7 @@ def train_dimension(
             "rmse": rmse,
         }
         pd.DataFrame([row]).to_csv(metrics_part, index=False)
-        training = {"fit_seconds": row["fit_seconds"], "train_rows": len(train)}
+        training = {"fit_seconds": row["fit_seconds"], "train_rows": len(train), "teacher": settings.shaping()}
         deploy(fitted, deployed_part, fitted.model_best, training)
         shutil.copy(deployed_part / TRAINING_FILE, predictor_part)
         log.info("%s", row)
@@ -169,17 +168,17 @@ def test_rows(path: str | Path) -> Transitions:
 
 
 def training_data(
-    path: str | Path, dimension: int, settings: Mapping[str, Any], seed: int
+    path: str | Path, dimension: int, settings: TeacherSettings, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and validation rows of one dimension, as the settings of the teacher draw them."""
-    rows = settings["rows"]
+    rows = settings.rows
     limit = None if rows is None else max(1, round(rows * VALIDATION_SHARE))
     train = read(path, splits=("train",), limit=rows, seed=seed)
     validation = read(path, splits=("validation",), limit=limit, seed=seed)
     size = train.actions.shape[1]
     if dimension not in range(size):
         raise InputError(f"{path}: dimension: found {dimension}; the dataset has the action dimensions 0 to {size - 1}")
-    return frame(train, dimension, settings["chain"]), frame(validation, dimension, settings["chain"])
+    return frame(train, dimension, settings.chain), frame(validation, dimension, settings.chain)
 
 
 def frame(data: Transitions, dimension: int, chain: bool) -> pd.DataFrame:

@@ -1,1 +1,14 @@
-"""Where datasets come from: one module per provider."""
+"""Where datasets come from: one module per provider, with its entry, its description `PROVIDER`, and `fetch`.
+
+    fetch(entry, config, *, output, provenance, threads)
+
+Arguments
+    entry: the dataset, of the module's own model. `Provider.identity` says what of it identifies the data.
+    config: the validated config as JSON values; where files are looked for stands there.
+    output: HDF5 in D4RL's layout.
+    provenance: JSON beside it: dataset, provider, task, sha256, and how it was made.
+    threads: that may be used.
+
+`fetch` imports its libraries itself: the workflow imports these modules whenever it is read. A new provider is a new
+module and its name in `table`: docs/extending.md shows one.
+"""

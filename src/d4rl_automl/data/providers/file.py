@@ -1,0 +1,86 @@
+"""The user's own HDF5 files in D4RL's layout."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from d4rl_automl import tasks
+from d4rl_automl.plan import paths
+from d4rl_automl.plan.kinds import DatasetEntry, Provider
+from d4rl_automl.plan.models import NOT_SHAPING, OneOf
+
+
+def _path(path: str) -> str:
+    if set(path) & set("{}"):
+        raise ValueError(f"path is {path!r}, but Snakemake takes braces for wildcards; rename it")
+    return str(Path(path).expanduser())
+
+
+class Entry(DatasetEntry):
+    """A file of the user's. Its content says what it is, the path only where."""
+
+    provider: Literal["file"]
+    task: Annotated[str, OneOf(tasks.TASKS)]
+    """The robot, or the ant and its maze."""
+    path: Annotated[str, Field(min_length=1), AfterValidator(_path), NOT_SHAPING]
+    """HDF5 in D4RL's layout; a relative path starts at the working directory."""
+
+
+def _identity(entry: Entry) -> dict[str, Any]:
+    """The entry, and the size and time of its file: one that an older file replaced is noticed as well.
+
+    Of a file that is gone, what was noted when it was taken in: what was made of it is not stale for that.
+    """
+    stamp = {"size_bytes": None, "mtime_ns": None}
+    try:
+        found = Path(entry.path).stat()
+        stamp = {"size_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
+    except FileNotFoundError:
+        noted = Path(paths.PROVENANCE.format(dataset=entry.name))
+        if noted.is_file():
+            stamp = {name: json.loads(noted.read_text(encoding="utf-8")).get(name) for name in stamp}
+    return {**entry.shaping(), **stamp}
+
+
+PROVIDER = Provider(
+    name="file",
+    entry=Entry,
+    about="your own HDF5 in D4RL's layout",
+    rule="link",
+    memory=1000,
+    minutes=30,
+    local=True,
+    own=True,
+    identity=_identity,
+)
+
+
+def fetch(entry: Entry, config: Mapping[str, Any], *, output: str, provenance: str, threads: int) -> None:
+    """Validate the file and link to it. Arguments as in `d4rl_automl.data.providers`.
+
+    Raises InputError as `recordings.validate` does.
+    """
+    from d4rl_automl.core import files
+    from d4rl_automl.data import recordings
+
+    source = Path(entry.path).resolve()
+    repairs = recordings.validate(source, entry.task)
+    found = source.stat()
+    with files.whole(output) as part:
+        part.symlink_to(source)
+    files.write_json(
+        provenance,
+        {
+            "dataset": entry.name,
+            "provider": entry.provider,
+            "task": entry.task,
+            "sha256": files.sha256(source),
+            "size_bytes": found.st_size,
+            "mtime_ns": found.st_mtime_ns,
+            "path": str(source),
+            "repairs": repairs,
+        },
+    )

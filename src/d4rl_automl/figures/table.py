@@ -1,0 +1,178 @@
+"""Every figure: what it is called, where it stands, what it is drawn from, and where there is nothing to draw.
+
+A figure is the function `plot` of the module of its name. Its inputs and settings are the arguments of that function,
+but for `prefix`. Importable with the standard library alone.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from d4rl_automl.plan import paths
+from d4rl_automl.plan.run import Plan, combinations
+
+Wildcards = Mapping[str, Any]
+Files = dict[str, str | list[str]]
+OF_DATASET = "{dataset}/figures/"
+OF_ALL = "figures/"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A kind of figure. `title` is its heading in the report, `caption` the file of its explanation."""
+
+    name: str
+    title: str
+    job: str
+    """Its path below results/, without the ending: PNG, SVG and CSV."""
+    inputs: Callable[[Plan, Wildcards], Files]
+    """The files it is drawn from, by the argument of `plot`."""
+    settings: Callable[[Plan, Wildcards], dict[str, Any]] = lambda plan, wildcards: {}
+    """The other arguments: text, or a list of numbers."""
+    drawn: Callable[[Plan, Wildcards], bool] = lambda plan, wildcards: True
+    """Whether there is anything to draw."""
+    resources: tuple[str, ...] = ()
+    """Files of `resources/` that it reads."""
+    memory: int = 1000
+    """MB of the first attempt."""
+
+    @property
+    def overall(self) -> bool:
+        """Whether it is over all datasets of a provider."""
+        return self.job.startswith(OF_ALL)
+
+
+def _learned(plan: Plan, these: Wildcards) -> bool:
+    return these["dataset"] in plan.learned
+
+
+def _provider_and_simulator(plan: Plan, these: Wildcards) -> dict[str, str]:
+    return {name: these[name] for name in ("provider", "simulator")}
+
+
+FIGURES = {
+    figure.name: figure
+    for figure in (
+        Figure(
+            "card",
+            "Returns and lengths of the episodes",
+            OF_DATASET + "card",
+            lambda plan, these: {"card": paths.CARD.format(**these), "episodes": paths.EPISODES.format(**these)},
+        ),
+        Figure(
+            "reward_to_go",
+            "The data",
+            OF_DATASET + "reward_to_go",
+            lambda plan, these: {
+                "transitions": paths.TRANSITIONS.format(**these),
+                "episodes": paths.EPISODES.format(**these),
+            },
+            settings=lambda plan, these: {"fractions": plan.config.rollout.fractions},
+            memory=2000,
+        ),
+        Figure(
+            "returns",
+            "Returns by commanded target",
+            OF_DATASET + "returns.{simulator}",
+            lambda plan, these: {
+                "rollouts": plan.reported(these["dataset"], [these["simulator"]]),
+                "targets": plan.played(paths.TARGET, [these["dataset"]], [these["simulator"]]),
+                "episodes": paths.EPISODES.format(**these),
+            },
+            drawn=_learned,
+        ),
+        Figure(
+            "calibration",
+            "Commanded against achieved return",
+            OF_DATASET + "calibration.{simulator}",
+            lambda plan, these: {"rollouts": plan.reported(these["dataset"], [these["simulator"]])},
+            drawn=_learned,
+        ),
+        Figure(
+            "l2",
+            "Squared error by action dimension",
+            OF_DATASET + "l2",
+            lambda plan, these: {
+                "metrics": plan.of_teachers(paths.TEACHER_METRICS, [these["dataset"]]),
+                "students": paths.COMPARISON.format(**these),
+            },
+            settings=lambda plan, these: {
+                "dataset": these["dataset"],
+                "provider": plan.datasets[these["dataset"]].provider,
+            },
+            drawn=_learned,
+            resources=("autogluon_l2.csv",),
+        ),
+        Figure(
+            "actions",
+            "Predicted against recorded actions",
+            OF_DATASET + "actions-{teacher}-s{seed}",
+            lambda plan, these: {
+                "predictions": paths.PREDICTIONS.format(**these),
+                "metrics": paths.TEACHER_METRICS.format(**these),
+            },
+        ),
+        Figure(
+            "curves",
+            "Training curves",
+            OF_DATASET + "curves",
+            lambda plan, these: {"curves": plan.left("curve", these["dataset"])},
+            drawn=lambda plan, these: bool(plan.left("curve", these["dataset"])),
+        ),
+        Figure(
+            "importance",
+            "Importance of the inputs",
+            OF_DATASET + "importance",
+            lambda plan, these: {"parts": plan.importance(these["dataset"])},
+            drawn=lambda plan, these: bool(plan.importance(these["dataset"])),
+        ),
+        Figure(
+            "heat_table",
+            "All scores",
+            OF_ALL + "heat_table.{provider}.{simulator}",
+            lambda plan, these: {"scores": paths.SCORES},
+            settings=_provider_and_simulator,
+            resources=("published_scores.csv",),
+        ),
+        Figure(
+            "profiles",
+            "Performance profiles",
+            OF_ALL + "profiles.{provider}.{simulator}",
+            lambda plan, these: {"scores": paths.SCORES},
+            settings=_provider_and_simulator,
+        ),
+        Figure(
+            "improvement",
+            "Probability of improvement",
+            OF_ALL + "improvement.{provider}.{simulator}",
+            lambda plan, these: {"comparisons": paths.COMPARISONS},
+            settings=lambda plan, these: {
+                "reference": plan.config.reference,
+                **_provider_and_simulator(plan, these),
+            },
+            drawn=lambda plan, these: plan.is_compared(these["provider"]),
+        ),
+        Figure(
+            "costs",
+            "Score against cost",
+            OF_ALL + "costs.{provider}.{simulator}",
+            lambda plan, these: {"costs": paths.COSTS, "scores": paths.SCORES},
+            settings=_provider_and_simulator,
+        ),
+    )
+}
+"""Every figure, by its name, in the order of the report."""
+
+
+def png(figure: Figure, these: Wildcards) -> str:
+    """The path of one figure's PNG."""
+    return f"results/{figure.job.format(**these)}.png"
+
+
+def planned(plan: Plan, overall: bool | None = None) -> Iterator[str]:
+    """The PNG of every figure of a run, or only of those that are over all datasets or not."""
+    for figure in FIGURES.values():
+        if overall is None or figure.overall == overall:
+            for these in combinations(plan, figure.job):
+                if figure.drawn(plan, these):
+                    yield png(figure, these)

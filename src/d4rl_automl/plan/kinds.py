@@ -1,0 +1,202 @@
+"""What the kinds of methods and of providers are to the plan: their settings, what they need, make and cost.
+
+A method is a module of `d4rl_automl.methods`, a provider one of `d4rl_automl.data.providers`. Each holds its settings,
+its description (`METHOD`, `PROVIDER`) and the function that does the work, which imports its libraries when it is
+called: reading the workflow must not load them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from d4rl_automl.plan.models import NOT_SHAPING, Flag, Integer, Model, Name, Number
+from d4rl_automl.tasks.outcomes import OutcomeRule
+
+# Methods ---------------------------------------------------------------------------------------
+
+Datasets = Annotated[tuple[str, ...] | None, Field(min_length=1), NOT_SHAPING]
+Episodes = Annotated[Integer | None, Field(ge=1), NOT_SHAPING]
+Rows = Annotated[Integer | None, Field(ge=100)]
+Updates = Annotated[Integer, Field(ge=1)]
+Positive = Annotated[Number, Field(gt=0)]
+Hyperparameters = dict[
+    Literal["CAT", "EBM", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF", "TABM", "XGB", "XT"], Any
+]
+
+
+class MethodSettings(Model):
+    """What every method has; each kind adds its own."""
+
+    name: Name
+    """Part of paths and of wildcards."""
+    kind: str
+    """The module of d4rl_automl.methods that makes it."""
+    datasets: Datasets = None
+    """Only for these datasets; for all when left out."""
+    selection_episodes: Episodes = None
+    """Episodes per target for choosing the reported target; the rollouts' own number when left out."""
+    report_episodes: Episodes = None
+    """Episodes per target whose returns are reported; the rollouts' own number when left out."""
+
+    def is_for(self, dataset: str) -> bool:
+        """Whether this is made for a dataset."""
+        return self.datasets is None or dataset in self.datasets
+
+    @property
+    def taught_by(self) -> str | None:
+        """The name of its teacher; None for a method that has none."""
+        return getattr(self, "teacher", None)
+
+    @property
+    def exported(self) -> bool:
+        """Whether AutoGluon's predictors are played as one ONNX graph."""
+        return getattr(self, "export", False)
+
+
+class NetworkSize(Model):
+    """Hidden layers of one joint network for all action dimensions."""
+
+    width: Annotated[Integer, Field(ge=1)] = 256
+    """Units of a hidden layer."""
+    layers: Annotated[Integer, Field(ge=1)] = 2
+    """Hidden layers."""
+
+
+class NetworkSettings(MethodSettings):
+    """What every method has that is a network fitted by gradient descent."""
+
+    network: NetworkSize = NetworkSize()
+    """Hidden layers of one joint network for all action dimensions."""
+    updates: Updates = 12_000
+    """Steps of gradient descent."""
+
+
+class AnnealedNetworkSettings(NetworkSettings):
+    """Of a network whose learning rate falls."""
+
+    batch_size: Updates = 256
+    """Rows of one step of gradient descent."""
+    learning_rate: Positive = 0.003
+    """Adam's at the first step; it falls to zero along a half cosine."""
+
+
+class ConstantRateNetworkSettings(NetworkSettings):
+    """Of a network whose learning rate stays: RvS's training."""
+
+    rows: Rows = None
+    """Training transitions drawn from the dataset; all when null. As many as a teacher's, with the same seed, are the
+    same ones."""
+    batch_size: Updates = 2_048
+    """Rows of one step of gradient descent."""
+    learning_rate: Positive = 0.001
+    """Adam's."""
+
+
+class ForestSettings(MethodSettings):
+    """What every method has that is a forest."""
+
+    trees: Annotated[Integer, Field(ge=1)]
+    """Trees of the forest; each answers for all action dimensions."""
+    depth: Annotated[Integer, Field(ge=1, le=16)]
+    """Depth of a tree at most."""
+    learning_rate: Annotated[Number, Field(gt=0, le=1)]
+    """Share of a tree's answer that is added."""
+
+
+class Needs(Enum):
+    """What a method is fitted to besides the transitions, of which every method has the dataset's facts."""
+
+    NOTHING = "nothing more"
+    LABELS = "the teacher's labels"
+    PREDICTORS = "the teacher's predictors"
+    DISTILLED = "predictors distilled by AutoGluon"
+
+
+@dataclass(frozen=True)
+class Making:
+    """One way in which a method's policy comes out: a rule of the workflow."""
+
+    rule: str
+    """Its name."""
+    format: str
+    """A name of `policies.formats.FORMATS`."""
+    memory: int
+    """MB of the first attempt."""
+    minutes: int
+    """Of the first attempt."""
+    beside: tuple[str, ...] = ()
+    """Tables that are left beside the policy: "curve", "importance"."""
+    modules: tuple[str, ...] = ()
+    """Modules of this package that are loaded only for this, and that `fit` itself does not import."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A kind of method."""
+
+    kind: str
+    """The name of its module."""
+    settings: type[MethodSettings]
+    about: str
+    """What is played, in a few words."""
+    outcome: OutcomeRule
+    """What its policies are conditioned on."""
+    makings: tuple[Making, ...]
+    """The first is how it is made; a second one, how it is made when it is exported."""
+    needs: Needs = Needs.NOTHING
+    uses_gpu: bool = False
+    """Whether a GPU is of use to its fit."""
+    control: bool = False
+    """Whether it is what the others are compared with where the config names no reference."""
+    reserved: str | None = None
+    """A regular expression of names that no method of another kind may begin with."""
+
+    def making(self, settings: MethodSettings) -> Making:
+        """How the policy of a method with these settings is made."""
+        return self.makings[settings.exported]
+
+
+# Providers -------------------------------------------------------------------------------------
+
+
+class DatasetEntry(Model):
+    """A dataset, of the config or of the catalogue; each provider adds its fields."""
+
+    name: str
+    """Its id, a folder's name below results/."""
+    provider: str
+    """Where it comes from."""
+    task: str
+    """What a policy is played in: a robot, or an ant and its maze."""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A source of datasets."""
+
+    name: str
+    """The name of its module."""
+    entry: type[DatasetEntry]
+    about: str
+    """What it provides, in a few words."""
+    rule: str
+    """The name of its rule."""
+    memory: int
+    """MB of the first attempt."""
+    minutes: int
+    """Of the first attempt."""
+    threads: int = 1
+    retries: int = 0
+    downloads: int = 0
+    """Slots of the resource `download` that a job takes."""
+    local: bool = False
+    """Whether it runs where Snakemake does, even on a cluster."""
+    own: bool = False
+    """Whether a config may define such datasets itself; else they are those of the catalogue."""
+    resources: tuple[str, ...] = ()
+    """Files of `resources/` that its function reads."""
+    identity: Callable[[Any], Mapping[str, Any]] = lambda entry: entry.shaping()
+    """What identifies the data of an entry: another value, and everything made of them is stale."""

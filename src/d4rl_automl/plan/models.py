@@ -1,0 +1,101 @@
+"""What every part of the config is made of: models that know their keys, and which of them shape a result."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Strict,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, core_schema
+
+
+class NotShaping:
+    """Marks a key that shapes nothing that its entry makes: it says where, how often, or for which datasets."""
+
+
+NOT_SHAPING = NotShaping()
+
+
+class Model(BaseModel):
+    """A mapping of the config. It knows its keys, and is not changed once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, value: Any) -> Any:
+        """Before the fields, so that the message can name those that there are."""
+        if isinstance(value, Mapping):
+            unknown = [key for key in value if key not in cls.model_fields]
+            if unknown:
+                raise PydanticCustomError(
+                    "unknown_key",
+                    "found the key {key}; allowed are {allowed}",
+                    {"key": repr(unknown[0]), "allowed": ", ".join(cls.model_fields)},
+                )
+        return value
+
+    def shaping(self) -> dict[str, Any]:
+        """The keys that shape what this makes, as JSON values in one order; what is left empty by default is left out.
+
+        A rule whose params hold them reruns when one of them changes, and for no other key.
+        """
+        kept = {}
+        for name, field in sorted(type(self).model_fields.items()):
+            value = getattr(self, name)
+            if any(isinstance(one, NotShaping) for one in field.metadata) or (value is None and field.default is None):
+                continue
+            kept[name] = value.shaping() if isinstance(value, Model) else value
+        return kept
+
+
+def _refuse_repeated(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("repeated", "entries that differ")
+    return values
+
+
+def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """A whole number stays one: files of results repeat it."""
+    check(value)
+    return value
+
+
+# YAML's 1.0 is no integer and true no number: both would become part of paths.
+Integer = Annotated[int, Strict()]
+Number = Annotated[float, Strict(), WrapValidator(_as_written)]
+Flag = Annotated[bool, Strict()]
+DIFFERENT = AfterValidator(_refuse_repeated)
+"""Of a tuple whose entries must differ."""
+
+
+class OneOf:
+    """In an annotation: which texts are allowed, where a table elsewhere has them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self.names)}
+
+    def _check(self, value: str) -> str:
+        if value not in self.names:
+            raise PydanticCustomError("enum", "one of", {"expected": ", ".join(self.names)})
+        return value
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]

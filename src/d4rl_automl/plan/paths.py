@@ -1,0 +1,53 @@
+"""Where everything stands below results/: the patterns that the rules, and whoever reads their files, fill in."""
+
+CONFIG = "results/config.json"
+"""The validated config: what the run's jobs read of it."""
+
+RAW = "results/{dataset}/raw.hdf5"
+PROVENANCE = "results/{dataset}/raw.json"
+TRANSITIONS = "results/{dataset}/transitions.parquet"
+EPISODES = "results/{dataset}/episodes.parquet"
+CARD = "results/{dataset}/card.json"
+CARDS = "results/cards.csv"
+
+TEACHER = "results/{dataset}/teachers/{teacher}-s{seed}"
+PREDICTOR = f"{TEACHER}/ac{{dimension}}"
+DEPLOYED = f"{TEACHER}/deployed/ac{{dimension}}"
+TEACHER_METRICS = f"{TEACHER}/metrics.csv"
+TEACHER_IMPORTANCE = f"{TEACHER}/importance.csv"
+PREDICTIONS = f"{TEACHER}/predictions.parquet"
+LABELS = "results/{dataset}/labels/{teacher}-s{seed}.parquet"
+DISTILLED = "results/{dataset}/distilled/{method}-s{seed}/ac{dimension}"
+
+POLICY = "results/{dataset}/policies/{method}-s{seed}"
+"""Of a policy's files without their endings."""
+HANDLE = f"{POLICY}.json"
+ROLLOUT = "results/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.parquet"
+TARGET = "results/{dataset}/targets/{method}.{simulator}.json"
+COMPARISON = "results/{dataset}/students.csv"
+
+DATASET_SCORES = "results/{dataset}/scores.csv"
+DATASET_COSTS = "results/{dataset}/costs.csv"
+SCORES = "results/scores.csv"
+SUMMARY = "results/summary.csv"
+COMPARISONS = "results/comparisons.csv"
+COSTS = "results/costs.csv"
+REPORT = "results/report/index.html"
+
+CHECKPOINTS = "results/behaviour/{task}"
+CHOSEN = "results/behaviour/chosen"
+
+
+def log(job: str) -> str:
+    """The log of a job, whose name is the path of what it makes below results/, without the ending."""
+    return f"logs/{job}.log"
+
+
+def benchmark(job: str) -> str:
+    """The time and memory of a job, as Snakemake measured them."""
+    return f"results/benchmarks/{job}.tsv"
+
+
+def beside(table: str) -> str:
+    """A table that stands beside a policy: "curve" or "importance"."""
+    return f"{POLICY}.{table}.csv"

@@ -1,0 +1,242 @@
+"""What a run makes: every file of it, by the validated config. The rules ask this for all their lists."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+from string import Formatter
+from typing import Any
+
+from d4rl_automl import tasks
+from d4rl_automl.methods.table import METHODS
+from d4rl_automl.plan import paths
+from d4rl_automl.plan.config import Config
+from d4rl_automl.plan.digests import digest
+from d4rl_automl.plan.kinds import Making, Method, MethodSettings, Needs
+from d4rl_automl.policies.formats import FORMATS
+
+MOST_ROWS = 2_000_000
+"""Of D4RL's gym datasets: what a teacher without a number of rows may have to hold."""
+
+
+def expand(pattern: str, **wildcards: str | int | Iterable[str | int]) -> list[str]:
+    """A pattern filled in with every combination of the values, the last wildcard changing fastest."""
+    values = {k: [v] if isinstance(v, str | int) else list(v) for k, v in wildcards.items()}
+    return [pattern.format(**dict(zip(values, combination, strict=True))) for combination in product(*values.values())]
+
+
+def options(values: Mapping[str, Any]) -> str:
+    """Options of a script, quoted for a shell: --name value, or --name and every value of several."""
+    words: list[str] = []
+    for name, value in values.items():
+        several = [value] if isinstance(value, str | int | float) else value
+        words += [f"--{name.replace('_', '-')}", *map(str, several)]
+    return shlex.join(words)
+
+
+class Plan:
+    """The files of a run."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.datasets = {entry.name: entry for entry in config.datasets}
+        self.teachers = {entry.name: entry for entry in config.teachers}
+        self.methods: dict[str, MethodSettings] = {entry.name: entry for entry in config.methods}
+        self.learned = [name for name in self.datasets if config.methods_for(name)]
+        """The datasets that policies are made of. Of a task without simulator there are data alone."""
+        self.providers = list(dict.fromkeys(self.datasets[name].provider for name in self.learned))
+        """Of the datasets that policies are made of."""
+
+    # Datasets and teachers
+
+    def provided_by(self, provider: str) -> list[str]:
+        """The datasets of a provider."""
+        return [name for name, entry in self.datasets.items() if entry.provider == provider]
+
+    def dimensions(self, dataset: str) -> range:
+        """The action dimensions of a dataset's task."""
+        return range(tasks.get(self.datasets[dataset].task).action_size)
+
+    def per_dimension(self, pattern: str, dataset: str, **wildcards: str | int) -> list[str]:
+        """`pattern` for every action dimension of a dataset."""
+        return expand(pattern, dataset=dataset, **wildcards, dimension=self.dimensions(dataset))
+
+    def of_teachers(self, pattern: str, datasets: Iterable[str] | None = None) -> list[str]:
+        """`pattern` for every teacher of the datasets (all by default) and every training seed."""
+        return [
+            file
+            for dataset in (self.datasets if datasets is None else datasets)
+            for teacher in self.config.teachers_for(dataset)
+            for file in expand(pattern, dataset=dataset, teacher=teacher.name, seed=self.config.seeds)
+        ]
+
+    # Policies
+
+    def makings(self) -> Iterator[tuple[Method, Making, list[str]]]:
+        """Every way in which policies are made, and the methods of this run that are made so."""
+        for kind in METHODS.values():
+            for making in kind.makings:
+                own = [m.name for m in self.methods.values() if m.kind == kind.kind and kind.making(m) is making]
+                yield kind, making, own
+
+    def distilled(self) -> list[str]:
+        """The methods that play what AutoGluon's own distillation leaves."""
+        return [m.name for m in self.methods.values() if METHODS[m.kind].needs is Needs.DISTILLED]
+
+    def making(self, method: str) -> Making:
+        """How a method's policies are made."""
+        settings = self.methods[method]
+        return METHODS[settings.kind].making(settings)
+
+    def teacher_of(self, method: str) -> str:
+        """The name of a taught method's teacher."""
+        teacher = self.methods[method].taught_by
+        assert teacher is not None, f"{method} has no teacher"
+        return teacher
+
+    def taught(self, dataset: str, method: str, seed: str | int) -> dict[str, list[str]]:
+        """What a method is fitted to besides the transitions, by the argument of its `fit`."""
+        needs = METHODS[self.methods[method].kind].needs
+        if needs is Needs.LABELS:
+            return {"labels": expand(paths.LABELS, dataset=dataset, teacher=self.teacher_of(method), seed=seed)}
+        if needs is Needs.PREDICTORS:
+            return {"deployed": self.per_dimension(paths.DEPLOYED, dataset, teacher=self.teacher_of(method), seed=seed)}
+        if needs is Needs.DISTILLED:
+            return {"deployed": self.per_dimension(paths.DISTILLED, dataset, method=method, seed=seed)}
+        return {}
+
+    def policy_files(self, dataset: str, method: str, seed: str | int) -> list[str]:
+        """What a policy's handle points at: one file, or a directory per action dimension."""
+        ending = FORMATS[self.making(method).format].ending
+        if ending is None:
+            return self.taught(dataset, method, seed)["deployed"]
+        return expand(paths.POLICY + ending, dataset=dataset, method=method, seed=seed)
+
+    def policies(self, dataset: str) -> dict[str, list[str]]:
+        """The handle of every policy of a dataset, and what the handles point at."""
+        made = [(method.name, seed) for method in self.config.methods_for(dataset) for seed in self.config.seeds]
+        return {
+            "policies": [paths.HANDLE.format(dataset=dataset, method=method, seed=seed) for method, seed in made],
+            "files": [file for method, seed in made for file in self.policy_files(dataset, method, seed)],
+        }
+
+    def fitted_by(self, method: str) -> str:
+        """A digest of the code that makes a method's policies."""
+        return digest("fit_policy", f"methods.{self.methods[method].kind}:fit", *self.making(method).modules)
+
+    def loaded_by(self, methods: Iterable[str]) -> list[str]:
+        """The modules that `policies.loading` finds at run time to load the policies of these methods."""
+        return list(dict.fromkeys(FORMATS[self.making(method).format].module for method in methods))
+
+    # Rollouts
+
+    def played(
+        self,
+        pattern: str,
+        datasets: Iterable[str] | None = None,
+        simulators: Iterable[str] | None = None,
+        **wildcards: str | int | Iterable[str | int],
+    ) -> list[str]:
+        """`pattern` for every method of the datasets in the simulators, by default all of both."""
+        simulators = self.config.simulators if simulators is None else simulators
+        return [
+            file
+            for dataset in (self.datasets if datasets is None else datasets)
+            for method in self.config.methods_for(dataset)
+            for file in expand(pattern, dataset=dataset, method=method.name, simulator=simulators, **wildcards)
+        ]
+
+    def reported(self, dataset: str, simulators: Iterable[str] | None = None) -> list[str]:
+        """The rollouts of a dataset whose returns are reported."""
+        return self.played(paths.ROLLOUT, [dataset], simulators, purpose="report", seed=self.config.seeds)
+
+    def episodes(self, method: str, purpose: str) -> int:
+        """Episodes per target of a rollout: the method's own number, or the config's."""
+        key = f"{purpose}_episodes"
+        own: int | None = getattr(self.methods[method], key)
+        return getattr(self.config.rollout, key) if own is None else own
+
+    def commanded(self, method: str) -> tuple[float, ...]:
+        """The fractions that a method is commanded; one that is unconditional, none."""
+        conditional = METHODS[self.methods[method].kind].outcome.conditional
+        return self.config.rollout.fractions if conditional else ()
+
+    # What is left beside policies
+
+    def left(self, table: str, dataset: str) -> list[str]:
+        """The tables of one sort ("curve", "importance") that the policies of a dataset left."""
+        methods = [m.name for m in self.config.methods_for(dataset) if table in self.making(m.name).beside]
+        return expand(paths.beside(table), dataset=dataset, method=methods, seed=self.config.seeds)
+
+    def importance(self, dataset: str) -> list[str]:
+        """What every forest and teacher of a dataset looks at."""
+        return [*self.left("importance", dataset), *self.of_teachers(paths.TEACHER_IMPORTANCE, [dataset])]
+
+    def jobs(self, dataset: str, method: str, seed: int) -> tuple[list[str], list[str]]:
+        """The names of the jobs that made a policy (`paths.log`): its own, and those of its teacher before it."""
+        needs = METHODS[self.methods[method].kind].needs
+        own = expand(_job(paths.POLICY), dataset=dataset, method=method, seed=seed)
+        if needs is Needs.NOTHING:
+            return own, []
+        teacher = self.teacher_of(method)
+        taught = self.per_dimension(_job(paths.PREDICTOR), dataset, teacher=teacher, seed=seed)
+        if needs is Needs.PREDICTORS:
+            return own + taught, []
+        if needs is Needs.DISTILLED:
+            return own + self.per_dimension(_job(paths.DISTILLED), dataset, method=method, seed=seed), taught
+        return own, [*taught, *expand(_job(paths.LABELS), dataset=dataset, teacher=teacher, seed=seed)]
+
+    def made(self, dataset: str) -> str:
+        """The jobs that made the policies of a dataset, as options of scripts/measure_costs.py."""
+        told = []
+        for method in self.config.methods_for(dataset):
+            for seed in self.config.seeds:
+                own, before = self.jobs(dataset, method.name, seed)
+                told.append(options({"policy": [method.name, seed, *own, "/", *before]}))
+        return " ".join(told)
+
+    # Resources
+
+    def autogluon_memory(self, teacher: str) -> int:
+        """MB: twice what was seen, for the models and for the copies of the rows (docs/performance.md)."""
+        return 3000 + (self.teachers[teacher].rows or MOST_ROWS) // 500
+
+    def rollout_memory(self, method: str) -> int:
+        """MB. AutoGluon's predictors play with all their models in memory; what else is played is small."""
+        heavy = FORMATS[self.making(method).format].ending is None
+        return (4000 if heavy else 1000) * self.config.rollout.processes
+
+    def is_compared(self, provider: str) -> bool:
+        """Whether another method shares a dataset of this provider with the reference method."""
+        shared = [{m.name for m in self.config.methods_for(d)} for d in self.learned if d in self.provided_by(provider)]
+        return any(self.config.reference in names and len(names) > 1 for names in shared)
+
+
+def autogluon_minutes(time_limit: float) -> int:
+    """Twice the time limit, which AutoGluon does not keep to the second, and what comes before and after it."""
+    return 30 + int(time_limit * 2 // 60)
+
+
+def fields(pattern: str) -> list[str]:
+    """The wildcards of a pattern."""
+    return [name for _, name, _, _ in Formatter().parse(pattern) if name]
+
+
+def combinations(plan: Plan, pattern: str) -> Iterator[Mapping[str, Any]]:
+    """Every combination of wildcards that a pattern can have in a run."""
+    names = fields(pattern)
+    datasets = plan.datasets if "dataset" in names else [None]
+    for dataset in datasets:
+        own: dict[str, Iterable[Any]] = {
+            "dataset": [dataset],
+            "provider": plan.providers,
+            "simulator": plan.config.simulators,
+            "teacher": [teacher.name for teacher in plan.config.teachers_for(dataset)] if dataset else [],
+            "seed": plan.config.seeds,
+        }
+        for values in product(*(own[name] for name in names)):
+            yield dict(zip(names, values, strict=True))
+
+
+def _job(pattern: str) -> str:
+    """The pattern of a job's name, from that of what it makes."""
+    return pattern.removeprefix("results/").removesuffix(".parquet")

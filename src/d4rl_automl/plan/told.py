@@ -1,0 +1,86 @@
+"""What pydantic finds wrong, told in sentences: where, what was found, what is allowed."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+_KINDS = {
+    "int": "integer",
+    "float": "number",
+    "finite_number": "number",
+    "bool": "boolean",
+    "string": "string",
+    "tuple": "array",
+    "list": "array",
+    "dict": "object",
+    "model": "object",
+    "mapping": "object",
+}
+"""JSON's names of what pydantic's errors of type speak of."""
+
+_LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "greater_than": lambda limit: f"more than {limit['gt']}",
+    "greater_than_equal": lambda limit: f"at least {limit['ge']}",
+    "less_than": lambda limit: f"less than {limit['lt']}",
+    "less_than_equal": lambda limit: f"at most {limit['le']}",
+    "too_short": lambda limit: f"at least {limit['min_length']} entry",
+    "string_too_short": lambda limit: "text that is not empty",
+    "string_pattern_mismatch": lambda limit: f"text like {limit['pattern']}",
+}
+
+
+def sentences(error: ValidationError, tagged: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Every fault: its path (such as rollout.fractions[1], empty at the top), and the sentence after it.
+
+    `tagged`: keys of lists whose entries pydantic tells apart by their kind, which it then puts into the path.
+    """
+    found = {}
+    for fault in error.errors():
+        steps = list(fault["loc"])
+        if len(steps) > 2 and steps[0] in tagged:
+            del steps[2]
+        path, sentence = _told(fault, steps)
+        found[path, sentence] = None
+    return list(found)
+
+
+def _told(fault: Any, steps: list[int | str]) -> tuple[str, str]:
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "missing":
+        return _path(steps[:-1]), f"the key {steps[-1]!r} is missing"
+    if kind == "unknown_key":
+        return _path(steps), fault["msg"]
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        # The tags are those of the entries' kinds.
+        key = context["discriminator"].strip("'")
+        if kind == "union_tag_not_found":
+            return _path(steps), f"the key {key!r} is missing"
+        return _path([*steps, key]), compared(context["tag"], "one of " + _plain(context["expected_tags"]))
+    if kind in ("literal_error", "enum"):
+        # A key of a mapping that is not one of those allowed: told of the mapping.
+        if steps and steps[-1] == "[key]":
+            steps = steps[:-2]
+        return _path(steps), compared(fault["input"], "one of " + _plain(context["expected"]))
+    if kind == "value_error":
+        return _path(steps), str(context["error"])
+    if kind in _LIMITS:
+        return _path(steps), compared(fault["input"], _LIMITS[kind](context))
+    if kind == "repeated":
+        return _path(steps), compared(fault["input"], fault["msg"])
+    return _path(steps), compared(fault["input"], _KINDS.get(kind.removesuffix("_type"), fault["msg"]))
+
+
+def compared(found: Any, allowed: str) -> str:
+    """What was found, and what is allowed."""
+    return f"found {json.dumps(found, default=str)}; allowed: {allowed}"
+
+
+def _plain(expected: str) -> str:
+    """Pydantic's list of choices without its quotes: 'a', 'b' or 'c'."""
+    return expected.replace("' or '", "', '").replace("'", "")
+
+
+def _path(steps: Iterable[int | str]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")

@@ -1,0 +1,76 @@
+# transitions, labels, predictors -> policies/{method}-s{seed}.json, and the file or folders that it points at
+# every policy of a dataset       -> students.csv
+#
+# Which methods there are, what each needs and leaves: src/d4rl_automl/methods. `script name …` is scripts/name.py
+# (common.smk).
+
+from d4rl_automl.policies.formats import FORMATS
+
+
+def taught(wildcards):
+    """What the method is fitted to besides the transitions."""
+    return PLAN.taught(wildcards.dataset, wildcards.method, wildcards.seed)
+
+
+for kind, making, own in PLAN.makings():
+
+    rule:
+        """Make the policies of one kind of method."""
+        name:
+            making.rule
+        input:
+            unpack(taught),
+            transitions=paths.TRANSITIONS,
+            config=ancient(paths.CONFIG),
+        output:
+            *(f"{paths.POLICY}{ending}" for ending in [FORMATS[making.format].ending] if ending),
+            *map(paths.beside, making.beside),
+            handle=paths.HANDLE,
+        log:
+            paths.log("{dataset}/policies/{method}-s{seed}"),
+        benchmark:
+            paths.benchmark("{dataset}/policies/{method}-s{seed}")
+        wildcard_constraints:
+            method=any_of(own),
+        conda:
+            LEARNING
+        threads: 1
+        resources:
+            mem_mb=growing(making.memory),
+            runtime=growing(making.minutes),
+            gpu=GPU if kind.uses_gpu else 0,
+        params:
+            settings=lambda wildcards: json.dumps(PLAN.methods[wildcards.method].shaping()),
+            device=CONFIG.device,
+            taught=lambda wildcards: options(taught(wildcards)),
+            code=lambda wildcards: PLAN.fitted_by(wildcards.method),
+        shell:
+            "script fit_policy --config {input.config:q} --method {wildcards.method} {params.taught}"
+            " --transitions {input.transitions:q} --seed {wildcards.seed} --device {params.device} --threads {threads}"
+            " --output {output.handle:q} > {log:q} 2>&1"
+
+
+rule compare_students:
+    """Teacher, students and the control side by side: loss, size, speed."""
+    input:
+        unpack(lambda wildcards: PLAN.policies(wildcards.dataset)),
+        transitions=paths.TRANSITIONS,
+    output:
+        paths.COMPARISON,
+    log:
+        paths.log("{dataset}/compare_students"),
+    benchmark:
+        paths.benchmark("{dataset}/compare_students")
+    conda:
+        LEARNING
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    params:
+        code=lambda wildcards: digest(
+            "compare_students", *PLAN.loaded_by(method.name for method in CONFIG.methods_for(wildcards.dataset))
+        ),
+    shell:
+        "script compare_students --transitions {input.transitions:q} --policies {input.policies:q}"
+        " --threads {threads} --output {output:q} > {log:q} 2>&1"
