@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import Hyperparameters, Making, Method, MethodSettings, Needs, Positive
-from d4rl_automl.plan.models import Flag, Name
+from d4rl_automl.plan.kinds import Export, Hyperparameters, Making, Method, MethodSettings, Needs, Teacher, TimeLimit
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 
@@ -11,15 +10,10 @@ class Settings(MethodSettings):
     """The models of AutoGluon's own `distill`."""
 
     kind: Literal["autogluon_student"]
-    teacher: Name
-    """The teacher that is distilled."""
-    time_limit: Positive = 120
-    """Seconds per action dimension."""
-    hyperparameters: Hyperparameters | None = None
-    """AutoGluon's hyperparameters, by the key of its models; models that are not named are not trained."""
-    export: Flag = False
-    """Play the predictors as one ONNX graph, several times as fast and equal to 1e-4. The job fails, and names the
-    model, where they are anything but AutoGluon's networks (NN_TORCH) and weighted sums of them."""
+    teacher: Teacher
+    time_limit: TimeLimit = 120
+    hyperparameters: Hyperparameters = None
+    export: Export = False
 
 
 METHOD = Method(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from d4rl_automl.plan.kinds import ConstantRateNetworkSettings, Making, Method, Number
+from d4rl_automl.plan.kinds import BatchSize, ConstantLearningRate, Making, Method, NetworkSettings, Rows
+from d4rl_automl.plan.models import Number
 from d4rl_automl.tasks.outcomes import NONE
 
 if TYPE_CHECKING:
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-class Settings(ConstantRateNetworkSettings):
+class Settings(NetworkSettings):
     """Behavioural cloning, of all training episodes or the best."""
 
     kind: Literal["bc"]
+    rows: Rows = None
+    batch_size: BatchSize = 2_048
+    learning_rate: ConstantLearningRate = 0.001
     best: Annotated[Number, Field(gt=0, le=1)] = 1
     """Share of the training transitions that is used, in whole episodes from the highest return down; 1 is all of
     them."""

@@ -1,11 +1,8 @@
 """A CatBoost forest fitted to a teacher's labels: one small policy in place of a predictor per action dimension."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from d4rl_automl.plan.kinds import ForestSettings, Making, Method, Needs
-from d4rl_automl.plan.models import Integer, Name, Number
+from d4rl_automl.plan.kinds import Depth, ForestSettings, Making, Method, Needs, Shrinkage, Teacher, Trees
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 
@@ -13,11 +10,10 @@ class Settings(ForestSettings):
     """One CatBoost forest fitted to a teacher's labels."""
 
     kind: Literal["catboost_student"]
-    teacher: Name
-    """The teacher whose labels it is fitted to."""
-    trees: Annotated[Integer, Field(ge=1)] = 1000
-    depth: Annotated[Integer, Field(ge=1, le=16)] = 8
-    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 0.1
+    teacher: Teacher
+    trees: Trees = 1000
+    depth: Depth = 8
+    learning_rate: Shrinkage = 0.1
 
 
 METHOD = Method(
@@ -32,7 +28,9 @@ METHOD = Method(
 )
 
 
-def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str, labels: str) -> None:
+def fit(
+    *, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str, labels: str
+) -> None:
     """Fit to the table that `labels.write` made, whose path is `labels`. Arguments as in `d4rl_automl.methods`.
 
     On the CPU, whatever the `device`.

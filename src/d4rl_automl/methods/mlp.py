@@ -5,17 +5,17 @@ The student's network and training, on the recorded actions and average rewards-
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import AnnealedNetworkSettings, Making, Method, Rows
+from d4rl_automl.plan.kinds import BatchSize, FallingLearningRate, Making, Method, NetworkSettings, Rows
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 
-class Settings(AnnealedNetworkSettings):
+class Settings(NetworkSettings):
     """The network fitted to the data directly."""
 
     kind: Literal["mlp"]
     rows: Rows = 100_000
-    """Training transitions drawn from the dataset; all when null. As many as a teacher's, with the same seed, are the
-    same ones."""
+    batch_size: BatchSize = 256
+    learning_rate: FallingLearningRate = 0.003
 
 
 METHOD = Method(

@@ -5,12 +5,9 @@ those of the authors' notebook (PrajwalKoirala/Offline-Reinforcement-Learning-wi
 When played, the commanded return is reduced by each reward.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from d4rl_automl.plan.kinds import ForestSettings, Making, Method, Rows
-from d4rl_automl.plan.models import Integer, Number
+from d4rl_automl.plan.kinds import Depth, ForestSettings, Making, Method, Rows, Shrinkage, Trees
 from d4rl_automl.tasks.outcomes import REDUCED
 
 
@@ -19,10 +16,9 @@ class Settings(ForestSettings):
 
     kind: Literal["rcdtp"]
     rows: Rows = None
-    """Training transitions drawn from the dataset; all when null."""
-    trees: Annotated[Integer, Field(ge=1)] = 500
-    depth: Annotated[Integer, Field(ge=1, le=16)] = 7
-    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 0.3
+    trees: Trees = 500
+    depth: Depth = 7
+    learning_rate: Shrinkage = 0.3
 
 
 METHOD = Method(

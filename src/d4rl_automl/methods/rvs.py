@@ -6,14 +6,17 @@ of consecutive ones would hold two or three episodes, and the validation and tes
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import ConstantRateNetworkSettings, Making, Method
+from d4rl_automl.plan.kinds import BatchSize, ConstantLearningRate, Making, Method, NetworkSettings, Rows
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 
-class Settings(ConstantRateNetworkSettings):
+class Settings(NetworkSettings):
     """RvS-R's network and likelihood at another size."""
 
     kind: Literal["rvs"]
+    rows: Rows = None
+    batch_size: BatchSize = 2_048
+    learning_rate: ConstantLearningRate = 0.001
 
 
 METHOD = Method(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from d4rl_automl.plan.kinds import ForestSettings, Making, Method, Rows
-from d4rl_automl.plan.models import Integer, Number
+from d4rl_automl.plan.kinds import Depth, ForestSettings, Making, Method, Rows, Shrinkage, Trees
+from d4rl_automl.plan.models import Number
 from d4rl_automl.tasks.outcomes import NONE, REDUCED
 
 if TYPE_CHECKING:
@@ -22,10 +22,9 @@ class Settings(ForestSettings):
 
     kind: Literal["rwdtp"]
     rows: Rows = None
-    """Training transitions drawn from the dataset; all when null."""
-    trees: Annotated[Integer, Field(ge=1)] = 100
-    depth: Annotated[Integer, Field(ge=1, le=16)] = 11
-    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 0.3
+    trees: Trees = 100
+    depth: Depth = 11
+    learning_rate: Shrinkage = 0.3
     return_power: Annotated[Number, Field(ge=0)] = 2
     """Exponent of the normalised return that a transition weighs."""
 

@@ -2,17 +2,17 @@
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import AnnealedNetworkSettings, Making, Method, Needs
-from d4rl_automl.plan.models import Name
+from d4rl_automl.plan.kinds import BatchSize, FallingLearningRate, Making, Method, Needs, NetworkSettings, Teacher
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 
-class Settings(AnnealedNetworkSettings):
+class Settings(NetworkSettings):
     """One network fitted to a teacher's labels."""
 
     kind: Literal["student"]
-    teacher: Name
-    """The teacher whose labels it is fitted to."""
+    teacher: Teacher
+    batch_size: BatchSize = 256
+    learning_rate: FallingLearningRate = 0.003
 
 
 METHOD = Method(
@@ -26,7 +26,9 @@ METHOD = Method(
 )
 
 
-def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str, labels: str) -> None:
+def fit(
+    *, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str, labels: str
+) -> None:
     """Fit to the table that `labels.write` made, whose path is `labels`. Arguments as in `d4rl_automl.methods`.
 
     The labels are all that the student sees; from `transitions` come the facts of the dataset.

@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import Making, Method, MethodSettings, Needs
-from d4rl_automl.plan.models import Flag, Name
+from d4rl_automl.plan.kinds import Export, Making, Method, MethodSettings, Needs, Teacher
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 
@@ -11,11 +10,8 @@ class Settings(MethodSettings):
     """The AutoGluon predictors themselves."""
 
     kind: Literal["teacher"]
-    teacher: Name
-    """The teacher that is played."""
-    export: Flag = False
-    """Play the predictors as one ONNX graph, several times as fast and equal to 1e-4. The job fails, and names the
-    model, where they are anything but AutoGluon's networks (NN_TORCH) and weighted sums of them."""
+    teacher: Teacher
+    export: Export = False
 
 
 METHOD = Method(

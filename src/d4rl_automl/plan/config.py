@@ -1,9 +1,11 @@
 """The configuration: what to train, on which datasets, and how to play it."""
 
+import functools
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, ValidationError
 
@@ -19,7 +21,8 @@ from d4rl_automl.teachers.settings import TeacherSettings
 
 Share = Annotated[Number, Field(gt=0, lt=0.5)]
 Count = Annotated[Integer, Field(ge=0)]
-Method = Annotated[Union[tuple(method.settings for method in METHODS.values())], Field(discriminator="kind")]
+_ANY_METHOD: Any = functools.reduce(operator.or_, (method.settings for method in METHODS.values()))
+Method = Annotated[_ANY_METHOD, Field(discriminator="kind")]
 Mirror = Annotated[str, Field(pattern="^https?://[^ ]+$")]
 
 
@@ -83,11 +86,11 @@ class Config(Model):
     """Name of the method that the others are compared with (probability of improvement). By default the first of kind
     mlp, the network fitted to the data directly, or else the first method."""
     device: Literal["cpu", "auto", "cuda"] = "auto"
-    """Where training runs. cpu asks for no GPU slot; auto asks for one and falls back to the CPU where there is none (the
-    log says so); cuda fails where there is none."""
+    """Where training runs. cpu asks for no GPU slot; auto asks for one and falls back to the CPU where there is none
+    (the log says so); cuda fails where there is none."""
     simulators: Annotated[tuple[Annotated[str, OneOf(SIMULATORS)], ...], Field(min_length=1), DIFFERENT] = ("d4rl",)
-    """Variants of the simulator that policies are played in. d4rl has the physics of MuJoCo 2.1.0, by which D4RL's scores
-    are defined; gymnasium is the stock v4 environment on the installed MuJoCo; mujoco-py is D4RL's original, which
+    """Variants of the simulator that policies are played in. d4rl has the physics of MuJoCo 2.1.0, by which D4RL's
+    scores are defined; gymnasium is the stock v4 environment on the installed MuJoCo; mujoco-py is D4RL's original, which
     envs/mujoco-py/install.sh installs."""
     split: Split = Split()
     """Shares of the finished episodes that are held out, by whole episodes."""

@@ -17,29 +17,66 @@ from d4rl_automl.tasks.outcomes import OutcomeRule
 
 # Methods ---------------------------------------------------------------------------------------
 
-Datasets = Annotated[tuple[str, ...] | None, Field(min_length=1), NOT_SHAPING]
-Episodes = Annotated[Integer | None, Field(ge=1), NOT_SHAPING]
-Rows = Annotated[Integer | None, Field(ge=100)]
-Updates = Annotated[Integer, Field(ge=1)]
-Positive = Annotated[Number, Field(gt=0)]
-Hyperparameters = dict[
-    Literal["CAT", "EBM", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF", "TABM", "XGB", "XT"], Any
+# Settings that several kinds have, each with its sentence; a kind may give it a default of its own.
+Datasets = Annotated[
+    tuple[str, ...] | None,
+    Field(min_length=1, description="Only for these datasets; for all when left out."),
+    NOT_SHAPING,
 ]
+SelectionEpisodes = Annotated[
+    Integer | None,
+    Field(ge=1, description="Episodes per target for choosing the reported target; the rollouts' own when left out."),
+    NOT_SHAPING,
+]
+ReportEpisodes = Annotated[
+    Integer | None,
+    Field(ge=1, description="Episodes per target whose returns are reported; the rollouts' own when left out."),
+    NOT_SHAPING,
+]
+Rows = Annotated[
+    Integer | None,
+    Field(
+        ge=100,
+        description="Training transitions drawn from the dataset; all when null. As many as a teacher's, with the same "
+        "seed, are the same ones.",
+    ),
+]
+Teacher = Annotated[Name, Field(description="The teacher that it is made from.")]
+TimeLimit = Annotated[Number, Field(gt=0, description="Seconds per action dimension.")]
+Hyperparameters = Annotated[
+    dict[Literal["CAT", "EBM", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF", "TABM", "XGB", "XT"], Any] | None,
+    Field(
+        min_length=1,
+        description="AutoGluon's hyperparameters, by the key of its models; models that are not named are not trained.",
+    ),
+]
+Export = Annotated[
+    Flag,
+    Field(
+        description="Play the predictors as one ONNX graph, several times as fast and equal to 1e-4. The job fails, "
+        "and names the model, where they are anything but AutoGluon's networks (NN_TORCH) and weighted sums of them.",
+    ),
+]
+Updates = Annotated[Integer, Field(ge=1, description="Steps of gradient descent.")]
+BatchSize = Annotated[Integer, Field(ge=1, description="Rows of one step of gradient descent.")]
+FallingLearningRate = Annotated[
+    Number, Field(gt=0, description="Adam's at the first step; it falls to zero along a half cosine.")
+]
+ConstantLearningRate = Annotated[Number, Field(gt=0, description="Adam's.")]
+Trees = Annotated[Integer, Field(ge=1, description="Trees of the forest; each answers for all action dimensions.")]
+Depth = Annotated[Integer, Field(ge=1, le=16, description="Depth of a tree at most.")]
+Shrinkage = Annotated[Number, Field(gt=0, le=1, description="Share of a tree's answer that is added.")]
 
 
 class MethodSettings(Model):
     """What every method has; each kind adds its own."""
 
     name: Name
-    """Part of paths and of wildcards."""
     kind: str
     """The module of d4rl_automl.methods that makes it."""
     datasets: Datasets = None
-    """Only for these datasets; for all when left out."""
-    selection_episodes: Episodes = None
-    """Episodes per target for choosing the reported target; the rollouts' own number when left out."""
-    report_episodes: Episodes = None
-    """Episodes per target whose returns are reported; the rollouts' own number when left out."""
+    selection_episodes: SelectionEpisodes = None
+    report_episodes: ReportEpisodes = None
 
     def is_for(self, dataset: str) -> bool:
         """Whether this is made for a dataset."""
@@ -71,39 +108,16 @@ class NetworkSettings(MethodSettings):
     network: NetworkSize = NetworkSize()
     """Hidden layers of one joint network for all action dimensions."""
     updates: Updates = 12_000
-    """Steps of gradient descent."""
-
-
-class AnnealedNetworkSettings(NetworkSettings):
-    """Of a network whose learning rate falls."""
-
-    batch_size: Updates = 256
-    """Rows of one step of gradient descent."""
-    learning_rate: Positive = 0.003
-    """Adam's at the first step; it falls to zero along a half cosine."""
-
-
-class ConstantRateNetworkSettings(NetworkSettings):
-    """Of a network whose learning rate stays: RvS's training."""
-
-    rows: Rows = None
-    """Training transitions drawn from the dataset; all when null. As many as a teacher's, with the same seed, are the
-    same ones."""
-    batch_size: Updates = 2_048
-    """Rows of one step of gradient descent."""
-    learning_rate: Positive = 0.001
-    """Adam's."""
+    batch_size: BatchSize
+    learning_rate: Annotated[Number, Field(gt=0)]
 
 
 class ForestSettings(MethodSettings):
     """What every method has that is a forest."""
 
-    trees: Annotated[Integer, Field(ge=1)]
-    """Trees of the forest; each answers for all action dimensions."""
-    depth: Annotated[Integer, Field(ge=1, le=16)]
-    """Depth of a tree at most."""
-    learning_rate: Annotated[Number, Field(gt=0, le=1)]
-    """Share of a tree's answer that is added."""
+    trees: Trees
+    depth: Depth
+    learning_rate: Shrinkage
 
 
 class Needs(Enum):

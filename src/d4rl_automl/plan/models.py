@@ -98,4 +98,4 @@ class OneOf:
         return value
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Part of paths and of wildcards.")]

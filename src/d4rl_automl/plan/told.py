@@ -47,29 +47,28 @@ def sentences(error: ValidationError, tagged: Iterable[str] = ()) -> list[tuple[
 
 
 def _told(fault: Any, steps: list[int | str]) -> tuple[str, str]:
-    kind, context = fault["type"], fault.get("ctx", {})
-    if kind == "missing":
-        return _path(steps[:-1]), f"the key {steps[-1]!r} is missing"
-    if kind == "unknown_key":
-        return _path(steps), fault["msg"]
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        # The tags are those of the entries' kinds.
-        key = context["discriminator"].strip("'")
-        if kind == "union_tag_not_found":
-            return _path(steps), f"the key {key!r} is missing"
-        return _path([*steps, key]), compared(context["tag"], "one of " + _plain(context["expected_tags"]))
-    if kind in ("literal_error", "enum"):
-        # A key of a mapping that is not one of those allowed: told of the mapping.
-        if steps and steps[-1] == "[key]":
-            steps = steps[:-2]
-        return _path(steps), compared(fault["input"], "one of " + _plain(context["expected"]))
-    if kind == "value_error":
-        return _path(steps), str(context["error"])
-    if kind in _LIMITS:
-        return _path(steps), compared(fault["input"], _LIMITS[kind](context))
-    if kind == "repeated":
-        return _path(steps), compared(fault["input"], fault["msg"])
-    return _path(steps), compared(fault["input"], _KINDS.get(kind.removesuffix("_type"), fault["msg"]))
+    kind, found, context = fault["type"], fault["input"], fault.get("ctx", {})
+    match kind:
+        case "missing":
+            told = _path(steps[:-1]), f"the key {steps[-1]!r} is missing"
+        case "union_tag_not_found":
+            told = _path(steps), f"the key {context['discriminator']} is missing"
+        case "union_tag_invalid":
+            key = context["discriminator"].strip("'")
+            told = _path([*steps, key]), compared(context["tag"], f"one of {_plain(context['expected_tags'])}")
+        case "literal_error" | "enum":
+            # A key that is not one of those allowed is told of its mapping.
+            where = steps[:-2] if steps and steps[-1] == "[key]" else steps
+            told = _path(where), compared(found, f"one of {_plain(context['expected'])}")
+        case "unknown_key":
+            told = _path(steps), fault["msg"]
+        case "value_error":
+            told = _path(steps), str(context["error"])
+        case _ if kind in _LIMITS:
+            told = _path(steps), compared(found, _LIMITS[kind](context))
+        case _:
+            told = _path(steps), compared(found, _KINDS.get(kind.removesuffix("_type"), fault["msg"]))
+    return told
 
 
 def compared(found: Any, allowed: str) -> str:
