@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl.data.transitions import episode_returns, read
-from d4rl_automl.learners import networks
+from d4rl_automl.learners import fitting, network_policies
 
 
 def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
@@ -22,10 +22,10 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     best = best_episodes(found.lengths, found.returns, settings["best"])
     alike = held_out.episodes[held_out.returns >= found.returns[best].min(initial=np.inf)]
     train = read(transitions, splits=("train",), limit=settings.get("rows"), seed=seed, episodes=found.episodes[best])
-    networks.make_policy(
-        networks.Samples.of(train, conditional=False),
-        networks.Samples.of(read(transitions, splits=("validation",), episodes=alike), conditional=False),
-        networks.Settings.of(settings, gaussian=True),
+    network_policies.make_policy(
+        fitting.Samples.of(train, conditional=False),
+        fitting.Samples.of(read(transitions, splits=("validation",), episodes=alike), conditional=False),
+        fitting.Settings.of(settings, gaussian=True),
         method=settings,
         seed=seed,
         device=device,

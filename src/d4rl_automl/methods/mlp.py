@@ -6,7 +6,7 @@ The student's network and training, on the recorded actions and average rewards-
 from typing import Any
 
 from d4rl_automl.data.transitions import read
-from d4rl_automl.learners import networks
+from d4rl_automl.learners import fitting, network_policies
 
 
 def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
@@ -15,10 +15,10 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     With as many `rows` and the same seed as a teacher, it sees the rows that the teacher saw.
     """
     train = read(transitions, splits=("train",), limit=settings["rows"], seed=seed)
-    networks.make_policy(
-        networks.Samples.of(train),
-        networks.Samples.of(read(transitions, splits=("validation",))),
-        networks.Settings.of(settings),
+    network_policies.make_policy(
+        fitting.Samples.of(train),
+        fitting.Samples.of(read(transitions, splits=("validation",))),
+        fitting.Settings.of(settings),
         method=settings,
         seed=seed,
         device=device,

@@ -7,7 +7,7 @@ of consecutive ones would hold two or three episodes, and the validation and tes
 from typing import Any
 
 from d4rl_automl.data.transitions import read
-from d4rl_automl.learners import networks
+from d4rl_automl.learners import fitting, network_policies
 
 
 def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, threads: int, output: str) -> None:
@@ -16,10 +16,10 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     The last weights are kept, as in RvS-R; validation episodes are for the curve alone.
     """
     train = read(transitions, splits=("train",), limit=settings.get("rows"), seed=seed)
-    networks.make_policy(
-        networks.Samples.of(train),
-        networks.Samples.of(read(transitions, splits=("validation",))),
-        networks.Settings.of(settings, gaussian=True),
+    network_policies.make_policy(
+        fitting.Samples.of(train),
+        fitting.Samples.of(read(transitions, splits=("validation",))),
+        fitting.Settings.of(settings, gaussian=True),
         method=settings,
         seed=seed,
         device=device,

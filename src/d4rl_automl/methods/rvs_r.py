@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d4rl_automl.data.transitions import read
-from d4rl_automl.learners import networks
+from d4rl_automl.learners import fitting, network_policies
 
 WIDTH, LAYERS = 1024, 2
 EPOCHS = 2000
@@ -27,11 +27,11 @@ def fit(*, transitions: str, settings: dict[str, Any], seed: int, device: str, t
     as a data loader without shuffling makes them (`dataset.py`).
     """
     rows = read(transitions, splits=SPLITS)
-    samples = networks.Samples.of(rows).take(order_of_rows(rows.episodes, seed))
-    networks.make_policy(
+    samples = fitting.Samples.of(rows).take(order_of_rows(rows.episodes, seed))
+    network_policies.make_policy(
         samples,
         samples.take(slice(0)),
-        networks.Settings(
+        fitting.Settings(
             WIDTH,
             LAYERS,
             updates=EPOCHS * -(-len(samples) // BATCH_SIZE),

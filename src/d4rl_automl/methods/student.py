@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from d4rl_automl.learners import networks
+from d4rl_automl.learners import fitting, network_policies
 from d4rl_automl.teachers import labels as label_tables
 
 
@@ -13,11 +13,11 @@ def fit(
 
     The labels are all that the student sees; from `transitions` come the facts of the dataset.
     """
-    train, validation = (networks.Samples(*label_tables.read(labels, split)) for split in ("train", "validation"))
-    networks.make_policy(
+    train, validation = (fitting.Samples(*label_tables.read(labels, split)) for split in ("train", "validation"))
+    network_policies.make_policy(
         train,
         validation,
-        networks.Settings.of(settings),
+        fitting.Settings.of(settings),
         method=settings,
         seed=seed,
         device=device,
