@@ -21,7 +21,7 @@ from scipy.stats import norm
 from sklearn.metrics import r2_score
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.learners import fitting, network_policies, networks
+from d4rl_automl.learners import checkpoints, fitting, network_policies, networks
 from d4rl_automl.policies import base
 
 SETTINGS = fitting.Settings(width=32, layers=2, updates=24, batch_size=64, learning_rate=3e-3)
@@ -209,9 +209,9 @@ def test_batches_are_runs_of_rows_where_they_are_not_shuffled():
 
 KILLED = """
 import sys
-from d4rl_automl.learners import fitting, network_policies
+from d4rl_automl.learners import checkpoints, fitting, network_policies
 from tests.unit.test_network import HERE, METHOD, RESUMED, samples
-fitting.CHECKPOINT_SECONDS = 0.2
+checkpoints.SECONDS = 0.2
 settings = fitting.Settings(*RESUMED, gaussian=sys.argv[1] == "rvs", shuffle=sys.argv[2] == "shuffled")
 dataset = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32}
 network_policies.make_policy(
@@ -237,7 +237,7 @@ def test_a_killed_fit_goes_on_and_ends_as_if_it_had_not_been_killed(tmp_path, ki
         process.kill()
         assert process.wait() == -signal.SIGKILL
         assert not (tmp_path / "some-s0.json").exists()
-        reached.append(torch.load(checkpoint, weights_only=True)["progress"]["update"])
+        reached.append(torch.load(checkpoint, weights_only=True)["training"]["update"])
     assert (np.diff(reached) > 0).all() and reached[-1] < RESUMED[2]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert {path.name for path in tmp_path.iterdir()} == {"some-s0.json", "some-s0.onnx", "some-s0.curve.csv"}
@@ -261,29 +261,28 @@ def test_a_fit_goes_on_from_wherever_it_was_interrupted(tmp_path, monkeypatch, g
     train, validation = samples(100), samples(50, 1)
     settings = fitting.Settings(16, 2, 40, 30, 1e-2, gaussian=gaussian, shuffle=shuffle)
     expected = fitting.fit(train, validation, settings, **HERE)
-    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0)
-    save = fitting._save
+    monkeypatch.setattr(checkpoints, "SECONDS", 0)
+    checkpoint = checkpoints.Checkpoint(tmp_path / "c.pt")
 
-    def save_and_keep(path, key, parts, progress):
-        save(path, key, parts, progress)
-        shutil.copy(path, tmp_path / f"{progress.update}.pt")
+    class KeepAll(fitting.Callback):
+        def on_update(self, training):
+            shutil.copy(checkpoint.path, tmp_path / f"{training.update}.pt")
 
-    monkeypatch.setattr(fitting, "_save", save_and_keep)
-    fitting.fit(train, validation, settings, **HERE, checkpoint=tmp_path / "c.pt")
-    monkeypatch.setattr(fitting, "_save", save)
+    fitting.fit(train, validation, settings, **HERE, callbacks=[checkpoint, KeepAll()])
     for update in range(1, 41):
-        found = fitting.fit(train, validation, settings, **HERE, checkpoint=tmp_path / f"{update}.pt")
+        saved = checkpoints.Checkpoint(tmp_path / f"{update}.pt")
+        found = fitting.fit(train, validation, settings, **HERE, callbacks=[saved])
         weights = found.network.state_dict()
         assert all(torch.equal(value, weights[name]) for name, value in expected.network.state_dict().items()), update
         pd.testing.assert_frame_equal(*(fit.curve.drop(columns="seconds") for fit in (found, expected)))
         assert found.summary == expected.summary
 
 
-@pytest.mark.parametrize("change", ["settings", "rows", "seed", "damaged", "a bit flipped"])
+@pytest.mark.parametrize("change", ["settings", "rows", "seed", "networks", "fitting", "damaged", "a bit flipped"])
 def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, caplog, change):
-    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoints, "SECONDS", 0)
     checkpoint = tmp_path / "c.pt"
-    fitting.fit(samples(500), samples(100, 1), SETTINGS, **HERE, checkpoint=checkpoint)
+    fitting.fit(samples(500), samples(100, 1), SETTINGS, **HERE, callbacks=[checkpoints.Checkpoint(checkpoint)])
     here, rows, settings = dict(HERE), samples(500), SETTINGS
     if change == "settings":
         settings = dataclasses.replace(SETTINGS, learning_rate=1e-3)
@@ -291,6 +290,11 @@ def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, 
         rows.actions[17, 1] += 1e-3
     elif change == "seed":
         here["seed"] = 1
+    elif change in ("networks", "fitting"):
+        module = {"networks": networks, "fitting": fitting}[change]
+        edited = tmp_path / "edited.py"
+        edited.write_text(Path(module.__file__).read_text() + "MORE = 1\n")
+        monkeypatch.setattr(module, "__file__", str(edited))
     elif change == "damaged":
         checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     else:
@@ -299,12 +303,50 @@ def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, 
         content = bytearray(checkpoint.read_bytes())
         content[content.index(weights) + len(weights) // 2] ^= 1
         checkpoint.write_bytes(content)
-    found = fitting.fit(rows, samples(100, 1), settings, **here, checkpoint=checkpoint)
+    found = fitting.fit(rows, samples(100, 1), settings, **here, callbacks=[checkpoints.Checkpoint(checkpoint)])
     assert ("cannot be read" in caplog.text) == (change in ("damaged", "a bit flipped"))
     anew = fitting.fit(rows, samples(100, 1), settings, **here)
     weights = anew.network.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in found.network.state_dict().items())
     assert list(found.curve["update"]) == list(anew.curve["update"])
+
+
+class Recorded(fitting.Callback):
+    """What a fit tells, in order."""
+
+    def __init__(self):
+        self.told = []
+
+    def on_start(self, training):
+        self.told.append(("start", training.update))
+
+    def on_update(self, training):
+        self.told.append(("update", training.update))
+
+    def on_evaluation(self, training, evaluation):
+        assert training.evaluations[-1] is evaluation
+        self.told.append(("evaluation", evaluation.update))
+
+    def on_end(self, fitted):
+        self.told.append(("end", len(fitted.curve)))
+
+
+def test_callbacks_are_told_in_order_and_leave_the_fit_as_it_is(caplog):
+    recorded = Recorded()
+    caplog.set_level("INFO")
+    settings = dataclasses.replace(SETTINGS, updates=41)
+    followed = fitting.fit(
+        samples(500), samples(100, 1), settings, **HERE, callbacks=[fitting.LogEvaluations(), recorded]
+    )
+    told = [("start", 0)]
+    for update in range(1, 42):
+        told += [("evaluation", update)] * (update % 3 == 0 or update == 41) + [("update", update)]
+    assert recorded.told == [*told, ("end", 14)]
+    assert sum("validation 0." in message for message in caplog.messages) == 14
+    assert f"after update {followed.summary['kept_update']} are kept" in caplog.messages[-1]
+    alone = fitting.fit(samples(500), samples(100, 1), settings, **HERE)
+    weights = alone.network.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in followed.network.state_dict().items())
 
 
 def test_a_constant_column_and_no_outcome():

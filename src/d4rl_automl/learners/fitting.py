@@ -1,18 +1,11 @@
-"""Networks fitted by Adam."""
+"""Networks fitted by Adam, and the door by which others follow a fit: `Callback`."""
 
 import contextlib
-import dataclasses
-import hashlib
-import io
-import json
 import logging
 import os
-import pickle
 import time
-import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,15 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.core.files import sha256, whole
 from d4rl_automl.data.transitions import Transitions
 from d4rl_automl.learners.networks import GaussianNetwork, Layers, Network
 
 EVALUATIONS = 20
 """How often a fit looks at the validation loss."""
-
-CHECKPOINT_SECONDS = 60.0
-"""How much of a fit is lost, about, when it is killed."""
 
 log = logging.getLogger(__name__)
 
@@ -102,17 +91,31 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """A look at the losses, which are the network's: mean squared errors over rows and action dimensions, in action
+    units, or minus the mean log-likelihood of a row.
+    """
+
+    update: int
+    """Updates made so far."""
+    learning_rate: float
+    """Of the last update."""
+    training_loss: float
+    """Mean over the batches since the evaluation before."""
+    validation_loss: float
+    """NaN without validation rows."""
+    seconds: float
+    """Spent on the fit so far, by earlier processes too."""
+
+
+@dataclass(frozen=True)
 class Fit:
     """A fitted network and how the fit went."""
 
     network: Layers
+    """On the CPU."""
     curve: pd.DataFrame
-    """One row per evaluation: update, learning_rate, training_loss, validation_loss, seconds (since the start).
-
-    Losses are the network's: mean squared errors over rows and action dimensions, in action units, or minus the mean
-    log-likelihood of a row. The training loss is the mean over the batches since the evaluation before; the
-    validation loss is NaN without validation rows.
-    """
+    """A row per evaluation, its columns the fields of `Evaluation`."""
     summary: dict[str, Any]
     """rows, validation_rows, updates, kept_update, and the training_loss and validation_loss (None without validation
     rows) of the evaluation at that update.
@@ -120,23 +123,167 @@ class Fit:
     seconds: float
 
 
-@dataclass
-class _Progress:
-    """Where a fit stands."""
+class Training:
+    """A fit under way: what it is of, and where it stands. Arguments as `fit` has them.
 
-    order: torch.Tensor
-    """State of the generator before it drew the order of the epoch of the last update."""
-    total: torch.Tensor
-    """Sum of the losses of the rows since the last evaluation."""
-    seen: int = 0
-    """Their number."""
-    update: int = 0
-    rows: list[dict[str, float]] = field(default_factory=list)
-    """Of the curve."""
-    best: dict[str, torch.Tensor] = field(default_factory=dict)
-    """Weights of least validation loss; empty where the last are kept."""
-    seconds: float = 0.0
-    """Spent on this fit, by earlier processes too."""
+    `state_dict` and `load_state_dict` as torch's modules have them: a fit that loads the state of another one of the
+    same arguments goes on from there, and ends as that one would have.
+    """
+
+    def __init__(
+        self, train: Samples, validation: Samples, settings: Settings, *, seed: int, device: str, threads: int
+    ) -> None:
+        self.train, self.validation, self.settings = train, validation, settings
+        self.seed, self.device, self.threads = seed, device, threads
+        self.update = 0
+        """Updates made so far."""
+        self.evaluations: list[Evaluation] = []
+        self._began = time.perf_counter()
+        self._generator = torch.Generator().manual_seed(seed)
+        self._inputs, self._actions = (torch.from_numpy(x).to(device) for x in (train.inputs(), train.actions))
+        self._held_out = tuple(torch.from_numpy(x).to(device) for x in (validation.inputs(), validation.actions))
+        conditional = train.outcomes is not None
+        network = _network(self._inputs, self._actions.shape[1], conditional, settings, self._generator)
+        self.network: Layers = network.to(device)
+        self._optimiser, self._schedule = _optimiser(self.network, settings)
+        self._learning_rate = settings.learning_rate
+        # The order of the rows in this epoch, and the state of the generator that it was drawn from.
+        self._order, self._drawn_from = torch.empty(0, dtype=torch.int64), self._generator.get_state()
+        # Of the rows since the last evaluation: the sum of their losses, and their number.
+        self._total, self._seen = torch.zeros((), device=device), 0
+        # Weights of least validation loss; empty where the last are kept.
+        self._best: dict[str, torch.Tensor] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the fit so far, by earlier processes too."""
+        return time.perf_counter() - self._began
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and containers of them."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "update": self.update,
+            "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
+            "drawn_from": self._drawn_from,
+            "total": self._total,
+            "seen": self._seen,
+            "best": self._best,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where another fit was when its `state_dict` was taken."""
+        self.network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self.update = state["update"]
+        self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
+        self._total, self._seen, self._best = state["total"].to(self.device), state["seen"], state["best"]
+        self._began -= state["seconds"]
+        self._drawn_from = state["drawn_from"]
+        self._generator.set_state(self._drawn_from)
+        if self.settings.shuffle and self.update:
+            # The order of the interrupted epoch once more.
+            self._order = torch.randperm(len(self.train), generator=self._generator)
+
+    def step(self) -> None:
+        """Make one update."""
+        size = self.settings.batch_size
+        per_epoch = -(-len(self.train) // size)
+        first = self.update % per_epoch * size
+        batch: slice | torch.Tensor = slice(first, first + size)
+        if self.settings.shuffle:
+            if first == 0:
+                self._drawn_from = self._generator.get_state()
+                self._order = torch.randperm(len(self.train), generator=self._generator)
+            batch = self._order[batch].to(self.device)
+        targets = self._actions[batch]
+        loss = self.network.loss(self._inputs[batch], targets)
+        self._optimiser.zero_grad()
+        loss.backward()
+        self._optimiser.step()
+        self._learning_rate = float(self._schedule.get_last_lr()[0])
+        self._schedule.step()
+        self._total += loss.detach() * len(targets)
+        self._seen += len(targets)
+        self.update += 1
+
+    def evaluate(self) -> Evaluation:
+        """Add a row to the curve, and keep the weights if they are the best and the best are wanted.
+
+        InputError if a loss is not finite.
+        """
+        held_out = len(self.validation) > 0
+        training_loss = self._total.item() / self._seen
+        validation_loss = self.network.held_out_loss(*self._held_out) if held_out else np.nan
+        if not np.isfinite([training_loss, *([validation_loss] if held_out else [])]).all():
+            raise InputError(
+                f"the loss is not finite after {self.update} updates (training {training_loss}, validation "
+                f"{validation_loss}); lower learning_rate, found {self.settings.learning_rate}"
+            )
+        least = min((evaluation.validation_loss for evaluation in self.evaluations), default=np.inf)
+        if not self.settings.gaussian and validation_loss < least:
+            self._best = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self._total, self._seen = torch.zeros_like(self._total), 0
+        evaluation = Evaluation(
+            self.update, self._learning_rate, training_loss, validation_loss, round(self.seconds, 3)
+        )
+        self.evaluations.append(evaluation)
+        return evaluation
+
+    def finish(self) -> Fit:
+        """The fit, its network with the weights that are kept. There must have been an evaluation."""
+        if self._best:
+            self.network.load_state_dict(self._best)
+        curve = pd.DataFrame([asdict(evaluation) for evaluation in self.evaluations])
+        kept = self.evaluations[-1 if self.settings.gaussian else int(curve.validation_loss.argmin())]
+        summary = {
+            "rows": len(self.train),
+            "validation_rows": len(self.validation),
+            "updates": self.settings.updates,
+            "kept_update": kept.update,
+            "training_loss": kept.training_loss,
+            "validation_loss": kept.validation_loss if len(self.validation) else None,
+        }
+        return Fit(self.network.cpu().eval(), curve, summary, round(self.seconds, 3))
+
+
+class Callback:
+    """Follows a fit: `fit` calls these methods, which do nothing unless a subclass says what.
+
+    `training` is there to be read; `on_start` alone may change it, by loading a state.
+    """
+
+    def on_start(self, training: Training) -> None:
+        """Before the first update."""
+
+    def on_evaluation(self, training: Training, evaluation: Evaluation) -> None:
+        """After an evaluation, the last of `training.evaluations`."""
+
+    def on_update(self, training: Training) -> None:
+        """After an update, and after the evaluation where one was due: the state is one to go on from."""
+
+    def on_end(self, fitted: Fit) -> None:
+        """After the last update, with what `fit` returns."""
+
+
+class LogEvaluations(Callback):
+    """Logs the losses of every evaluation, and at the end which weights were kept."""
+
+    def on_evaluation(self, training: Training, evaluation: Evaluation) -> None:
+        log.info(
+            "update %d/%d: loss %.5f, validation %.5f",
+            evaluation.update,
+            training.settings.updates,
+            evaluation.training_loss,
+            evaluation.validation_loss,
+        )
+
+    def on_end(self, fitted: Fit) -> None:
+        log.info("the weights after update %d are kept; %.1f s", fitted.summary["kept_update"], fitted.seconds)
 
 
 def fit(
@@ -147,13 +294,12 @@ def fit(
     seed: int,
     device: str,
     threads: int,
-    checkpoint: str | Path | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Fit:
     """Fit a network by Adam.
 
     The same seed, device and number of threads give the same weights. `device` is torch's: "cpu" or "cuda".
-    A `checkpoint` is written to about every `CHECKPOINT_SECONDS`; where one of the same settings and rows is found, the
-    fit goes on from there, and ends as if it had not been interrupted. It is left behind for the caller to delete.
+    The `callbacks` are told of the fit in their order.
 
     InputError if there are no training rows, no validation rows where they choose the weights, or if the loss is not
     finite.
@@ -161,73 +307,23 @@ def fit(
     for name, samples in (("training", train), ("validation", validation)):
         if not len(samples) and not (settings.gaussian and name == "validation"):
             raise InputError(f"there are no {name} rows to fit a network to; the split needs more episodes")
-    started = time.perf_counter()
+    interval = -(-settings.updates // EVALUATIONS)
     with _reproducible(threads):
-        generator = torch.Generator().manual_seed(seed)
-        inputs, actions = (torch.from_numpy(x).to(device) for x in (train.inputs(), train.actions))
-        held_out = tuple(torch.from_numpy(x).to(device) for x in (validation.inputs(), validation.actions))
-        network = _network(inputs, actions.shape[1], train.outcomes is not None, settings, generator).to(device)
-        optimiser, schedule = _optimiser(network, settings)
-        parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
-        progress = _Progress(generator.get_state(), torch.zeros((), device=device))
-        key = ""
-        if checkpoint is not None:
-            key = _key(train, validation, settings, seed=seed, device=device, threads=threads)
-            progress = _resumed(checkpoint, key, parts, device) or progress
-        earlier, saved = progress.seconds, time.perf_counter()
-
-        generator.set_state(progress.order)
-        order = torch.empty(0, dtype=torch.int64)
-        if settings.shuffle and progress.update:
-            # The order of the interrupted epoch once more, from the state it was drawn from.
-            order = torch.randperm(len(train), generator=generator)
-        interval = -(-settings.updates // EVALUATIONS)
-        per_epoch = -(-len(train) // settings.batch_size)
-        while progress.update < settings.updates:
-            first = progress.update % per_epoch * settings.batch_size
-            batch: slice | torch.Tensor = slice(first, first + settings.batch_size)
-            if settings.shuffle:
-                if first == 0:
-                    progress.order = generator.get_state()
-                    order = torch.randperm(len(train), generator=generator)
-                batch = order[batch].to(device)
-            targets = actions[batch]
-            loss = network.loss(inputs[batch], targets)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            learning_rate = float(schedule.get_last_lr()[0])
-            schedule.step()
-            progress.total += loss.detach() * len(targets)
-            progress.seen += len(targets)
-            progress.update += 1
-            progress.seconds = earlier + time.perf_counter() - started
-            if progress.update % interval == 0 or progress.update == settings.updates:
-                _evaluate(network, held_out, settings, progress, learning_rate)
-            if checkpoint is not None and time.perf_counter() - saved >= CHECKPOINT_SECONDS:
-                _save(checkpoint, key, parts, progress)
-                saved = time.perf_counter()
-        if progress.best:
-            network.load_state_dict(progress.best)
-    curve = pd.DataFrame(progress.rows)
-    return Fit(
-        network.cpu().eval(),
-        curve,
-        _summary(curve, train, validation, settings),
-        round(earlier + time.perf_counter() - started, 3),
-    )
-
-
-def _summary(curve: pd.DataFrame, train: Samples, validation: Samples, settings: Settings) -> dict[str, Any]:
-    kept = curve.iloc[-1 if settings.gaussian else int(curve.validation_loss.argmin())]
-    return {
-        "rows": len(train),
-        "validation_rows": len(validation),
-        "updates": settings.updates,
-        "kept_update": int(kept["update"]),
-        "training_loss": float(kept.training_loss),
-        "validation_loss": float(kept.validation_loss) if len(validation) else None,
-    }
+        training = Training(train, validation, settings, seed=seed, device=device, threads=threads)
+        for callback in callbacks:
+            callback.on_start(training)
+        while training.update < settings.updates:
+            training.step()
+            if training.update % interval == 0 or training.update == settings.updates:
+                evaluation = training.evaluate()
+                for callback in callbacks:
+                    callback.on_evaluation(training, evaluation)
+            for callback in callbacks:
+                callback.on_update(training)
+        fitted = training.finish()
+    for callback in callbacks:
+        callback.on_end(fitted)
+    return fitted
 
 
 def _network(
@@ -249,85 +345,6 @@ def _optimiser(network: Layers, settings: Settings) -> tuple[torch.optim.Adam, t
     if settings.gaussian:
         return optimiser, torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0, total_iters=0)
     return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.updates)
-
-
-def _evaluate(
-    network: Layers,
-    held_out: tuple[torch.Tensor, ...],
-    settings: Settings,
-    progress: _Progress,
-    learning_rate: float,
-) -> None:
-    """Add a row to the curve, and keep the weights if they are the best and the best are wanted."""
-    training_loss = progress.total.item() / progress.seen
-    validation_loss = network.held_out_loss(*held_out) if len(held_out[0]) else np.nan
-    if not np.isfinite([training_loss, *([validation_loss] if len(held_out[0]) else [])]).all():
-        raise InputError(
-            f"the loss is not finite after {progress.update} updates (training {training_loss}, validation "
-            f"{validation_loss}); lower learning_rate, found {settings.learning_rate}"
-        )
-    least = min((row["validation_loss"] for row in progress.rows), default=np.inf)
-    if not settings.gaussian and validation_loss < least:
-        progress.best = {name: value.clone() for name, value in network.state_dict().items()}
-    progress.rows.append(
-        {
-            "update": progress.update,
-            "learning_rate": learning_rate,
-            "training_loss": training_loss,
-            "validation_loss": validation_loss,
-            "seconds": round(progress.seconds, 3),
-        }
-    )
-    progress.total, progress.seen = torch.zeros_like(progress.total), 0
-    log.info(
-        "update %d/%d: loss %.5f, validation %.5f", progress.update, settings.updates, training_loss, validation_loss
-    )
-
-
-def _key(train: Samples, validation: Samples, settings: Settings, *, seed: int, device: str, threads: int) -> str:
-    """SHA-256 of all that decides the fitted weights."""
-    decisive = [dataclasses.asdict(settings), seed, device, threads, torch.__version__, sha256(__file__)]
-    digest = hashlib.sha256(json.dumps(decisive).encode())
-    for samples in (train, validation):
-        for array in (samples.inputs(), samples.actions):
-            digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
-def _save(path: str | Path, key: str, parts: Mapping[str, Any], progress: _Progress) -> None:
-    states = {name: part.state_dict() for name, part in parts.items()}
-    buffer = io.BytesIO()
-    torch.save({"key": key, "progress": vars(progress), **states}, buffer)
-    # Not by torch itself: on a full disk it says "unexpected pos" and no more.
-    with whole(path) as part:
-        part.write_bytes(buffer.getbuffer())
-    log.info("update %d: checkpoint", progress.update)
-
-
-def _resumed(path: str | Path, key: str, parts: Mapping[str, Any], device: str) -> _Progress | None:
-    """Load the checkpoint into `parts`, unless there is none of this fit; then None."""
-    try:
-        # torch itself does not compare the checksums that it has written.
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
-        # Tensors, numbers and containers of them: nothing of a checkpoint is executed.
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        return None
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        log.warning("%s: cannot be read (%s); the fit starts anew", path, error)
-        return None
-    if found["key"] != key:
-        log.info("%s: is of other settings or rows; the fit starts anew", path)
-        return None
-    for name, part in parts.items():
-        part.load_state_dict(found[name])
-    progress = _Progress(**found["progress"])
-    progress.total = progress.total.to(device)
-    log.info("%s: the fit goes on after update %d", path, progress.update)
-    return progress
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ from typing import Any
 from d4rl_automl.core import device as devices
 from d4rl_automl.core.files import sha256
 from d4rl_automl.learners import curves
-from d4rl_automl.learners.fitting import Fit, Samples, Settings, fit
+from d4rl_automl.learners.checkpoints import Checkpoint
+from d4rl_automl.learners.fitting import Fit, LogEvaluations, Samples, Settings, fit
 from d4rl_automl.learners.networks import export
 from d4rl_automl.policies import base
 from d4rl_automl.tasks import outcomes
@@ -31,11 +32,11 @@ def make_policy(
     `method`, `seed`, `device`, `threads` and `output` as in `d4rl_automl.methods` (`method` is its `settings`);
     `dataset` and `facts` as in `write_policy`. A fit that was killed goes on from its checkpoint beside the output.
     """
-    checkpoint = Path(output).with_name(f".{Path(output).stem}.checkpoint.pt")
-    name = devices.resolve(device).name
-    fitted = fit(train, validation, settings, seed=seed, device=name, threads=threads, checkpoint=checkpoint)
+    checkpoint = Checkpoint(Path(output).with_name(f".{Path(output).stem}.checkpoint.pt"))
+    name, callbacks = devices.resolve(device).name, [LogEvaluations(), checkpoint]
+    fitted = fit(train, validation, settings, seed=seed, device=name, threads=threads, callbacks=callbacks)
     write_policy(fitted, output, method, seed, dataset=dataset, **facts)
-    checkpoint.unlink(missing_ok=True)
+    checkpoint.path.unlink(missing_ok=True)
 
 
 def write_policy(
