@@ -28,7 +28,8 @@ from d4rl_automl.learners import fitting
 from d4rl_automl.learners.checkpoints import Checkpoint
 from d4rl_automl.plan import config
 from d4rl_automl.policies.autogluon import Predictors
-from d4rl_automl.policies.base import load, write_handle
+from d4rl_automl.policies.handle import write_handle
+from d4rl_automl.policies.loading import load
 from d4rl_automl.teachers import distillation
 from tests.unit.test_datasets import arrays, store
 from tests.unit.test_network import HERE, SETTINGS, samples

@@ -22,7 +22,7 @@ from sklearn.metrics import r2_score
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.learners import checkpoints, fitting, network_policies, networks
-from d4rl_automl.policies import base
+from d4rl_automl.policies import loading
 
 SETTINGS = fitting.Settings(width=32, layers=2, updates=24, batch_size=64, learning_rate=3e-3)
 
@@ -378,7 +378,7 @@ def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
         network_policies.write_policy(
             fitted, tmp_path / folder / "mlp-s5.json", method, 5, dataset=dataset, label_seconds=1.5
         )
-    loaded = base.load(tmp_path / "a/mlp-s5.json", 1)
+    loaded = loading.load(tmp_path / "a/mlp-s5.json", 1)
     acted = loaded.act(unseen.observations, unseen.outcomes[:, None] if conditional else None)
     np.testing.assert_allclose(acted, fitted.network.act(torch.from_numpy(unseen.inputs())).numpy(), atol=1e-5, rtol=0)
     # The same training gives the same file, byte for byte.
@@ -395,4 +395,4 @@ def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
         "dataset_sha256": "ab" * 32,
         "observation_size": "11",
     }
-    assert base.load(tmp_path / "a/mlp-s5.onnx").metadata["training"]["settings"] == method
+    assert loading.load(tmp_path / "a/mlp-s5.onnx").metadata["training"]["settings"] == method

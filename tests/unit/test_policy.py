@@ -12,7 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
-from d4rl_automl.policies.base import Policy, load, write_handle
+from d4rl_automl.policies.base import Policy
+from d4rl_automl.policies.handle import write_handle
+from d4rl_automl.policies.loading import load
 
 
 def metadata_of(task="hopper", outcome_rule="constant"):

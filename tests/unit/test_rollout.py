@@ -25,7 +25,9 @@ from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.evaluation.rollout import SCHEMA, Play, rollout, rollout_file
-from d4rl_automl.policies.base import Policy, load, write_handle
+from d4rl_automl.policies.base import Policy
+from d4rl_automl.policies.handle import write_handle
+from d4rl_automl.policies.loading import load
 from d4rl_automl.tasks import scores
 from d4rl_automl.tasks.seeds import PURPOSES, episode_seeds
 from tests.unit.test_policy import metadata_of, weights_of, write_policy

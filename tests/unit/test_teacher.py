@@ -19,7 +19,7 @@ from d4rl_automl.core.tables import read_parquet
 from d4rl_automl.data import transitions as tables
 from d4rl_automl.methods import autogluon_student as autogluon_student_method
 from d4rl_automl.methods import teacher as teacher_method
-from d4rl_automl.policies import base
+from d4rl_automl.policies import loading
 from d4rl_automl.tasks import outcomes
 from d4rl_automl.teachers import distillation, evaluation, importance, training
 from tests.unit import synthetic
@@ -249,7 +249,7 @@ def test_a_chain_that_is_off_is_off_from_training_to_acting(transitions, tmp_pat
         deployed=[str(directory) for directory in deployed],
     )
     rows = rows_of(transitions, "test")
-    actions = base.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
+    actions = loading.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
     np.testing.assert_allclose(actions, acted(deployed, rows, chain), atol=1e-5)
     importance.measure(
         transitions=transitions, deployed=deployed, settings=settings, seed=0, threads=1, output=tmp_path / "i.csv"
@@ -259,13 +259,13 @@ def test_a_chain_that_is_off_is_off_from_training_to_acting(transitions, tmp_pat
 
 def test_acting_hides_the_gpu(handle, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    base.load(handle)
+    loading.load(handle)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_the_policy_acts_as_the_predictors_do(transitions, trained, handle):
     rows = rows_of(transitions, "test").head(50)
-    loaded = base.load(handle)
+    loaded = loading.load(handle)
     actions = loaded.act(rows[OBSERVATIONS], rows[["rtg"]])
     assert actions.dtype == np.float32
     assert loaded.outcome_rule is outcomes.AVERAGE
@@ -280,20 +280,20 @@ def test_the_policy_refuses_directories_that_are_not_the_ones_it_was_made_for(tr
     shutil.copytree(trained, tmp_path / "tiny-s0")
     (tmp_path / "policies").mkdir()
     copied = shutil.copy(handle, tmp_path / "policies")
-    base.load(copied)
+    loading.load(copied)
     learner = tmp_path / "tiny-s0" / "deployed" / "ac1" / "learner.pkl"
     learner.write_bytes(learner.read_bytes() + b"\0")
     with pytest.raises(InputError, match=r"deployed/ac1: its files have the SHA-256 .*, but .*/ac1\.sha256 says"):
-        base.load(copied)
+        loading.load(copied)
     checksum = learner.parents[1] / "ac1.sha256"
     before = checksum.read_text()
     directories.record(learner.parent)
     with pytest.raises(InputError, match=r"tiny-s0\.json: directory_sha256: .*deployed/ac1 is another one since"):
-        base.load(copied)
+        loading.load(copied)
     checksum.write_text(before)
     shutil.rmtree(learner.parent)
     with pytest.raises(InputError, match=r"deployed/ac1: does not exist"):
-        base.load(copied)
+        loading.load(copied)
 
 
 def test_predicting_leaves_directories_as_they_were_recorded(transitions, trained, tmp_path):
@@ -340,7 +340,7 @@ def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transiti
         deployed=list(map(str, directories)),
     )
     rows = rows_of(transitions, "test")
-    actions = base.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
+    actions = loading.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
     taught = acted([trained / "deployed" / f"ac{i}" for i in range(3)], rows)
     assert (((actions - taught) ** 2).mean(0) < 0.2 * taught.var(0)).all()
 

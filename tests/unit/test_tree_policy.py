@@ -7,7 +7,8 @@ import xgboost
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
-from d4rl_automl.policies.base import load, write_handle
+from d4rl_automl.policies.handle import write_handle
+from d4rl_automl.policies.loading import load
 from d4rl_automl.tasks import outcomes
 from tests.unit.test_policy import metadata_of
 

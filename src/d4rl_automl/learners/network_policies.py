@@ -10,7 +10,7 @@ from d4rl_automl.learners import curves
 from d4rl_automl.learners.checkpoints import Checkpoint
 from d4rl_automl.learners.fitting import Fit, LogEvaluations, Samples, Settings, fit
 from d4rl_automl.learners.networks import export
-from d4rl_automl.policies import base
+from d4rl_automl.policies import handle
 from d4rl_automl.tasks import outcomes
 
 
@@ -55,12 +55,12 @@ def write_policy(
         output: {method}-s{seed}.json; its neighbours end in .onnx and .curve.csv.
         settings: the method's entry in the config.
         seed: the training seed.
-        dataset: has `base.DATASET_FACTS`, as the transitions table's metadata do.
+        dataset: has `handle.DATASET_FACTS`, as the transitions table's metadata do.
         facts: what else its handle tells of the training: what it cost besides its own fit (seconds), its splits.
     """
     output = Path(output)
     network = fitted.network
-    metadata = base.describe(settings, seed, dataset, outcomes.AVERAGE if network.conditional else outcomes.NONE) | {
+    metadata = handle.describe(settings, seed, dataset, outcomes.AVERAGE if network.conditional else outcomes.NONE) | {
         "format": "onnx",
         "training": {"settings": dict(settings), **fitted.summary},
     }
@@ -69,4 +69,4 @@ def write_policy(
     curves.write(output, fitted.curve, network.loss_name, settings=settings, seed=seed, dataset=dataset["dataset"])
     # Times stay out of the ONNX file, so that the same training gives the same bytes.
     metadata["training"] |= {"fit_seconds": fitted.seconds, **facts}
-    base.write_handle(output, metadata | {"file": onnx_file.name, "sha256": sha256(onnx_file)})
+    handle.write_handle(output, metadata | {"file": onnx_file.name, "sha256": sha256(onnx_file)})

@@ -9,7 +9,7 @@ from typing import Any
 from d4rl_automl.core import directories, tables
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data.transitions import read
-from d4rl_automl.policies import base
+from d4rl_automl.policies import handle
 from d4rl_automl.tasks.outcomes import AVERAGE
 from d4rl_automl.teachers.features import TRAINING_FILE
 
@@ -39,9 +39,9 @@ def fit(
     With the setting `export` the policy is an ONNX file beside the handle (`autogluon_export`), compared with
     AutoGluon on `CHECKED_ROWS` test rows; InputError where the predictors are not networks.
     """
-    dataset = tables.read_parquet_metadata(transitions, base.DATASET_FACTS)
+    dataset = tables.read_parquet_metadata(transitions, handle.DATASET_FACTS)
     trainings = [json.loads((Path(directory) / TRAINING_FILE).read_text()) for directory in deployed]
-    metadata = base.describe(settings, seed, dataset, AVERAGE)
+    metadata = handle.describe(settings, seed, dataset, AVERAGE)
     training = {"settings": settings, "teacher": teacher, "rows": trainings[0]["train_rows"]}
     played = {
         "directories": [Path(os.path.relpath(directory, Path(output).parent)).as_posix() for directory in deployed],
@@ -67,4 +67,4 @@ def fit(
         "fit_seconds": round(sum(training["fit_seconds"] for training in trainings), 3),
         "teacher_seconds": round(sum(training.get("teacher_seconds", 0) for training in trainings), 3),
     }
-    base.write_handle(output, metadata)
+    handle.write_handle(output, metadata)

@@ -28,7 +28,7 @@ from onnx import TensorProto
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.policies.autogluon import Predictors
-from d4rl_automl.policies.base import OnnxPolicy
+from d4rl_automl.policies.onnx import OnnxPolicy
 from d4rl_automl.policies.onnx_graph import Graph
 from d4rl_automl.teachers.features import features
 
