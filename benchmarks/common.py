@@ -287,7 +287,7 @@ def inference(loaded: Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
     clock.start()
     for first in range(0, len(observations), BATCH):
         rows = slice(first, first + BATCH)
-        loaded._predict(observations[rows], None if outcome is None else outcome[rows])
+        loaded.predict(observations[rows], None if outcome is None else outcome[rows])
     clock.stop(len(observations))
 
 
@@ -434,7 +434,7 @@ def _interleave(
     with (
         _patched(mujoco.batch.Batch, "__init__", made),
         _patched(mujoco.batch.Batch, "step", stepped),
-        _patched(type(loaded), "_predict", predicted),
+        _patched(type(loaded), "predict", predicted),
     ):
         play(on_act=on_act)
     if not whole.units:
@@ -479,7 +479,7 @@ def _timed_rollout(play: Callable[..., None], loaded: Policy, window: Window, st
 
     with (
         _patched(mujoco.batch.Batch, "step", timed("physics")),
-        _patched(type(loaded), "_predict", timed("inference")),
+        _patched(type(loaded), "predict", timed("inference")),
     ):
         play(on_act=on_act)
     if stopwatch.found is None:

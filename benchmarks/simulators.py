@@ -9,6 +9,7 @@ import argparse
 import datetime
 import platform
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,10 @@ def load_mean_action(name: str) -> OnnxPolicy:
     onnx.checker.check_model(model)
     metadata = {"method": name, "seed": 0, "outcome_rule": "none", "task": task.name}
     metadata |= {"observation_size": task.observation_size, "action_size": task.action_size}
-    return OnnxPolicy(model.SerializeToString(), metadata, 1, path)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"{name}.onnx")
+        onnx.save(model, file)
+        return OnnxPolicy(file, metadata, 1)
 
 
 def summarise(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -204,7 +204,7 @@ class TurnsBad(Policy):
         super().__init__(metadata_of("halfcheetah"))
         self.calls = 0
 
-    def _predict(self, observations, outcome):
+    def predict(self, observations, outcome):
         self.calls += 1
         return np.full((len(observations), 6), np.nan if self.calls == 4 else 0.0)
 

@@ -17,6 +17,7 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256, whole
 from d4rl_automl.learners import curves, importance
 from d4rl_automl.policies import handle
+from d4rl_automl.policies.formats import FORMATS
 from d4rl_automl.tasks.outcomes import OutcomeRule
 
 
@@ -163,7 +164,7 @@ def write_policy(
         facts: what else its handle tells of the training.
     """
     output = Path(output)
-    file = output.with_suffix({"xgboost": ".ubj", "catboost": ".cbm"}[forest.format])
+    file = output.with_suffix(FORMATS[forest.format].ending)
     with whole(file) as part:
         part.write_bytes(forest.content)
     curves.write(output, forest.curve, "squared error", settings=settings, seed=seed, dataset=dataset["dataset"])

@@ -11,6 +11,7 @@ from d4rl_automl.learners.checkpoints import Checkpoint
 from d4rl_automl.learners.fitting import Fit, LogEvaluations, Samples, Settings, fit
 from d4rl_automl.learners.networks import export
 from d4rl_automl.policies import handle
+from d4rl_automl.policies.formats import FORMATS
 from d4rl_automl.tasks import outcomes
 
 
@@ -64,7 +65,7 @@ def write_policy(
         "format": "onnx",
         "training": {"settings": dict(settings), **fitted.summary},
     }
-    onnx_file = output.with_suffix(".onnx")
+    onnx_file = output.with_suffix(FORMATS["onnx"].ending)
     export(network, onnx_file, metadata)
     curves.write(output, fitted.curve, network.loss_name, settings=settings, seed=seed, dataset=dataset["dataset"])
     # Times stay out of the ONNX file, so that the same training gives the same bytes.

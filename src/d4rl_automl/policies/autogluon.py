@@ -53,19 +53,19 @@ class Predictors:
 class AutoGluonPolicy(Policy):
     """A teacher, or AutoGluon's own students, as a policy; its handle points at the deployed directories."""
 
-    def __init__(self, handle: str | Path, metadata: dict[str, Any], threads: int) -> None:
-        """Raises InputError where a directory is not as it was made, or not the one that the handle was written for."""
-        deployed = [Path(handle).parent / directory for directory in metadata["directories"]]
+    def __init__(self, path: Path, metadata: dict[str, Any], threads: int) -> None:
+        """As `loading.Loader`; InputError where a directory is not as it was made, or not the handle's."""
+        deployed = [path.parent / directory for directory in metadata["directories"]]
         for directory, expected in zip(deployed, metadata["directory_sha256"], strict=True):
             if directories.recorded(directory) != expected:
                 raise InputError(
-                    f"{handle}: directory_sha256: expected {expected}, but {directory} is another one since. It holds "
+                    f"{path}: directory_sha256: expected {expected}, but {directory} is another one since. It holds "
                     "pickles, which are loaded only from the run that made them; delete the handle and run snakemake "
                     "again"
                 )
         super().__init__(metadata)
         self._predictors = Predictors(deployed, metadata["chain"], threads)
 
-    def _predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    def predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.float32]:
         assert outcome is not None, "a teacher is conditioned on an outcome"
         return self._predictors.act(observations, outcome)

@@ -12,7 +12,10 @@ from d4rl_automl.tasks.outcomes import OutcomeRule
 
 
 class Policy(ABC):
-    """A deterministic policy: observations and, if it is conditioned, an outcome to actions."""
+    """A deterministic policy: observations and, if it is conditioned, an outcome to actions.
+
+    A format of policies is a subclass, which says how to `predict`; `act` is what plays.
+    """
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         self.metadata = metadata
@@ -46,7 +49,7 @@ class Policy(ABC):
             outcome = self._rows("outcome", outcome, outcome_size)
             if len(outcome) != len(observations):
                 raise InputError(f"policy {self.name}: {len(outcome)} outcomes for {len(observations)} observations")
-        actions = np.asarray(self._predict(observations, outcome), np.float32)
+        actions = np.asarray(self.predict(observations, outcome), np.float32)
         finite = np.isfinite(actions)
         if not finite.all():
             bad = ~finite.all(axis=1)
@@ -64,5 +67,5 @@ class Policy(ABC):
         return rows
 
     @abstractmethod
-    def _predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.floating]:
-        """Actions (N, a), finite or not, clipped or not, for inputs of checked shape."""
+    def predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.floating]:
+        """Actions (N, a), finite or not, clipped or not, for inputs of checked shape: `act` without its checks."""

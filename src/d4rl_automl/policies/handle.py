@@ -1,12 +1,15 @@
 """The JSON handle that stands for a policy, and what it must say."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from d4rl_automl import tasks
 from d4rl_automl.core import files
-from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.errors import REMAKE, InputError
+from d4rl_automl.policies.formats import FORMATS
 from d4rl_automl.tasks import outcomes
 from d4rl_automl.tasks.outcomes import OutcomeRule
 
@@ -23,12 +26,6 @@ _COMMON_KEYS: dict[str, type] = {
     "outcome_rule": str,
     "observation_size": int,
     "action_size": int,
-}
-_FORMAT_KEYS: dict[str, dict[str, type]] = {
-    "onnx": {"file": str, "sha256": str},
-    "xgboost": {"file": str, "sha256": str},
-    "catboost": {"file": str, "sha256": str},
-    "autogluon": {"directories": list, "directory_sha256": list, "chain": bool},
 }
 
 
@@ -57,26 +54,54 @@ def write_handle(path: str | Path, metadata: dict[str, Any]) -> None:
     """Write a policy's handle, a JSON object.
 
     Keys: method, kind, seed (of training), dataset, task, dataset_sha256, outcome_rule,
-    observation_size, action_size and format; with format "onnx", "xgboost" or "catboost" file
-    (relative to the handle) and sha256; with "autogluon" directories (relative to the handle, one per action dimension)
+    observation_size, action_size, format, and those of its format (`formats`): file (its name; it is beside the
+    handle) and sha256, or directories and their directory_sha256 (relative to the handle, one per action dimension)
     and chain. Others are kept as they are. Raises InputError for a key that is missing, of a
     wrong type, or contradicts the task.
     """
-    check_handle(metadata, Path(path))
+    _check_handle(metadata, Path(path))
     files.write_json(path, metadata)
 
 
-def check_handle(handle: Any, path: Path) -> None:
-    if not isinstance(handle, dict):
-        raise InputError(f"{path}: a policy's handle is a JSON object, found {type(handle).__name__}")
-    check_metadata(handle, path)
-    keys = _FORMAT_KEYS.get(handle.get("format", ""))
-    if keys is None:
-        raise InputError(f"{path}: format is {handle.get('format')!r}; expected one of {', '.join(_FORMAT_KEYS)}")
-    _check_types(handle, keys, path)
+def read_handle(path: str | Path) -> dict[str, Any]:
+    """What `write_handle` wrote; InputError where the file is missing or corrupt, or as `write_handle`."""
+    path = Path(path)
+    try:
+        handle = json.loads(read_bytes(path))
+    except ValueError as error:
+        raise InputError(f"{path}: not a JSON file ({error}); {REMAKE}") from None
+    _check_handle(handle, path)
+    return handle
+
+
+def read_file(path: Path, metadata: Mapping[str, Any]) -> tuple[Path, bytes]:
+    """The file that the handle `path` points at in its `metadata`, and its content.
+
+    InputError where it is missing, not beside the handle, or has not the SHA-256 that the handle names.
+    """
+    file = path.parent / metadata["file"]
+    if file.parent != path.parent:
+        raise InputError(f"{path}: file is {metadata['file']!r}; expected the name of a file beside it; {REMAKE}")
+    content = read_bytes(file)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != metadata["sha256"]:
+        raise InputError(
+            f"{file}: its SHA-256 is {digest}, but {path} was written for {metadata['sha256']}; "
+            f"the file was changed or replaced: {REMAKE}, or restore it"
+        )
+    return file, content
+
+
+def read_bytes(path: Path) -> bytes:
+    """A policy's file; InputError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); make the policy first") from None
 
 
 def check_metadata(metadata: dict[str, Any], path: Path) -> None:
+    """InputError, naming `path`, unless `metadata` have what every policy tells of itself, as the task has it."""
     _check_types(metadata, _COMMON_KEYS, path)
     task = tasks.get(metadata["task"])
     for key in ("observation_size", "action_size"):
@@ -88,17 +113,20 @@ def check_metadata(metadata: dict[str, Any], path: Path) -> None:
         raise InputError(f"{path}: {error}") from None
 
 
-def _check_types(metadata: dict[str, Any], keys: dict[str, type], path: Path) -> None:
+def _check_handle(handle: Any, path: Path) -> None:
+    if not isinstance(handle, dict):
+        raise InputError(f"{path}: a policy's handle is a JSON object, found {type(handle).__name__}")
+    check_metadata(handle, path)
+    name = handle.get("format")
+    if not isinstance(name, str) or name not in FORMATS:
+        raise InputError(f"{path}: format is {name!r}; expected one of {', '.join(FORMATS)}")
+    _check_types(handle, FORMATS[name].keys, path)
+
+
+def _check_types(metadata: dict[str, Any], keys: Mapping[str, type], path: Path) -> None:
     for key, kind in keys.items():
         if key not in metadata:
             raise InputError(f"{path}: the metadata lack {key!r}; they have {', '.join(metadata) or 'nothing'}")
         # By the very type: a bool is an int in Python.
         if type(metadata[key]) is not kind:
             raise InputError(f"{path}: {key} is {metadata[key]!r}; expected {kind.__name__}")
-
-
-def read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); make the policy first") from None

@@ -1,14 +1,21 @@
 """Policies from their files, whatever their format."""
 
-import hashlib
-import json
+import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from d4rl_automl.core.errors import REMAKE, InputError
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.policies import handle, onnx
 from d4rl_automl.policies.base import Policy
-from d4rl_automl.policies.handle import check_handle, check_metadata, read
-from d4rl_automl.policies.onnx import OnnxPolicy, graph_metadata
+from d4rl_automl.policies.formats import FORMATS
+
+Loader = Callable[[Path, dict[str, Any], int], Policy]
+"""The constructor of a format's policies: the path of the handle, what it says, and the threads for one call of `act`.
+
+Raises InputError where what the handle points at is missing or corrupt, is not what the handle was written for, or
+contradicts what it says.
+"""
 
 
 def load(path: str | Path, threads: int = 1) -> Policy:
@@ -22,30 +29,11 @@ def load(path: str | Path, threads: int = 1) -> Policy:
     """
     path = Path(path)
     metadata = read_metadata(path)
-    if path.suffix == ".onnx":
-        return OnnxPolicy(read(path), metadata, threads, path)
-    if metadata["format"] == "autogluon":
-        # Here, because AutoGluon takes seconds to import and ONNX policies do without.
-        from d4rl_automl.policies.autogluon import AutoGluonPolicy  # noqa: PLC0415
-
-        return AutoGluonPolicy(path, metadata, threads)
-    file = path.parent / metadata["file"]
-    if file.parent != path.parent:
-        raise InputError(f"{path}: file is {metadata['file']!r}; expected the name of a file beside it; {REMAKE}")
-    content = read(file)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != metadata["sha256"]:
-        raise InputError(
-            f"{file}: its SHA-256 is {digest}, but {path} was written for {metadata['sha256']}; "
-            f"the file was changed or replaced: {REMAKE}, or restore it"
-        )
-    if metadata["format"] == "onnx":
-        return OnnxPolicy(content, metadata, threads, file)
-    # Here, because other policies do without these libraries.
-    from d4rl_automl.policies.forest import CatBoostPolicy, XGBoostPolicy  # noqa: PLC0415
-
-    trees = {"xgboost": XGBoostPolicy, "catboost": CatBoostPolicy}[metadata["format"]]
-    return trees(content, metadata, threads, file)
+    # Whatever a graph says of itself, nothing but a graph is loaded from it.
+    name = "onnx" if path.suffix == ".onnx" else metadata["format"]
+    module, policy = FORMATS[name].loader.split(":")
+    loader: Loader = getattr(importlib.import_module(module), policy)
+    return loader(path, metadata, threads)
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
@@ -55,15 +43,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     or contradicts the task.
     """
     path = Path(path)
-    if path.suffix == ".onnx":
-        metadata = graph_metadata(read(path), path)
-        check_metadata(metadata, path)
-        return metadata
-    if path.suffix != ".json":
+    readers = {".json": handle.read_handle, ".onnx": onnx.read_metadata}
+    if path.suffix not in readers:
         raise InputError(f"{path}: a policy is a .json handle or an .onnx file, found {path.suffix or 'no ending'!r}")
-    try:
-        handle = json.loads(read(path))
-    except ValueError as error:
-        raise InputError(f"{path}: not a JSON file ({error}); {REMAKE}") from None
-    check_handle(handle, path)
-    return handle
+    return readers[path.suffix](path)

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.policies.base import Policy
+from d4rl_automl.policies.handle import check_metadata, read_bytes, read_file
 
 
 class OnnxPolicy(Policy):
     """A policy run by ONNX Runtime on the CPU; what it does for a row does not depend on the other rows.
 
-    `content` is the ONNX file. Its inputs are `observation` float32 (N, d) and, unless the
-    outcome rule is "none", `outcome` float32 (N, k); its output is `action` float32 (N, a).
-    Raises InputError, naming `source`, for anything else.
+    The graph's inputs are `observation` float32 (N, d) and, unless the outcome rule is "none", `outcome`
+    float32 (N, k); its output is `action` float32 (N, a).
     """
 
-    def __init__(self, content: bytes, metadata: dict[str, Any], threads: int, source: Path) -> None:
+    def __init__(self, path: Path, metadata: dict[str, Any], threads: int) -> None:
+        """As `loading.Loader`; `path` may also be the ONNX file itself. InputError for a graph of another form."""
         super().__init__(metadata)
+        source, content = (path, read_bytes(path)) if path.suffix == ".onnx" else read_file(path, metadata)
         self._source = source
         self._session = _open_session(content, threads, source)
         expected: dict[str, int] = {"observation": metadata["observation_size"]}
@@ -41,7 +43,7 @@ class OnnxPolicy(Policy):
                     f"as outcome_rule {self.outcome_rule.name!r} and the sizes in its metadata say; export it again"
                 )
 
-    def _predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.floating]:
+    def predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.floating]:
         inputs = {"observation": observations}
         if outcome is not None:
             inputs["outcome"] = outcome
@@ -49,6 +51,23 @@ class OnnxPolicy(Policy):
             return self._session.run(["action"], inputs)[0]
         except Exception as error:  # ONNX Runtime's exceptions have no common class of their own.
             raise InputError(f"{self._source}: ONNX Runtime cannot play the graph ({error}); export it again") from None
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What the `metadata_props` of an ONNX file say: strings as they are, the other values as JSON.
+
+    Raises InputError as `loading.read_metadata`.
+    """
+    metadata: dict[str, Any] = dict(_open_session(read_bytes(path), 1, path).get_modelmeta().custom_metadata_map)
+    for key in metadata.keys() & {"seed", "observation_size", "action_size", "training"}:
+        try:
+            metadata[key] = json.loads(metadata[key])
+        except ValueError:
+            raise InputError(
+                f"{path}: metadata_props {key} is {metadata[key]!r}, expected JSON; export again"
+            ) from None
+    check_metadata(metadata, path)
+    return metadata
 
 
 def _open_session(content: bytes, threads: int, source: Path) -> onnxruntime.InferenceSession:
@@ -64,16 +83,3 @@ def _open_session(content: bytes, threads: int, source: Path) -> onnxruntime.Inf
         raise InputError(
             f"{source}: not an ONNX file that ONNX Runtime can open ({error}); export it again, its weights inside"
         ) from None
-
-
-def graph_metadata(content: bytes, path: Path) -> dict[str, Any]:
-    """The `metadata_props` of an ONNX file: strings as they are, the other values as JSON."""
-    metadata: dict[str, Any] = dict(_open_session(content, 1, path).get_modelmeta().custom_metadata_map)
-    for key in metadata.keys() & {"seed", "observation_size", "action_size", "training"}:
-        try:
-            metadata[key] = json.loads(metadata[key])
-        except ValueError:
-            raise InputError(
-                f"{path}: metadata_props {key} is {metadata[key]!r}, expected JSON; export again"
-            ) from None
-    return metadata

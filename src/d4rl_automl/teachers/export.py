@@ -70,7 +70,7 @@ def export(
     with files.whole(path) as part:
         inputs = {"observation": metadata["observation_size"], "outcome": 1}
         graph.save(part, inputs, {"action": metadata["action_size"]}, metadata)
-        acted = OnnxPolicy(part.read_bytes(), dict(metadata), 1, Path(path)).act(observations, outcome)
+        acted = OnnxPolicy(part, dict(metadata), 1).act(observations, outcome)
         difference = float(np.abs(acted - predictors.act(observations, outcome)).max())
         if difference > TOLERANCE:
             raise InputError(
