@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 
+from d4rl_automl.core.processes import hide_gpus
 from d4rl_automl.core.script import run
 
 
@@ -19,8 +20,11 @@ def main() -> None:
     parser.add_argument("--teacher", type=json.loads, help="the teacher's entry of the config, as JSON (AutoGluon's)")
     parser.add_argument("--deployed", nargs="+", help="directories for acting, one per action dimension (AutoGluon's)")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    if "deployed" in given:
+        # AutoGluon's predictors are asked here, or pointed at, but not trained.
+        hide_gpus()
     importlib.import_module(f"d4rl_automl.methods.{given['settings']['kind']}").fit(**given)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import threadpoolctl
+import torch
 from autogluon.tabular import TabularPredictor
 from sklearn.metrics import mean_squared_error
 
@@ -257,10 +259,30 @@ def test_a_chain_that_is_off_is_off_from_training_to_acting(transitions, tmp_pat
     assert set(pd.read_csv(tmp_path / "i.csv").feature) == {*OBSERVATIONS, "rtg", *(["ac0", "ac1"] if chain else [])}
 
 
-def test_acting_hides_the_gpu(handle, monkeypatch):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    loading.load(handle)
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+def test_acting_keeps_to_its_threads_and_leaves_the_process_as_it_is(handle, monkeypatch):
+    def threads():
+        return torch.get_num_threads(), {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+
+    seen = []
+
+    def watched(predict):
+        def watching(*given, **named):
+            seen.append(threads())
+            return predict(*given, **named)
+
+        return watching
+
+    with threadpoolctl.threadpool_limits(2):
+        before = torch.get_num_threads()
+        torch.set_num_threads(2)
+        environment = dict(os.environ)
+        loaded = loading.load(handle, threads=1)
+        for predictor in loaded.predictors.predictors:
+            monkeypatch.setattr(predictor, "predict", watched(predictor.predict))
+        loaded.act(np.zeros((5, len(OBSERVATIONS))), np.ones((5, 1)))
+        assert threads() == (2, {2}) and dict(os.environ) == environment
+        torch.set_num_threads(before)
+    assert seen == [(1, {1})] * 3
 
 
 def test_the_policy_acts_as_the_predictors_do(transitions, trained, handle):

@@ -38,13 +38,14 @@ def measure(
         output: the table (`importance.write`), of the shares of the growth of the root mean squared error.
     """
     test = read(transitions, splits=("test",), limit=ROWS, seed=0)
-    predictors = Predictors(deployed, settings["chain"], threads).predictors
+    predictors = Predictors(deployed, settings["chain"], threads)
     outputs = {}
-    for dimension, predictor in enumerate(predictors):
+    for dimension, predictor in enumerate(predictors.predictors):
         frame = training.frame(test, dimension, settings["chain"])
-        growth = predictor.feature_importance(
-            frame, subsample_size=None, num_shuffle_sets=SHUFFLES, include_confidence_band=False, silent=True
-        )["importance"]
+        with predictors.limited():
+            growth = predictor.feature_importance(
+                frame, subsample_size=None, num_shuffle_sets=SHUFFLES, include_confidence_band=False, silent=True
+            )["importance"]
         features = [name for name in frame.columns if name != training.TARGET]
         # A feature that the predictor does not use is not in AutoGluon's table.
         share = importance.shares(growth.reindex(features, fill_value=0.0))
