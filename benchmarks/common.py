@@ -48,7 +48,8 @@ from d4rl_automl.data import catalogue, transitions
 from d4rl_automl.data.providers import embedded
 from d4rl_automl.evaluation.rollout import rollout
 from d4rl_automl.plan import config
-from d4rl_automl.policies import base
+from d4rl_automl.policies import loading
+from d4rl_automl.policies.base import Policy
 from d4rl_automl.simulators import batch
 
 ROOT = Path(__file__).parents[1]
@@ -64,7 +65,7 @@ FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 RECIPE = "medium-expert"
 TRANSITIONS = 100_000
 
-Load = Callable[[Path], base.Policy]
+Load = Callable[[Path], Policy]
 
 
 # Processes that start together -----------------------------------------------------------------
@@ -274,19 +275,19 @@ def physics(_loaded: Any, chunk: Chunk, clock: Clock | Stopwatch) -> None:
         _replay(chunk, clock)
 
 
-def physics_as_loaded(loaded: base.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
+def physics_as_loaded(loaded: Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
     """The same with the model as MuJoCo loads it from Gymnasium's file, which looks for contacts."""
     physics(loaded, replace(chunk, model=_searching_model(loaded.metadata["task"])), clock)
 
 
-def inference(loaded: base.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
+def inference(loaded: Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
     """The policy alone, in calls of 2,000 rows."""
     calls = math.ceil(chunk.steps / BATCH)
     observations, outcome = chunk.inputs(calls * BATCH)
     clock.start()
     for first in range(0, len(observations), BATCH):
         rows = slice(first, first + BATCH)
-        loaded._predict(observations[rows], None if outcome is None else outcome[rows])
+        loaded.predict(observations[rows], None if outcome is None else outcome[rows])
     clock.stop(len(observations))
 
 
@@ -332,7 +333,7 @@ def interleaved(  # noqa: PLR0917  Processes hand on what they get by position.
 
 
 def watch(
-    loaded: base.Policy, environments: int, seed: int, window: Window, *, on_act: Callable[[int, Any, Any], None]
+    loaded: Policy, environments: int, seed: int, window: Window, *, on_act: Callable[[int, Any, Any], None]
 ) -> None:
     """A rollout; `on_act` is told the step's number and the policy's inputs before each step of the window."""
     number, act = 0, type(loaded).act
@@ -366,7 +367,7 @@ def _patched(owner: type, name: str, make: Callable[[Any], Any]) -> Iterator[Non
 
 def _interleave(
     play: Callable[..., None],
-    loaded: base.Policy,
+    loaded: Policy,
     window: Window,
     floors: Mapping[str, Floor],
     stopwatch: Stopwatch,
@@ -433,7 +434,7 @@ def _interleave(
     with (
         _patched(mujoco.batch.Batch, "__init__", made),
         _patched(mujoco.batch.Batch, "step", stepped),
-        _patched(type(loaded), "_predict", predicted),
+        _patched(type(loaded), "predict", predicted),
     ):
         play(on_act=on_act)
     if not whole.units:
@@ -449,7 +450,7 @@ def _interleave(
     )
 
 
-def _timed_rollout(play: Callable[..., None], loaded: base.Policy, window: Window, stopwatch: Stopwatch) -> None:
+def _timed_rollout(play: Callable[..., None], loaded: Policy, window: Window, stopwatch: Stopwatch) -> None:
     steps, started = 0, False
     parts = {"physics": 0.0, "inference": 0.0}
 
@@ -478,7 +479,7 @@ def _timed_rollout(play: Callable[..., None], loaded: base.Policy, window: Windo
 
     with (
         _patched(mujoco.batch.Batch, "step", timed("physics")),
-        _patched(type(loaded), "_predict", timed("inference")),
+        _patched(type(loaded), "predict", timed("inference")),
     ):
         play(on_act=on_act)
     if stopwatch.found is None:
@@ -588,8 +589,8 @@ def interleave(
 # What is measured with -------------------------------------------------------------------------
 
 
-def load_policy(path: Path) -> base.Policy:
-    return base.load(path)
+def load_policy(path: Path) -> Policy:
+    return loading.load(path)
 
 
 def entry(task: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import onnx
 import torch
 
 from d4rl_automl import tasks
-from d4rl_automl.policies.base import load, read_metadata
+from d4rl_automl.policies.loading import load, read_metadata
 
 OUTCOME_FRACTION = 1.0
 

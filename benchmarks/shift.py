@@ -21,14 +21,15 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import write_json
 from d4rl_automl.core.script import run
 from d4rl_automl.data import transitions
-from d4rl_automl.policies import base
+from d4rl_automl.policies import loading
+from d4rl_automl.policies.base import Policy
 
 EPISODES = 20
 ROWS = 5_000
 """Held-out transitions that count, and states of a rollout, drawn at random, at most."""
 
 
-def visited(loaded: base.Policy, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def visited(loaded: Policy, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """States (N, d) and commanded outcomes (N, 1) of `EPISODES` episodes at fraction 1.0."""
     kept: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
 
@@ -47,7 +48,7 @@ def shifts(folder: Path) -> Iterator[dict[str, Any]]:
     for path, facts in handles.items():
         if facts["kind"] != "teacher":
             continue
-        teacher, seed = base.load(path), facts["seed"]
+        teacher, seed = loading.load(path), facts["seed"]
         table = folder / "transitions.parquet"
         low, high = np.percentile(transitions.read(table, limit=100_000, seed=0).observations, (0.1, 99.9), axis=0)
         test = transitions.read(table, ("test",), limit=ROWS, seed=0)
@@ -56,7 +57,7 @@ def shifts(folder: Path) -> Iterator[dict[str, Any]]:
         for other, own in handles.items():
             if own["seed"] != seed or own["outcome_rule"] != "constant" or (own["kind"] == "teacher" and other != path):
                 continue
-            loaded = base.load(other)
+            loaded = loading.load(other)
             states, outcomes = visited(loaded, seed)
             yield {
                 "dataset": folder.name,

@@ -9,6 +9,7 @@ import argparse
 import datetime
 import platform
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from d4rl_automl import tasks
 from d4rl_automl.core import files
 from d4rl_automl.core.script import run
 from d4rl_automl.figures import style
-from d4rl_automl.policies.base import OnnxPolicy
+from d4rl_automl.policies.onnx import OnnxPolicy
 from d4rl_automl.simulators.batch import BatchSimulator, draw_initial_states, make_model
 from d4rl_automl.simulators.original import LegacySimulator
 from d4rl_automl.tasks import scores
@@ -154,7 +155,10 @@ def load_mean_action(name: str) -> OnnxPolicy:
     onnx.checker.check_model(model)
     metadata = {"method": name, "seed": 0, "outcome_rule": "none", "task": task.name}
     metadata |= {"observation_size": task.observation_size, "action_size": task.action_size}
-    return OnnxPolicy(model.SerializeToString(), metadata, 1, path)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"{name}.onnx")
+        onnx.save(model, file)
+        return OnnxPolicy(file, metadata, 1)
 
 
 def summarise(rows: list[dict[str, Any]]) -> pd.DataFrame:

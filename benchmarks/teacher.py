@@ -127,14 +127,15 @@ def ask(loaded: Any, chunk: common.Chunk, clock: Any, rows: int, calls: int) -> 
     """Times `calls` calls of `rows` states each, with the actions that were played as the columns of a chain."""
     from d4rl_automl.teachers.features import features  # noqa: PLC0415
 
-    predictors, chain = loaded._predictors.predictors, loaded.metadata["chain"]
+    predictors, chain = loaded.predictors.predictors, loaded.metadata["chain"]
     observations, outcomes = chunk.inputs(rows * calls)
     actions = np.resize(np.concatenate(chunk.controls).astype(np.float32), (rows * calls, len(predictors)))
     tables = [features(observations, outcomes, actions[:, : i * chain]) for i in range(len(predictors))]
     clock.start()
-    for first in range(0, rows * calls, rows):
-        for predictor, table in zip(predictors, tables, strict=True):
-            predictor.predict(table[first : first + rows], as_pandas=False)
+    with loaded.predictors.limited():
+        for first in range(0, rows * calls, rows):
+            for predictor, table in zip(predictors, tables, strict=True):
+                predictor.predict(table[first : first + rows], as_pandas=False)
     clock.stop(rows * calls)
 
 

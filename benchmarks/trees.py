@@ -53,7 +53,7 @@ class TreePolicy(Policy):
             self.model = xgboost.Booster({"nthread": 1}, model_file=str(path))
         self._way = WAYS[self.library][FASTEST[self.library]]
 
-    def _predict(self, observations: Rows, outcome: Rows | None) -> NDArray[np.floating]:
+    def predict(self, observations: Rows, outcome: Rows | None) -> NDArray[np.floating]:
         assert outcome is not None
         return self._way(self.model, np.concatenate((observations, outcome), axis=1))
 

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 
+from d4rl_automl.core.processes import hide_gpus
 from d4rl_automl.core.script import run
 from d4rl_automl.plan import entries
 
@@ -19,10 +20,13 @@ def main() -> None:
     parser.add_argument("--labels", help="the teacher's labels, of a method that needs them")
     parser.add_argument("--deployed", nargs="+", help="directories for acting, of a method that needs them, in order")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    if "deployed" in given:
+        # AutoGluon's predictors are asked here, or pointed at, but not trained.
+        hide_gpus()
     entry = entries.entry(entries.read(given.pop("config")), "methods", given.pop("method"))
     module = importlib.import_module(f"d4rl_automl.methods.{entry['kind']}")
     module.fit(settings=module.Settings.model_validate(entry), **given)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

@@ -2,8 +2,9 @@
 
 import argparse
 
-from d4rl_automl.core.script import run
 from d4rl_automl.data.making import write
+
+from d4rl_automl.core.script import run
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import hdf5, transitions
 from d4rl_automl.policies.autogluon import Predictors
-from d4rl_automl.policies.base import load
+from d4rl_automl.policies.loading import load
 from tests.unit.synthetic import flip_value
 from tests.unit.test_datasets import arrays, store
 from tests.unit.test_policy import write_policy

@@ -24,10 +24,12 @@ from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import card, catalogue, hdf5, transitions
 from d4rl_automl.data.providers import embedded
-from d4rl_automl.learners import networks
+from d4rl_automl.learners import fitting
+from d4rl_automl.learners.checkpoints import Checkpoint
 from d4rl_automl.plan import config
 from d4rl_automl.policies.autogluon import Predictors
-from d4rl_automl.policies.base import load, write_handle
+from d4rl_automl.policies.handle import write_handle
+from d4rl_automl.policies.loading import load
 from d4rl_automl.teachers import distillation
 from tests.unit.test_datasets import arrays, store
 from tests.unit.test_network import HERE, SETTINGS, samples
@@ -310,7 +312,7 @@ def test_a_checkpoint_that_would_execute_something_is_passed_over(
 ) -> None:
     checkpoint, marker = tmp_path / "c.pt", tmp_path / "executed"
     save({"key": Executed(marker)}, checkpoint)
-    networks.fit(samples(200), samples(50, 1), SETTINGS, **HERE, checkpoint=checkpoint)
+    fitting.fit(samples(200), samples(50, 1), SETTINGS, **HERE, callbacks=[Checkpoint(checkpoint)])
     assert "cannot be read" in caplog.text
     assert not marker.exists()
 

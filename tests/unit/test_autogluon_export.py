@@ -14,7 +14,8 @@ from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import transitions as tables
 from d4rl_automl.methods import teacher as teacher_method
-from d4rl_automl.policies import base
+from d4rl_automl.policies import loading
+from d4rl_automl.policies.onnx import OnnxPolicy
 from d4rl_automl.policies.onnx_graph import Graph
 from d4rl_automl.teachers import distillation, export, training
 
@@ -144,7 +145,7 @@ def played(transitions, directories, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(played):
-    return {name: list(map(base.load, handles)) for name, handles in played.items()}
+    return {name: list(map(loading.load, handles)) for name, handles in played.items()}
 
 
 def states(transitions, kind):
@@ -180,7 +181,7 @@ def test_the_teachers_are_what_the_other_tests_mean(directories):
 @pytest.mark.parametrize("name", ["ensemble", "unchained", "distilled"])
 def test_the_graph_acts_as_autogluon_does(transitions, loaded, name, kind):
     expected, graph = loaded[name]
-    assert isinstance(graph, base.OnnxPolicy) and not isinstance(expected, base.OnnxPolicy)
+    assert isinstance(graph, OnnxPolicy) and not isinstance(expected, OnnxPolicy)
     asked = states(transitions, kind)
     actions = expected.act(*asked)
     assert (actions.std(0) > 0.05).all()
@@ -206,10 +207,10 @@ def test_the_handle_and_the_graph_say_what_they_are(directories, played):
     assert [(path.parent / name).resolve() for name in training["directories"]] == directories["ensemble"]
     assert training["chain"] is True
     assert training["checked_rows"] == 1040 and 0 <= training["largest_difference"] <= export.TOLERANCE
-    inside = base.read_metadata(file)
+    inside = loading.read_metadata(file)
     assert inside["training"].items() <= training.items()
     assert {key: inside[key] for key in handle if key not in ("file", "sha256", "training")}.items() <= handle.items()
-    assert base.load(file).metadata == inside
+    assert loading.load(file).metadata == inside
 
 
 def test_trees_are_refused_and_leave_nothing(transitions, tmp_path):

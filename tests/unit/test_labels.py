@@ -11,7 +11,7 @@ from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import transitions
 from d4rl_automl.methods import student
-from d4rl_automl.policies import base
+from d4rl_automl.policies import loading
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.teachers import labels, training
 from tests.unit import learnable, synthetic
@@ -173,7 +173,7 @@ def test_a_student_learns_the_teacher_not_the_data(made, tmp_path):
     test = transitions.read(made / "transitions.parquet", splits=("test",))
     predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], TEACHER["chain"], 1)
     taught = predictors.act(test.observations, test.rtg[:, None])
-    acted = base.load(handle).act(test.observations, test.rtg[:, None])
+    acted = loading.load(handle).act(test.observations, test.rtg[:, None])
     recorded = learnable.actions(test.observations, test.rtg)
     assert np.mean((acted - taught) ** 2) < 0.002
     assert np.mean((acted - recorded) ** 2) > 0.01

@@ -10,7 +10,7 @@ import pytest
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation.rollout import Play, rollout, rollout_file
-from d4rl_automl.policies.base import load
+from d4rl_automl.policies.loading import load
 from d4rl_automl.simulators import original
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.original import LegacySimulator

@@ -14,7 +14,7 @@ from sklearn.metrics import r2_score
 from d4rl_automl.data import transitions
 from d4rl_automl.evaluation import comparison
 from d4rl_automl.methods import bc, catboost_student, mlp, rcdtp, rvs, rvs_r, rwdtp, student
-from d4rl_automl.policies import base
+from d4rl_automl.policies import loading
 from d4rl_automl.tasks import outcomes
 from tests.unit import learnable
 
@@ -56,7 +56,7 @@ def make(data, kind, output, seed=0, **changes):
     settings = {"name": kind.replace("_", "-"), "kind": kind, **settings, **changes}
     here = {**HERE, "seed": seed}
     module.fit(transitions=str(data / "transitions.parquet"), settings=settings, output=str(output), **here, **given)
-    return base.load(output)
+    return loading.load(output)
 
 
 @pytest.mark.parametrize("kind", METHODS)

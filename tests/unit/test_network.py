@@ -21,15 +21,15 @@ from scipy.stats import norm
 from sklearn.metrics import r2_score
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.learners import networks
-from d4rl_automl.policies import base
+from d4rl_automl.learners import checkpoints, fitting, network_policies, networks
+from d4rl_automl.policies import loading
 
-SETTINGS = networks.Settings(width=32, layers=2, updates=24, batch_size=64, learning_rate=3e-3)
+SETTINGS = fitting.Settings(width=32, layers=2, updates=24, batch_size=64, learning_rate=3e-3)
 
 HERE = {"seed": 0, "device": "cpu", "threads": 1}
 
 
-def samples(rows: int, seed: int = 0, conditional: bool = True) -> networks.Samples:
+def samples(rows: int, seed: int = 0, conditional: bool = True) -> fitting.Samples:
     """Hopper's sizes; actions are a smooth function of the inputs that saturates at the bounds here and there."""
     generator = np.random.default_rng(seed)
     scales = np.geomspace(0.01, 100, 11)
@@ -37,7 +37,7 @@ def samples(rows: int, seed: int = 0, conditional: bool = True) -> networks.Samp
     outcomes = generator.uniform(0, 4, rows)
     weights = np.random.default_rng(99).standard_normal((11, 3)) / 3
     actions = np.clip(np.sin(standard @ weights) + 0.2 * conditional * (outcomes[:, None] - 2), -1, 1)
-    return networks.Samples(
+    return fitting.Samples(
         (standard * scales + 5).astype(np.float32),
         outcomes.astype(np.float32) if conditional else None,
         actions.astype(np.float32),
@@ -110,15 +110,15 @@ def test_rows_do_not_depend_on_their_batch(tmp_path):
 
 
 def test_learns_a_known_function():
-    known = networks.Settings(width=64, layers=2, updates=2400, batch_size=256, learning_rate=3e-3)
-    fitted = networks.fit(samples(20_000), samples(2_000, seed=1), known, **HERE)
+    known = fitting.Settings(width=64, layers=2, updates=2400, batch_size=256, learning_rate=3e-3)
+    fitted = fitting.fit(samples(20_000), samples(2_000, seed=1), known, **HERE)
     unseen = samples(2_000, seed=2)
     assert r2_score(unseen.actions, fitted.network.act(torch.from_numpy(unseen.inputs())).numpy()) >= 0.95
 
 
 def test_summary_and_curve_are_of_the_network_that_is_returned():
     validation = samples(200, seed=1)
-    fitted = networks.fit(samples(100), validation, networks.Settings(64, 2, 600, 10, 0.03), **HERE)
+    fitted = fitting.fit(samples(100), validation, fitting.Settings(64, 2, 600, 10, 0.03), **HERE)
     curve = fitted.curve
     assert list(curve["update"]) == list(range(30, 601, 30))
     # A hundred rows are soon learned by heart: the last evaluation is not the best.
@@ -132,7 +132,7 @@ def test_same_seed_same_weights_and_the_callers_torch_is_left_alone():
     torch.manual_seed(1)
     before = torch.get_rng_state(), torch.get_num_threads()
     first, again, other = (
-        networks.fit(samples(500), samples(100, 1), SETTINGS, **(HERE | {"seed": seed})).network.state_dict()
+        fitting.fit(samples(500), samples(100, 1), SETTINGS, **(HERE | {"seed": seed})).network.state_dict()
         for seed in (3, 3, 4)
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -185,8 +185,8 @@ def test_rvs_network_starts_and_acts_as_theirs(tmp_path, conditional):
 def test_batches_are_runs_of_rows_where_they_are_not_shuffled():
     """Against torch itself: the same network, optimiser and batches, in a loop of its own."""
     train = samples(100)
-    settings = networks.Settings(16, 2, 14, 30, 1e-2, gaussian=True, shuffle=False)
-    fitted = networks.fit(train, train.take(slice(0)), settings, **(HERE | {"seed": 7}))
+    settings = fitting.Settings(16, 2, 14, 30, 1e-2, gaussian=True, shuffle=False)
+    fitted = fitting.fit(train, train.take(slice(0)), settings, **(HERE | {"seed": 7}))
     made = gaussian_network(11, 3, width=16, layers=2, conditional=True, seed=7)
     optimiser = torch.optim.Adam(made.parameters(), 1e-2)
     inputs, actions = torch.from_numpy(train.inputs()), torch.from_numpy(train.actions)
@@ -209,12 +209,12 @@ def test_batches_are_runs_of_rows_where_they_are_not_shuffled():
 
 KILLED = """
 import sys
-from d4rl_automl.learners import networks
+from d4rl_automl.learners import checkpoints, fitting, network_policies
 from tests.unit.test_network import HERE, METHOD, RESUMED, samples
-networks.CHECKPOINT_SECONDS = 0.2
-settings = networks.Settings(*RESUMED, gaussian=sys.argv[1] == "rvs", shuffle=sys.argv[2] == "shuffled")
+checkpoints.SECONDS = 0.2
+settings = fitting.Settings(*RESUMED, gaussian=sys.argv[1] == "rvs", shuffle=sys.argv[2] == "shuffled")
 dataset = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32}
-networks.make_policy(
+network_policies.make_policy(
     samples(3000), samples(200, 1), settings, method=METHOD, output=sys.argv[3], dataset=dataset, **HERE
 )
 """
@@ -237,16 +237,16 @@ def test_a_killed_fit_goes_on_and_ends_as_if_it_had_not_been_killed(tmp_path, ki
         process.kill()
         assert process.wait() == -signal.SIGKILL
         assert not (tmp_path / "some-s0.json").exists()
-        reached.append(torch.load(checkpoint, weights_only=True)["progress"]["update"])
+        reached.append(torch.load(checkpoint, weights_only=True)["training"]["update"])
     assert (np.diff(reached) > 0).all() and reached[-1] < RESUMED[2]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert {path.name for path in tmp_path.iterdir()} == {"some-s0.json", "some-s0.onnx", "some-s0.curve.csv"}
     assert not done.stdout
 
-    settings = networks.Settings(*RESUMED, gaussian=kind == "rvs", shuffle=order == "shuffled")
-    fitted = networks.fit(samples(3000), samples(200, 1), settings, **HERE)
+    settings = fitting.Settings(*RESUMED, gaussian=kind == "rvs", shuffle=order == "shuffled")
+    fitted = fitting.fit(samples(3000), samples(200, 1), settings, **HERE)
     dataset = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32}
-    networks.write_policy(fitted, tmp_path / "b" / "some-s0.json", METHOD, 0, dataset=dataset)
+    network_policies.write_policy(fitted, tmp_path / "b" / "some-s0.json", METHOD, 0, dataset=dataset)
     assert (tmp_path / "some-s0.onnx").read_bytes() == (tmp_path / "b" / "some-s0.onnx").read_bytes()
     folders = (tmp_path, tmp_path / "b")
     curves = [pd.read_csv(folder / "some-s0.curve.csv").drop(columns="seconds") for folder in folders]
@@ -259,31 +259,30 @@ def test_a_killed_fit_goes_on_and_ends_as_if_it_had_not_been_killed(tmp_path, ki
 def test_a_fit_goes_on_from_wherever_it_was_interrupted(tmp_path, monkeypatch, gaussian, shuffle):
     """After every update, those that end an epoch and those that are evaluated among them."""
     train, validation = samples(100), samples(50, 1)
-    settings = networks.Settings(16, 2, 40, 30, 1e-2, gaussian=gaussian, shuffle=shuffle)
-    expected = networks.fit(train, validation, settings, **HERE)
-    monkeypatch.setattr(networks, "CHECKPOINT_SECONDS", 0)
-    save = networks._save
+    settings = fitting.Settings(16, 2, 40, 30, 1e-2, gaussian=gaussian, shuffle=shuffle)
+    expected = fitting.fit(train, validation, settings, **HERE)
+    monkeypatch.setattr(checkpoints, "SECONDS", 0)
+    checkpoint = checkpoints.Checkpoint(tmp_path / "c.pt")
 
-    def save_and_keep(path, key, parts, progress):
-        save(path, key, parts, progress)
-        shutil.copy(path, tmp_path / f"{progress.update}.pt")
+    class KeepAll(fitting.Callback):
+        def on_update(self, training):
+            shutil.copy(checkpoint.path, tmp_path / f"{training.update}.pt")
 
-    monkeypatch.setattr(networks, "_save", save_and_keep)
-    networks.fit(train, validation, settings, **HERE, checkpoint=tmp_path / "c.pt")
-    monkeypatch.setattr(networks, "_save", save)
+    fitting.fit(train, validation, settings, **HERE, callbacks=[checkpoint, KeepAll()])
     for update in range(1, 41):
-        found = networks.fit(train, validation, settings, **HERE, checkpoint=tmp_path / f"{update}.pt")
+        saved = checkpoints.Checkpoint(tmp_path / f"{update}.pt")
+        found = fitting.fit(train, validation, settings, **HERE, callbacks=[saved])
         weights = found.network.state_dict()
         assert all(torch.equal(value, weights[name]) for name, value in expected.network.state_dict().items()), update
         pd.testing.assert_frame_equal(*(fit.curve.drop(columns="seconds") for fit in (found, expected)))
         assert found.summary == expected.summary
 
 
-@pytest.mark.parametrize("change", ["settings", "rows", "seed", "damaged", "a bit flipped"])
+@pytest.mark.parametrize("change", ["settings", "rows", "seed", "networks", "fitting", "damaged", "a bit flipped"])
 def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, caplog, change):
-    monkeypatch.setattr(networks, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoints, "SECONDS", 0)
     checkpoint = tmp_path / "c.pt"
-    networks.fit(samples(500), samples(100, 1), SETTINGS, **HERE, checkpoint=checkpoint)
+    fitting.fit(samples(500), samples(100, 1), SETTINGS, **HERE, callbacks=[checkpoints.Checkpoint(checkpoint)])
     here, rows, settings = dict(HERE), samples(500), SETTINGS
     if change == "settings":
         settings = dataclasses.replace(SETTINGS, learning_rate=1e-3)
@@ -291,6 +290,11 @@ def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, 
         rows.actions[17, 1] += 1e-3
     elif change == "seed":
         here["seed"] = 1
+    elif change in ("networks", "fitting"):
+        module = {"networks": networks, "fitting": fitting}[change]
+        edited = tmp_path / "edited.py"
+        edited.write_text(Path(module.__file__).read_text() + "MORE = 1\n")
+        monkeypatch.setattr(module, "__file__", str(edited))
     elif change == "damaged":
         checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     else:
@@ -299,31 +303,69 @@ def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, 
         content = bytearray(checkpoint.read_bytes())
         content[content.index(weights) + len(weights) // 2] ^= 1
         checkpoint.write_bytes(content)
-    found = networks.fit(rows, samples(100, 1), settings, **here, checkpoint=checkpoint)
+    found = fitting.fit(rows, samples(100, 1), settings, **here, callbacks=[checkpoints.Checkpoint(checkpoint)])
     assert ("cannot be read" in caplog.text) == (change in ("damaged", "a bit flipped"))
-    anew = networks.fit(rows, samples(100, 1), settings, **here)
+    anew = fitting.fit(rows, samples(100, 1), settings, **here)
     weights = anew.network.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in found.network.state_dict().items())
     assert list(found.curve["update"]) == list(anew.curve["update"])
 
 
+class Recorded(fitting.Callback):
+    """What a fit tells, in order."""
+
+    def __init__(self):
+        self.told = []
+
+    def on_start(self, training):
+        self.told.append(("start", training.update))
+
+    def on_update(self, training):
+        self.told.append(("update", training.update))
+
+    def on_evaluation(self, training, evaluation):
+        assert training.evaluations[-1] is evaluation
+        self.told.append(("evaluation", evaluation.update))
+
+    def on_end(self, fitted):
+        self.told.append(("end", len(fitted.curve)))
+
+
+def test_callbacks_are_told_in_order_and_leave_the_fit_as_it_is(caplog):
+    recorded = Recorded()
+    caplog.set_level("INFO")
+    settings = dataclasses.replace(SETTINGS, updates=41)
+    followed = fitting.fit(
+        samples(500), samples(100, 1), settings, **HERE, callbacks=[fitting.LogEvaluations(), recorded]
+    )
+    told = [("start", 0)]
+    for update in range(1, 42):
+        told += [("evaluation", update)] * (update % 3 == 0 or update == 41) + [("update", update)]
+    assert recorded.told == [*told, ("end", 14)]
+    assert sum("validation 0." in message for message in caplog.messages) == 14
+    assert f"after update {followed.summary['kept_update']} are kept" in caplog.messages[-1]
+    alone = fitting.fit(samples(500), samples(100, 1), settings, **HERE)
+    weights = alone.network.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in followed.network.state_dict().items())
+
+
 def test_a_constant_column_and_no_outcome():
     train = samples(500, conditional=False)
     train.observations[:, 4] = 0.1
-    fitted = networks.fit(train, samples(100, 1, conditional=False), SETTINGS, **HERE)
+    fitted = fitting.fit(train, samples(100, 1, conditional=False), SETTINGS, **HERE)
     assert fitted.network.scale[4] == 1 and fitted.network.scale.isfinite().all()
     assert fitted.network.observation_size == 11 and not fitted.network.conditional
 
 
 def test_refuses_what_it_cannot_fit():
     with pytest.raises(InputError, match="no validation rows"):
-        networks.fit(samples(10), samples(0), SETTINGS, **HERE)
+        fitting.fit(samples(10), samples(0), SETTINGS, **HERE)
     broken = samples(100)
     broken.observations[3, 2] = np.nan
     with pytest.raises(InputError, match="not finite after"):
-        networks.fit(broken, samples(10), SETTINGS, **HERE)
+        fitting.fit(broken, samples(10), SETTINGS, **HERE)
     with pytest.raises(InputError, match="method 'm': the setting 'updates' is missing"):
-        networks.Settings.of({"name": "m", "network": {"width": 1, "layers": 1}})
+        fitting.Settings.of({"name": "m", "network": {"width": 1, "layers": 1}})
 
 
 @pytest.mark.parametrize("conditional", [True, False])
@@ -332,9 +374,11 @@ def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
     method = {"name": "mlp", "kind": "mlp", "updates": 24}
     unseen = samples(300, 2, conditional)
     for folder in ("a", "b"):
-        fitted = networks.fit(samples(500, 0, conditional), samples(100, 1, conditional), SETTINGS, **HERE)
-        networks.write_policy(fitted, tmp_path / folder / "mlp-s5.json", method, 5, dataset=dataset, label_seconds=1.5)
-    loaded = base.load(tmp_path / "a/mlp-s5.json", 1)
+        fitted = fitting.fit(samples(500, 0, conditional), samples(100, 1, conditional), SETTINGS, **HERE)
+        network_policies.write_policy(
+            fitted, tmp_path / folder / "mlp-s5.json", method, 5, dataset=dataset, label_seconds=1.5
+        )
+    loaded = loading.load(tmp_path / "a/mlp-s5.json", 1)
     acted = loaded.act(unseen.observations, unseen.outcomes[:, None] if conditional else None)
     np.testing.assert_allclose(acted, fitted.network.act(torch.from_numpy(unseen.inputs())).numpy(), atol=1e-5, rtol=0)
     # The same training gives the same file, byte for byte.
@@ -351,4 +395,4 @@ def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
         "dataset_sha256": "ab" * 32,
         "observation_size": "11",
     }
-    assert base.load(tmp_path / "a/mlp-s5.onnx").metadata["training"]["settings"] == method
+    assert loading.load(tmp_path / "a/mlp-s5.onnx").metadata["training"]["settings"] == method

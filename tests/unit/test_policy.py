@@ -1,7 +1,11 @@
 """Policies as files: what is loaded acts as the graph says, and nothing else is loaded."""
 
+import importlib
+import inspect
 import itertools
 import json
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -12,7 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
-from d4rl_automl.policies.base import Policy, load, write_handle
+from d4rl_automl.policies import formats
+from d4rl_automl.policies.base import Policy
+from d4rl_automl.policies.handle import write_handle
+from d4rl_automl.policies.loading import load
 
 
 def metadata_of(task="hopper", outcome_rule="constant"):
@@ -122,7 +129,7 @@ class Given(Policy):
         super().__init__(metadata_of())
         self.actions = np.asarray(actions)
 
-    def _predict(self, observations, outcome):
+    def predict(self, observations, outcome):
         return self.actions
 
 
@@ -227,6 +234,7 @@ def test_graph_that_contradicts_its_handle_is_refused(tmp_path):
         ({"observation_size": 17}, "observation_size is 17, but hopper has 11"),
         ({"outcome_rule": "goal"}, "outcome_rule is 'goal'; expected one of none, constant, reduced"),
         ({"format": "pickle"}, "format is 'pickle'; expected one of onnx, xgboost, catboost, autogluon"),
+        ({"format": ["onnx"]}, r"format is \['onnx'\]; expected one of"),
         ({"format": "autogluon"}, "lack 'directories'"),
         ({"sha256": 5}, "sha256 is 5"),
     ],
@@ -249,6 +257,33 @@ def test_handles_that_lack_a_key_are_refused(tmp_path, key):
     del handle[key]
     with pytest.raises(InputError, match=key):
         write_handle(tmp_path / "handle.json", handle)
+
+
+def test_a_file_elsewhere_is_refused(tmp_path):
+    handle = write_policy(tmp_path)
+    said = json.loads(handle.read_text())
+    (tmp_path / "other").mkdir()
+    handle = handle.rename(tmp_path / "other" / handle.name)
+    write_handle(handle, said | {"file": "../tiny-s3.onnx"})
+    with pytest.raises(InputError, match=r"file is '\.\./tiny-s3\.onnx'; expected the name of a file beside it"):
+        load(handle)
+
+
+@pytest.mark.parametrize("known", formats.FORMATS.values(), ids=formats.FORMATS)
+def test_every_format_names_what_plays_it(known):
+    module, name = known.loader.split(":")
+    policy = getattr(importlib.import_module(module), name)
+    assert issubclass(policy, Policy)
+    assert list(inspect.signature(policy).parameters) == ["path", "metadata", "threads"]
+    assert ("file" in known.keys) == bool(known.ending)
+
+
+def test_the_table_of_formats_needs_the_standard_library_alone():
+    """Whoever plans jobs reads it, and imports neither NumPy nor what plays policies."""
+    code = "import sys; known = set(sys.modules); import d4rl_automl.policies.formats; print(*set(sys.modules) - known)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    found = {name.partition(".")[0] for name in done.stdout.split()}
+    assert found - sys.stdlib_module_names == {"d4rl_automl"}
 
 
 def test_onnx_runtime_reads_the_same_actions(tmp_path):

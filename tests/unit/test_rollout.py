@@ -25,7 +25,9 @@ from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.evaluation.rollout import SCHEMA, Play, rollout, rollout_file
-from d4rl_automl.policies.base import Policy, load, write_handle
+from d4rl_automl.policies.base import Policy
+from d4rl_automl.policies.handle import write_handle
+from d4rl_automl.policies.loading import load
 from d4rl_automl.tasks import scores
 from d4rl_automl.tasks.seeds import PURPOSES, episode_seeds
 from tests.unit.test_policy import metadata_of, weights_of, write_policy
@@ -202,7 +204,7 @@ class TurnsBad(Policy):
         super().__init__(metadata_of("halfcheetah"))
         self.calls = 0
 
-    def _predict(self, observations, outcome):
+    def predict(self, observations, outcome):
         self.calls += 1
         return np.full((len(observations), 6), np.nan if self.calls == 4 else 0.0)
 

@@ -1,8 +1,14 @@
+import importlib.util
+import os
 import re
 import subprocess
 import sys
+import types
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 SCRIPT = """
 import logging
@@ -41,3 +47,33 @@ def test_every_end_is_told_with_its_processor_time(last, code, told):
     assert ("Traceback" in done.stderr) == (told == "Traceback")
     # What benchmarks/costs.py reads.
     assert len(re.findall(r"INFO \d+\.\d\d s of processor time$", done.stderr, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize(("how", "seen"), [("main", "''"), ("main, gpu=True", "'7'")])
+def test_who_does_not_train_finds_no_gpu(how, seen, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    script = SCRIPT.replace("run(main)", f"run({how})").replace("import logging", "import logging, os, subprocess, sys")
+    child = "import os; print(repr(os.environ['CUDA_VISIBLE_DEVICES']))"
+    told = script.format(last=f"subprocess.run([sys.executable, '-c', {child!r}], check=True)")
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == seen
+
+
+def test_the_scripts_that_may_use_a_gpu_are_those_that_train():
+    scripts = {path.stem for path in (ROOT / "scripts").glob("*.py") if "gpu=True" in path.read_text()}
+    assert scripts == {"train_teacher", "distill_teacher", "fit_policy", "train_behaviour"}
+
+
+@pytest.mark.parametrize(("given", "seen"), [([], "7"), (["--deployed", "ac0", "--teacher", "{}"], "")])
+def test_a_policy_that_only_asks_predictors_is_made_without_gpu(monkeypatch, given, seen):
+    spec = importlib.util.spec_from_file_location("fit_policy", ROOT / "scripts/fit_policy.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    common = ["--settings", '{"kind": "some"}', "--transitions", "t", "--seed", "0", "--device", "auto"]
+    monkeypatch.setattr(sys, "argv", ["fit_policy", *common, "--threads", "1", "--output", "o", *given])
+    found = []
+    method = types.SimpleNamespace(fit=lambda **arguments: found.append(os.environ["CUDA_VISIBLE_DEVICES"]))
+    monkeypatch.setattr(script.importlib, "import_module", lambda name: method)
+    script.main()
+    assert found == [seen]

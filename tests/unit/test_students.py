@@ -7,7 +7,7 @@ from sklearn.metrics import r2_score
 from d4rl_automl.evaluation import comparison
 from d4rl_automl.methods import bc, mlp
 from d4rl_automl.methods import teacher as teacher_method
-from d4rl_automl.policies import base
+from d4rl_automl.policies import loading
 from d4rl_automl.teachers import training
 from tests.unit import learnable
 
@@ -70,9 +70,9 @@ def test_the_table(made):
     test = pq.read_table(made / "transitions.parquet", filters=[("split", "==", "test")]).to_pandas()
     states, outcomes = test[[f"ob{i}" for i in range(11)]].to_numpy(), test[["rtg"]].to_numpy()
     recorded = test[["ac0", "ac1", "ac2"]].to_numpy()
-    taught = base.load(handles[0]).act(states, outcomes)
+    taught = loading.load(handles[0]).act(states, outcomes)
     for handle in handles:
-        own = base.load(handle)
+        own = loading.load(handle)
         acted = own.act(states, outcomes if own.outcome_rule.conditional else None)
         row = table.loc[own.metadata["method"]]
         assert row.l2_data == pytest.approx(((acted - recorded) ** 2).mean(), rel=1e-4)
@@ -94,7 +94,7 @@ def test_the_table(made):
 
 def test_the_control_is_conditioned_as_it_is_told(made):
     states = np.zeros((2, 11), np.float32)
-    conditional = base.load(made / "policies/mlp-s0.json")
+    conditional = loading.load(made / "policies/mlp-s0.json")
     low, high = conditional.act(states, np.array([[0.2], [1.8]]))
     assert high[2] - low[2] > 0.5  # the third action is the outcome itself, times a half
-    assert base.load(made / "policies/bc-s1.json").act(states).shape == (2, 3)
+    assert loading.load(made / "policies/bc-s1.json").act(states).shape == (2, 3)

@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import threadpoolctl
+import torch
 from autogluon.tabular import TabularPredictor
 from sklearn.metrics import mean_squared_error
 
@@ -19,7 +21,7 @@ from d4rl_automl.core.tables import read_parquet
 from d4rl_automl.data import transitions as tables
 from d4rl_automl.methods import autogluon_student as autogluon_student_method
 from d4rl_automl.methods import teacher as teacher_method
-from d4rl_automl.policies import base
+from d4rl_automl.policies import loading
 from d4rl_automl.tasks import outcomes
 from d4rl_automl.teachers import distillation, evaluation, importance, training
 from tests.unit import synthetic
@@ -249,7 +251,7 @@ def test_a_chain_that_is_off_is_off_from_training_to_acting(transitions, tmp_pat
         deployed=[str(directory) for directory in deployed],
     )
     rows = rows_of(transitions, "test")
-    actions = base.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
+    actions = loading.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
     np.testing.assert_allclose(actions, acted(deployed, rows, chain), atol=1e-5)
     importance.measure(
         transitions=transitions, deployed=deployed, settings=settings, seed=0, threads=1, output=tmp_path / "i.csv"
@@ -257,15 +259,35 @@ def test_a_chain_that_is_off_is_off_from_training_to_acting(transitions, tmp_pat
     assert set(pd.read_csv(tmp_path / "i.csv").feature) == {*OBSERVATIONS, "rtg", *(["ac0", "ac1"] if chain else [])}
 
 
-def test_acting_hides_the_gpu(handle, monkeypatch):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    base.load(handle)
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+def test_acting_keeps_to_its_threads_and_leaves_the_process_as_it_is(handle, monkeypatch):
+    def threads():
+        return torch.get_num_threads(), {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+
+    seen = []
+
+    def watched(predict):
+        def watching(*given, **named):
+            seen.append(threads())
+            return predict(*given, **named)
+
+        return watching
+
+    with threadpoolctl.threadpool_limits(2):
+        before = torch.get_num_threads()
+        torch.set_num_threads(2)
+        environment = dict(os.environ)
+        loaded = loading.load(handle, threads=1)
+        for predictor in loaded.predictors.predictors:
+            monkeypatch.setattr(predictor, "predict", watched(predictor.predict))
+        loaded.act(np.zeros((5, len(OBSERVATIONS))), np.ones((5, 1)))
+        assert threads() == (2, {2}) and dict(os.environ) == environment
+        torch.set_num_threads(before)
+    assert seen == [(1, {1})] * 3
 
 
 def test_the_policy_acts_as_the_predictors_do(transitions, trained, handle):
     rows = rows_of(transitions, "test").head(50)
-    loaded = base.load(handle)
+    loaded = loading.load(handle)
     actions = loaded.act(rows[OBSERVATIONS], rows[["rtg"]])
     assert actions.dtype == np.float32
     assert loaded.outcome_rule is outcomes.AVERAGE
@@ -280,20 +302,20 @@ def test_the_policy_refuses_directories_that_are_not_the_ones_it_was_made_for(tr
     shutil.copytree(trained, tmp_path / "tiny-s0")
     (tmp_path / "policies").mkdir()
     copied = shutil.copy(handle, tmp_path / "policies")
-    base.load(copied)
+    loading.load(copied)
     learner = tmp_path / "tiny-s0" / "deployed" / "ac1" / "learner.pkl"
     learner.write_bytes(learner.read_bytes() + b"\0")
     with pytest.raises(InputError, match=r"deployed/ac1: its files have the SHA-256 .*, but .*/ac1\.sha256 says"):
-        base.load(copied)
+        loading.load(copied)
     checksum = learner.parents[1] / "ac1.sha256"
     before = checksum.read_text()
     directories.record(learner.parent)
     with pytest.raises(InputError, match=r"tiny-s0\.json: directory_sha256: .*deployed/ac1 is another one since"):
-        base.load(copied)
+        loading.load(copied)
     checksum.write_text(before)
     shutil.rmtree(learner.parent)
     with pytest.raises(InputError, match=r"deployed/ac1: does not exist"):
-        base.load(copied)
+        loading.load(copied)
 
 
 def test_predicting_leaves_directories_as_they_were_recorded(transitions, trained, tmp_path):
@@ -340,7 +362,7 @@ def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transiti
         deployed=list(map(str, directories)),
     )
     rows = rows_of(transitions, "test")
-    actions = base.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
+    actions = loading.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
     taught = acted([trained / "deployed" / f"ac{i}" for i in range(3)], rows)
     assert (((actions - taught) ** 2).mean(0) < 0.2 * taught.var(0)).all()
 

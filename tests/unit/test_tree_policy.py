@@ -7,11 +7,13 @@ import xgboost
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
-from d4rl_automl.policies.base import load, write_handle
+from d4rl_automl.policies.formats import FORMATS
+from d4rl_automl.policies.handle import write_handle
+from d4rl_automl.policies.loading import load
 from d4rl_automl.tasks import outcomes
 from tests.unit.test_policy import metadata_of
 
-ENDINGS = {"xgboost": "ubj", "catboost": "cbm"}
+ENDINGS = {name: FORMATS[name].ending for name in ("xgboost", "catboost")}
 
 
 def write_forest(folder, library, outcome_rule="constant", inputs=None, outputs=3):
@@ -20,7 +22,7 @@ def write_forest(folder, library, outcome_rule="constant", inputs=None, outputs=
     rows = generator.normal(0, 1, (1000, inputs or 11 + outcomes.get(outcome_rule).width)).astype(np.float32)
     # Beyond the bounds here and there.
     actions = 2 * np.tanh(rows[:, :outputs])
-    file = folder / f"tiny-s3.{ENDINGS[library]}"
+    file = folder / f"tiny-s3{ENDINGS[library]}"
     if library == "xgboost":
         settings = {"multi_strategy": "multi_output_tree", "nthread": 2}
         model = xgboost.train(settings, xgboost.DMatrix(rows, actions), 20)
@@ -66,7 +68,7 @@ def test_acts_as_the_library_does_whatever_the_batch(tmp_path, library, outcome_
 @pytest.mark.parametrize("library", ENDINGS)
 def test_what_is_not_the_forest_of_the_handle_is_refused(tmp_path, library):
     handle, _ = write_forest(tmp_path, library)
-    file = tmp_path / f"tiny-s3.{ENDINGS[library]}"
+    file = tmp_path / f"tiny-s3{ENDINGS[library]}"
     content = file.read_bytes()
     file.write_bytes(content + b"0")
     with pytest.raises(InputError, match="its SHA-256 is"):

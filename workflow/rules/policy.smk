@@ -23,7 +23,7 @@ for kind, making, own in PLAN.makings():
             transitions=paths.TRANSITIONS,
             config=ancient(paths.CONFIG),
         output:
-            *(f"{paths.POLICY}{ending}" for ending in [FORMATS[making.format].ending] if ending),
+            *(f"{paths.POLICY}{ending}" for ending in filter(None, [FORMATS[making.format].ending])),
             *map(paths.beside, making.beside),
             handle=paths.HANDLE,
         log:

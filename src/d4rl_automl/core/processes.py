@@ -1,4 +1,4 @@
-"""Processes that end when the one that started them ends, however that ended."""
+"""Processes that end when the one that started them ends, however that ended; and that see no GPU."""
 
 import ctypes
 import multiprocessing
@@ -21,6 +21,15 @@ def end_with_parent(parent: int) -> None:
         os.kill(parent, 0)
     except ProcessLookupError:
         sys.exit(f"error: process {parent}, which started this one, has ended")
+
+
+def hide_gpus() -> None:
+    """Have this process, and those that it starts from now on, find no GPU.
+
+    For jobs that hold no slot of one: models that were trained on a GPU go back to it where they see it. To be called
+    before anything asks for CUDA, which looks for GPUs once.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def end_with_job() -> None:

@@ -9,11 +9,13 @@ import types
 from collections.abc import Callable
 
 from d4rl_automl.core.errors import InputError, MachineError, machine_error
-from d4rl_automl.core.processes import end_with_parent
+from d4rl_automl.core.processes import end_with_parent, hide_gpus
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], *, gpu: bool = False) -> None:
     """Run a script's `main`, logging to standard error (the rule's log).
+
+    Unless the script trains on a GPU where it is told to (`gpu`), it finds none.
 
     An `InputError`, and what the machine is at fault for (`machine_error`), ends the script with
     its message alone and exit code 1; any other exception keeps its traceback, because it is ours
@@ -27,6 +29,8 @@ def run(main: Callable[[], None]) -> None:
     # Set in the workflow only: a script started by hand may outlive its shell.
     if parent := os.environ.get("D4RL_AUTOML_PARENT"):
         end_with_parent(int(parent))
+    if not gpu:
+        hide_gpus()
     try:
         main()
     except Exception as error:

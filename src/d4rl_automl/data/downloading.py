@@ -7,7 +7,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import urlparse
 
 from tqdm import tqdm

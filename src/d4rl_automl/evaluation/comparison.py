@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from d4rl_automl.core import files
 from d4rl_automl.data.transitions import Transitions, read
-from d4rl_automl.policies.base import Policy, load
+from d4rl_automl.policies.base import Policy
+from d4rl_automl.policies.loading import load
 
 ROWS = 20_000
 """Test rows the losses are computed on, at most."""

@@ -24,8 +24,9 @@ from tqdm import tqdm
 from d4rl_automl import tasks
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError, killed_process
-from d4rl_automl.core.processes import end_with_job
-from d4rl_automl.policies.base import Policy, load, read_metadata
+from d4rl_automl.core.processes import end_with_job, hide_gpus
+from d4rl_automl.policies.base import Policy
+from d4rl_automl.policies.loading import load, read_metadata
 from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator
 from d4rl_automl.simulators.original import LegacySimulator
 from d4rl_automl.tasks import outcomes, scores
@@ -348,6 +349,7 @@ def _work(
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
     end_with_job()
+    hide_gpus()
     try:
         played = _play(load(policy_path), variant, fractions, seeds, lambda made, saved: sender.send((made, saved)))
     except Exception as error:

@@ -17,7 +17,8 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256, whole
 from d4rl_automl.learners import curves, importance
 from d4rl_automl.plan.kinds import ForestSettings, MethodSettings
-from d4rl_automl.policies import base
+from d4rl_automl.policies import handle
+from d4rl_automl.policies.formats import FORMATS
 from d4rl_automl.tasks.outcomes import OutcomeRule
 
 
@@ -156,13 +157,13 @@ def write_policy(
         output: {method}-s{seed}.json; its neighbours end in .ubj or .cbm, .curve.csv and .importance.csv.
         settings: the method's entry in the config.
         seed: the training seed.
-        dataset: has `base.DATASET_FACTS`, as the transitions table's metadata do.
+        dataset: has `handle.DATASET_FACTS`, as the transitions table's metadata do.
         outcome_rule: by which the policy is conditioned.
         rows: it was fitted to.
         facts: what else its handle tells of the training.
     """
     output = Path(output)
-    file = output.with_suffix({"xgboost": ".ubj", "catboost": ".cbm"}[forest.format])
+    file = output.with_suffix(FORMATS[forest.format].ending)
     with whole(file) as part:
         part.write_bytes(forest.content)
     curves.write(output, forest.curve, "squared error", method=settings.name, seed=seed, dataset=dataset["dataset"])
@@ -175,9 +176,9 @@ def write_policy(
         outputs={"all": dict(zip(features, forest.importance, strict=True))},
     )
     last = forest.curve.iloc[-1]
-    base.write_handle(
+    handle.write_handle(
         output,
-        base.describe(settings, seed, dataset, outcome_rule)
+        handle.describe(settings, seed, dataset, outcome_rule)
         | {
             "format": forest.format,
             "file": file.name,

@@ -35,7 +35,7 @@ def digest(script: str, *modules: str, resources: tuple[str, ...] = ()) -> str:
     found = {script_file} | _reached(script_file)
     for name in modules:
         module, _, function = name.partition(":")
-        path = _module_file(f"{PACKAGE.name}.{module}")
+        path = _module_file(f"{PACKAGE.name}.{module.removeprefix(f'{PACKAGE.name}.')}")
         if path is None:
             raise FileNotFoundError(f"no module {module!r} in {PACKAGE}")
         found |= _reached(path)

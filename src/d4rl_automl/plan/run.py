@@ -107,7 +107,7 @@ class Plan:
     def policy_files(self, dataset: str, method: str, seed: str | int) -> list[str]:
         """What a policy's handle points at: one file, or a directory per action dimension."""
         ending = FORMATS[self.making(method).format].ending
-        if ending is None:
+        if not ending:
             return self.taught(dataset, method, seed)["deployed"]
         return expand(paths.POLICY + ending, dataset=dataset, method=method, seed=seed)
 
@@ -202,7 +202,7 @@ class Plan:
 
     def rollout_memory(self, method: str) -> int:
         """MB. AutoGluon's predictors play with all their models in memory; what else is played is small."""
-        heavy = FORMATS[self.making(method).format].ending is None
+        heavy = not FORMATS[self.making(method).format].ending
         return (4000 if heavy else 1000) * self.config.rollout.processes
 
     def is_compared(self, provider: str) -> bool:

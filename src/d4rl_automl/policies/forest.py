@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.policies.base import Policy
+from d4rl_automl.policies.handle import read_file
 
 
 class TreePolicy(Policy):
@@ -27,7 +28,7 @@ class TreePolicy(Policy):
                 f"{self.metadata['action_size']} action dimensions; fit it again"
             )
 
-    def _predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.floating]:
+    def predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.floating]:
         return self._forest(observations if outcome is None else np.concatenate((observations, outcome), axis=1))
 
     def _forest(self, rows: NDArray[np.float32]) -> NDArray[np.floating]:
@@ -36,11 +37,12 @@ class TreePolicy(Policy):
 
 
 class XGBoostPolicy(TreePolicy):
-    """`content` is a model of XGBoost in its binary JSON format (.ubj)."""
+    """A model of XGBoost in its binary JSON format (.ubj)."""
 
-    def __init__(self, content: bytes, metadata: dict[str, Any], threads: int, source: Path) -> None:
-        """Raises InputError, naming `source`, for what XGBoost cannot load or has other sizes than the metadata."""
+    def __init__(self, path: Path, metadata: dict[str, Any], threads: int) -> None:
+        """As `loading.Loader`; InputError for what XGBoost cannot load or has other sizes than the metadata."""
         super().__init__(metadata)
+        source, content = read_file(path, metadata)
         self._model = xgboost.Booster({"nthread": threads})
         try:
             self._model.load_model(bytearray(content))
@@ -55,11 +57,12 @@ class XGBoostPolicy(TreePolicy):
 
 
 class CatBoostPolicy(TreePolicy):
-    """`content` is a model of CatBoost in its own format (.cbm)."""
+    """A model of CatBoost in its own format (.cbm)."""
 
-    def __init__(self, content: bytes, metadata: dict[str, Any], threads: int, source: Path) -> None:
-        """Raises InputError, naming `source`, for what CatBoost cannot load or has other sizes than the metadata."""
+    def __init__(self, path: Path, metadata: dict[str, Any], threads: int) -> None:
+        """As `loading.Loader`; InputError for what CatBoost cannot load or has other sizes than the metadata."""
         super().__init__(metadata)
+        source, content = read_file(path, metadata)
         self._threads = threads
         try:
             self._model = catboost.CatBoost().load_model(blob=content)

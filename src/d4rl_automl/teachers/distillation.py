@@ -1,25 +1,21 @@
 """AutoGluon's own distillation of a teacher, one action dimension at a time."""
 
-import json
 import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from autogluon.tabular import TabularPredictor
 
-from d4rl_automl.core import tables
-from d4rl_automl.methods.autogluon_student import Settings
-from d4rl_automl.teachers.features import taught_by
-from d4rl_automl.core import directories, files
+from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.device import resolve
 from d4rl_automl.core.errors import InputError
+from d4rl_automl.methods.autogluon_student import Settings
 from d4rl_automl.teachers import training as teacher
-from d4rl_automl.teachers.features import TRAINING_FILE
+from d4rl_automl.teachers.features import TRAINING_FILE, taught_by
 
 DISTILLED: dict[str, Any] = {
     "NN_TORCH": {

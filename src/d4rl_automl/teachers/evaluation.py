@@ -1,16 +1,15 @@
 """What a teacher loses on held-out episodes when it acts."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from d4rl_automl.teachers.features import taught_by
 from d4rl_automl.core import files
 from d4rl_automl.policies.autogluon import Predictors
+from d4rl_automl.teachers.features import taught_by
 from d4rl_automl.teachers.training import test_rows
 
 PREDICTION_ROWS = 10_000

@@ -28,7 +28,7 @@ from onnx import TensorProto
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.policies.autogluon import Predictors
-from d4rl_automl.policies.base import OnnxPolicy
+from d4rl_automl.policies.onnx import OnnxPolicy
 from d4rl_automl.policies.onnx_graph import Graph
 from d4rl_automl.teachers.features import features
 
@@ -70,7 +70,7 @@ def export(
     with files.whole(path) as part:
         inputs = {"observation": metadata["observation_size"], "outcome": 1}
         graph.save(part, inputs, {"action": metadata["action_size"]}, metadata)
-        acted = OnnxPolicy(part.read_bytes(), dict(metadata), 1, Path(path)).act(observations, outcome)
+        acted = OnnxPolicy(part, dict(metadata), 1).act(observations, outcome)
         difference = float(np.abs(acted - predictors.act(observations, outcome)).max())
         if difference > TOLERANCE:
             raise InputError(

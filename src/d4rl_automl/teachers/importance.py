@@ -1,15 +1,14 @@
 """What a teacher looks at: AutoGluon's permutation importance on held-out transitions."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from d4rl_automl.teachers.features import taught_by
 from d4rl_automl.data.transitions import read
 from d4rl_automl.learners import importance
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.teachers import training
+from d4rl_automl.teachers.features import taught_by
 
 ROWS = 1_000
 """Test rows at most. Each feature's turn asks the predictor for as many answers, `SHUFFLES` times."""
@@ -38,13 +37,14 @@ def measure(
     """
     test = read(transitions, splits=("test",), limit=ROWS, seed=0)
     teacher = taught_by(deployed[0])
-    predictors = Predictors(deployed, teacher.chain, threads).predictors
+    predictors = Predictors(deployed, teacher.chain, threads)
     outputs = {}
-    for dimension, predictor in enumerate(predictors):
+    for dimension, predictor in enumerate(predictors.predictors):
         frame = training.frame(test, dimension, teacher.chain)
-        growth = predictor.feature_importance(
-            frame, subsample_size=None, num_shuffle_sets=SHUFFLES, include_confidence_band=False, silent=True
-        )["importance"]
+        with predictors.limited():
+            growth = predictor.feature_importance(
+                frame, subsample_size=None, num_shuffle_sets=SHUFFLES, include_confidence_band=False, silent=True
+            )["importance"]
         features = [name for name in frame.columns if name != training.TARGET]
         # A feature that the predictor does not use is not in AutoGluon's table.
         share = importance.shares(growth.reindex(features, fill_value=0.0))

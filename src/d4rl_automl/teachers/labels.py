@@ -21,13 +21,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from d4rl_automl.teachers.features import taught_by
 from d4rl_automl import tasks
 from d4rl_automl.core import files, tables
 from d4rl_automl.data.transitions import METADATA_KEY, Transitions
 from d4rl_automl.data.transitions import read as read_transitions
-from d4rl_automl.policies import autogluon, base
-from d4rl_automl.teachers.features import TRAINING_FILE
+from d4rl_automl.policies import autogluon, handle
+from d4rl_automl.teachers.features import TRAINING_FILE, taught_by
 
 SPLITS = ("train", "validation")
 KINDS = ("recorded", "perturbed", "commanded")
@@ -180,7 +179,7 @@ def facts(transitions: str | Path, labels: str | Path) -> dict[str, Any]:
     """What a student's handle repeats: `dataset`, the facts of the transitions table, and the seconds spent before."""
     before = tables.read_parquet_metadata(labels, ("label_seconds", "teacher_seconds"))
     return {
-        "dataset": tables.read_parquet_metadata(transitions, base.DATASET_FACTS),
+        "dataset": tables.read_parquet_metadata(transitions, handle.DATASET_FACTS),
         "label_seconds": before["label_seconds"],
         "teacher_seconds": before["teacher_seconds"],
     }

@@ -1,0 +1,357 @@
+"""Networks fitted by Adam, and the door by which others follow a fit: `Callback`."""
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.data.transitions import Transitions
+from d4rl_automl.learners.networks import GaussianNetwork, Layers, Network
+from d4rl_automl.plan.kinds import NetworkSettings
+
+EVALUATIONS = 20
+"""How often a fit looks at the validation loss."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Size and training of a network."""
+
+    width: int
+    layers: int
+    """Hidden layers."""
+    updates: int
+    """Steps of gradient descent, whatever the number of rows."""
+    batch_size: int
+    learning_rate: float
+    """Adam's. It falls to zero along a half cosine, except where `gaussian`, where it is constant."""
+    gaussian: bool = False
+    """RvS's network and training: `GaussianNetwork`, constant learning rate, and the last weights are kept.
+
+    Else `Network`, and of the weights those of least validation loss.
+    """
+    shuffle: bool = True
+    """A new order of the rows in every epoch; else batches are runs of rows as they are given, always the same."""
+
+    @classmethod
+    def of(cls, method: NetworkSettings, **others: bool) -> "Settings":
+        """The settings of a method's config entry, and `others`."""
+        return cls(
+            width=method.network.width,
+            layers=method.network.layers,
+            updates=method.updates,
+            batch_size=method.batch_size,
+            learning_rate=method.learning_rate,
+            **others,
+        )
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a network is fitted to."""
+
+    observations: NDArray[np.float32]  # (N, d)
+    outcomes: NDArray[np.float32] | None  # (N,), or None for an unconditional policy
+    actions: NDArray[np.float32]  # (N, a), within [-1, 1]
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def inputs(self) -> NDArray[np.float32]:
+        """(N, d) observations, or (N, d + 1) with the outcome as the last column."""
+        if self.outcomes is None:
+            return self.observations
+        return np.column_stack([self.observations, self.outcomes])
+
+    def take(self, rows: slice | NDArray[np.int64]) -> "Samples":
+        """Some of the rows."""
+        outcomes = None if self.outcomes is None else self.outcomes[rows]
+        return Samples(self.observations[rows], outcomes, self.actions[rows])
+
+    @classmethod
+    def of(cls, rows: Transitions, conditional: bool = True) -> "Samples":
+        """Recorded transitions, their outcome the average reward-to-go if `conditional`."""
+        return cls(rows.observations, rows.rtg if conditional else None, rows.actions)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A look at the losses, which are the network's: mean squared errors over rows and action dimensions, in action
+    units, or minus the mean log-likelihood of a row.
+    """
+
+    update: int
+    """Updates made so far."""
+    learning_rate: float
+    """Of the last update."""
+    training_loss: float
+    """Mean over the batches since the evaluation before."""
+    validation_loss: float
+    """NaN without validation rows."""
+    seconds: float
+    """Spent on the fit so far, by earlier processes too."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted network and how the fit went."""
+
+    network: Layers
+    """On the CPU."""
+    curve: pd.DataFrame
+    """A row per evaluation, its columns the fields of `Evaluation`."""
+    summary: dict[str, Any]
+    """rows, validation_rows, updates, kept_update, and the training_loss and validation_loss (None without validation
+    rows) of the evaluation at that update.
+    """
+    seconds: float
+
+
+class Training:
+    """A fit under way: what it is of, and where it stands. Arguments as `fit` has them.
+
+    `state_dict` and `load_state_dict` as torch's modules have them: a fit that loads the state of another one of the
+    same arguments goes on from there, and ends as that one would have.
+    """
+
+    def __init__(
+        self, train: Samples, validation: Samples, settings: Settings, *, seed: int, device: str, threads: int
+    ) -> None:
+        self.train, self.validation, self.settings = train, validation, settings
+        self.seed, self.device, self.threads = seed, device, threads
+        self.update = 0
+        """Updates made so far."""
+        self.evaluations: list[Evaluation] = []
+        self._began = time.perf_counter()
+        self._generator = torch.Generator().manual_seed(seed)
+        self._inputs, self._actions = (torch.from_numpy(x).to(device) for x in (train.inputs(), train.actions))
+        self._held_out = tuple(torch.from_numpy(x).to(device) for x in (validation.inputs(), validation.actions))
+        conditional = train.outcomes is not None
+        network = _network(self._inputs, self._actions.shape[1], conditional, settings, self._generator)
+        self.network: Layers = network.to(device)
+        self._optimiser, self._schedule = _optimiser(self.network, settings)
+        self._learning_rate = settings.learning_rate
+        # The order of the rows in this epoch, and the state of the generator that it was drawn from.
+        self._order, self._drawn_from = torch.empty(0, dtype=torch.int64), self._generator.get_state()
+        # Of the rows since the last evaluation: the sum of their losses, and their number.
+        self._total, self._seen = torch.zeros((), device=device), 0
+        # Weights of least validation loss; empty where the last are kept.
+        self._best: dict[str, torch.Tensor] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the fit so far, by earlier processes too."""
+        return time.perf_counter() - self._began
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and containers of them."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "update": self.update,
+            "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
+            "drawn_from": self._drawn_from,
+            "total": self._total,
+            "seen": self._seen,
+            "best": self._best,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where another fit was when its `state_dict` was taken."""
+        self.network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self.update = state["update"]
+        self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
+        self._total, self._seen, self._best = state["total"].to(self.device), state["seen"], state["best"]
+        self._began -= state["seconds"]
+        self._drawn_from = state["drawn_from"]
+        self._generator.set_state(self._drawn_from)
+        if self.settings.shuffle and self.update:
+            # The order of the interrupted epoch once more.
+            self._order = torch.randperm(len(self.train), generator=self._generator)
+
+    def step(self) -> None:
+        """Make one update."""
+        size = self.settings.batch_size
+        per_epoch = -(-len(self.train) // size)
+        first = self.update % per_epoch * size
+        batch: slice | torch.Tensor = slice(first, first + size)
+        if self.settings.shuffle:
+            if first == 0:
+                self._drawn_from = self._generator.get_state()
+                self._order = torch.randperm(len(self.train), generator=self._generator)
+            batch = self._order[batch].to(self.device)
+        targets = self._actions[batch]
+        loss = self.network.loss(self._inputs[batch], targets)
+        self._optimiser.zero_grad()
+        loss.backward()
+        self._optimiser.step()
+        self._learning_rate = float(self._schedule.get_last_lr()[0])
+        self._schedule.step()
+        self._total += loss.detach() * len(targets)
+        self._seen += len(targets)
+        self.update += 1
+
+    def evaluate(self) -> Evaluation:
+        """Add a row to the curve, and keep the weights if they are the best and the best are wanted.
+
+        InputError if a loss is not finite.
+        """
+        held_out = len(self.validation) > 0
+        training_loss = self._total.item() / self._seen
+        validation_loss = self.network.held_out_loss(*self._held_out) if held_out else np.nan
+        if not np.isfinite([training_loss, *([validation_loss] if held_out else [])]).all():
+            raise InputError(
+                f"the loss is not finite after {self.update} updates (training {training_loss}, validation "
+                f"{validation_loss}); lower learning_rate, found {self.settings.learning_rate}"
+            )
+        least = min((evaluation.validation_loss for evaluation in self.evaluations), default=np.inf)
+        if not self.settings.gaussian and validation_loss < least:
+            self._best = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self._total, self._seen = torch.zeros_like(self._total), 0
+        evaluation = Evaluation(
+            self.update, self._learning_rate, training_loss, validation_loss, round(self.seconds, 3)
+        )
+        self.evaluations.append(evaluation)
+        return evaluation
+
+    def finish(self) -> Fit:
+        """The fit, its network with the weights that are kept. There must have been an evaluation."""
+        if self._best:
+            self.network.load_state_dict(self._best)
+        curve = pd.DataFrame([asdict(evaluation) for evaluation in self.evaluations])
+        kept = self.evaluations[-1 if self.settings.gaussian else int(curve.validation_loss.argmin())]
+        summary = {
+            "rows": len(self.train),
+            "validation_rows": len(self.validation),
+            "updates": self.settings.updates,
+            "kept_update": kept.update,
+            "training_loss": kept.training_loss,
+            "validation_loss": kept.validation_loss if len(self.validation) else None,
+        }
+        return Fit(self.network.cpu().eval(), curve, summary, round(self.seconds, 3))
+
+
+class Callback:
+    """Follows a fit: `fit` calls these methods, which do nothing unless a subclass says what.
+
+    `training` is there to be read; `on_start` alone may change it, by loading a state.
+    """
+
+    def on_start(self, training: Training) -> None:
+        """Before the first update."""
+
+    def on_evaluation(self, training: Training, evaluation: Evaluation) -> None:
+        """After an evaluation, the last of `training.evaluations`."""
+
+    def on_update(self, training: Training) -> None:
+        """After an update, and after the evaluation where one was due: the state is one to go on from."""
+
+    def on_end(self, fitted: Fit) -> None:
+        """After the last update, with what `fit` returns."""
+
+
+class LogEvaluations(Callback):
+    """Logs the losses of every evaluation, and at the end which weights were kept."""
+
+    def on_evaluation(self, training: Training, evaluation: Evaluation) -> None:
+        log.info(
+            "update %d/%d: loss %.5f, validation %.5f",
+            evaluation.update,
+            training.settings.updates,
+            evaluation.training_loss,
+            evaluation.validation_loss,
+        )
+
+    def on_end(self, fitted: Fit) -> None:
+        log.info("the weights after update %d are kept; %.1f s", fitted.summary["kept_update"], fitted.seconds)
+
+
+def fit(
+    train: Samples,
+    validation: Samples,
+    settings: Settings,
+    *,
+    seed: int,
+    device: str,
+    threads: int,
+    callbacks: Sequence[Callback] = (),
+) -> Fit:
+    """Fit a network by Adam.
+
+    The same seed, device and number of threads give the same weights. `device` is torch's: "cpu" or "cuda".
+    The `callbacks` are told of the fit in their order.
+
+    InputError if there are no training rows, no validation rows where they choose the weights, or if the loss is not
+    finite.
+    """
+    for name, samples in (("training", train), ("validation", validation)):
+        if not len(samples) and not (settings.gaussian and name == "validation"):
+            raise InputError(f"there are no {name} rows to fit a network to; the split needs more episodes")
+    interval = -(-settings.updates // EVALUATIONS)
+    with _reproducible(threads):
+        training = Training(train, validation, settings, seed=seed, device=device, threads=threads)
+        for callback in callbacks:
+            callback.on_start(training)
+        while training.update < settings.updates:
+            training.step()
+            if training.update % interval == 0 or training.update == settings.updates:
+                evaluation = training.evaluate()
+                for callback in callbacks:
+                    callback.on_evaluation(training, evaluation)
+            for callback in callbacks:
+                callback.on_update(training)
+        fitted = training.finish()
+    for callback in callbacks:
+        callback.on_end(fitted)
+    return fitted
+
+
+def _network(
+    inputs: torch.Tensor, action_size: int, conditional: bool, settings: Settings, generator: torch.Generator
+) -> Layers:
+    """A new network, on the CPU, whatever the device of the training rows' `inputs`."""
+    sizes = {"action_size": action_size, "width": settings.width, "layers": settings.layers}
+    if settings.gaussian:
+        return GaussianNetwork(inputs.shape[1], conditional=conditional, generator=generator, **sizes)
+    deviation = inputs.double().std(0, correction=0).float()
+    # A column that never changes carries nothing, and its deviation is rounding: it is left at zero.
+    deviation[inputs.amax(0) == inputs.amin(0)] = 1
+    mean = inputs.double().mean(0).float()
+    return Network(mean.cpu(), deviation.cpu(), conditional=conditional, generator=generator, **sizes)
+
+
+def _optimiser(network: Layers, settings: Settings) -> tuple[torch.optim.Adam, torch.optim.lr_scheduler.LRScheduler]:
+    optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, fused=True)
+    if settings.gaussian:
+        return optimiser, torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0, total_iters=0)
+    return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.updates)
+
+
+@contextlib.contextmanager
+def _reproducible(threads: int) -> Iterator[None]:
+    """Torch with `threads` threads and deterministic kernels; what was set before comes back."""
+    # cuBLAS is deterministic only with a fixed workspace, and reads this when it starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])

@@ -1,0 +1,49 @@
+"""Policies from their files, whatever their format."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.policies import handle, onnx
+from d4rl_automl.policies.base import Policy
+from d4rl_automl.policies.formats import FORMATS
+
+Loader = Callable[[Path, dict[str, Any], int], Policy]
+"""The constructor of a format's policies: the path of the handle, what it says, and the threads for one call of `act`.
+
+Raises InputError where what the handle points at is missing or corrupt, is not what the handle was written for, or
+contradicts what it says.
+"""
+
+
+def load(path: str | Path, threads: int = 1) -> Policy:
+    """The policy behind a `.json` handle, or in an `.onnx` file that carries its own metadata.
+
+    `threads`: for one call of `act`. A policy's file must have the SHA-256 that its handle names.
+    AutoGluon's directories hold pickles: load only what your own run has made.
+
+    Raises InputError for a file that is missing or corrupt or not the one the handle was
+    written for, and for metadata that is incomplete or contradicts the task or the graph.
+    """
+    path = Path(path)
+    metadata = read_metadata(path)
+    # Whatever a graph says of itself, nothing but a graph is loaded from it.
+    name = "onnx" if path.suffix == ".onnx" else metadata["format"]
+    policy = FORMATS[name].loader.partition(":")[2]
+    loader: Loader = getattr(importlib.import_module(FORMATS[name].module), policy)
+    return loader(path, metadata, threads)
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """What a `.json` handle, or an `.onnx` file itself, says of a policy, without loading the policy.
+
+    Raises InputError for a file that is missing or corrupt, and for metadata that is incomplete
+    or contradicts the task.
+    """
+    path = Path(path)
+    readers = {".json": handle.read_handle, ".onnx": onnx.read_metadata}
+    if path.suffix not in readers:
+        raise InputError(f"{path}: a policy is a .json handle or an .onnx file, found {path.suffix or 'no ending'!r}")
+    return readers[path.suffix](path)
