@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from d4rl_automl.core import files
-from d4rl_automl.data import catalogue, hdf5, returns, transitions
+from d4rl_automl.data import catalogue, recordings, returns, transitions
 from d4rl_automl.data.providers import embedded
 
 ARRAYS = ("observations", "actions", "rewards", "terminals", "timeouts")
@@ -74,7 +74,7 @@ def measured(index: int, folder: Path, rows: int, temporary: Path) -> dict[str, 
     def floor() -> None:
         read()
         with transitions._writer(again, table.schema) as writer:
-            writer.write_table(table, row_group_size=hdf5.CHUNK)
+            writer.write_table(table, row_group_size=recordings.CHUNK)
 
     flags = arrays["terminals"], arrays["timeouts"]
     loop = rvs_loop(arrays["rewards"], *flags)

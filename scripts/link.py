@@ -4,7 +4,7 @@ import argparse
 import json
 
 from d4rl_automl.core.script import run
-from d4rl_automl.data.hdf5 import link
+from d4rl_automl.data.providers.file import link
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import hdf5, transitions
+from d4rl_automl.data import recordings, transitions
 from d4rl_automl.tasks import scores
 
 ENTRY = {"name": "some-hopper", "provider": "file", "task": "hopper", "path": "unused"}
@@ -46,7 +46,7 @@ def write_provenance(folder):
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """A recording of 20 finished episodes and a tail of 25 rows, made into tables in row groups of 64."""
-    monkeypatch.setattr(hdf5, "CHUNK", 64)
+    monkeypatch.setattr(recordings, "CHUNK", 64)
     lengths = [*range(5, 20), 12, 12, 3, 1, 19]
     content = record(tmp_path / "raw.hdf5", lengths, cut=25)
     write_provenance(tmp_path)
@@ -232,7 +232,7 @@ def test_a_file_that_was_replaced_is_refused(made, tmp_path):
 
 
 def test_a_nan_half_way_leaves_no_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5, "CHUNK", 16)
+    monkeypatch.setattr(recordings, "CHUNK", 16)
     record(tmp_path / "raw.hdf5", [10] * 10, cut=0)
     with h5py.File(tmp_path / "raw.hdf5", "a") as file:
         file["observations"][55, 3] = np.nan

@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from d4rl_automl import tasks
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import REMAKE, InputError
-from d4rl_automl.data import hdf5, returns
+from d4rl_automl.data import recordings, returns
 from d4rl_automl.tasks import scores
 
 log = logging.getLogger(__name__)
@@ -99,8 +99,8 @@ def write(
         episodes_output: one row per episode: episode, length, return (undiscounted), terminated,
             truncated, split, normalised_score (null when unfinished).
 
-    Observations and actions pass through in chunks of `hdf5.CHUNK` rows, one row
-    group each. Raises InputError for what `hdf5.validate` refuses, for a file whose SHA-256 is
+    Observations and actions pass through in chunks of `recordings.CHUNK` rows, one row
+    group each. Raises InputError for what `recordings.validate` refuses, for a file whose SHA-256 is
     not the one of `provenance`, and for too few episodes.
     """
     try:
@@ -113,7 +113,7 @@ def write(
             f"{raw}: its SHA-256 is {found}, but {provenance} says {sha256}: the file was replaced or damaged; delete "
             "both and run snakemake again"
         )
-    with hdf5.reading(raw, entry["task"]) as reader:
+    with recordings.reading(raw, entry["task"]) as reader:
         where = returns.episodes(reader.terminated, reader.truncated)
         try:
             split_of = split_episodes(where.finished, split)
@@ -123,7 +123,7 @@ def write(
             schema = _schema(entry["task"])
             with _writer(part, schema) as writer:
                 for columns in _columns(reader, where, split_of):
-                    writer.write_table(pa.table(columns, schema), row_group_size=hdf5.CHUNK)
+                    writer.write_table(pa.table(columns, schema), row_group_size=recordings.CHUNK)
                 metadata = {
                     "dataset": entry["name"],
                     "provider": entry["provider"],
@@ -261,7 +261,9 @@ def _features(task: str) -> tuple[list[str], list[str]]:
     return [f"ob{i}" for i in range(robot.observation_size)], [f"ac{i}" for i in range(robot.action_size)]
 
 
-def _columns(reader: hdf5.Reader, where: returns.Episodes, split_of: NDArray[np.int8]) -> Iterator[dict[str, pa.Array]]:
+def _columns(
+    reader: recordings.Reader, where: returns.Episodes, split_of: NDArray[np.int8]
+) -> Iterator[dict[str, pa.Array]]:
     """The table's columns, chunk by chunk."""
     truncated = reader.truncated
     rtg = returns.reward_to_go(reader.rewards, reader.terminated, truncated).astype(np.float32)
@@ -282,7 +284,9 @@ def _columns(reader: hdf5.Reader, where: returns.Episodes, split_of: NDArray[np.
         }
 
 
-def _episodes_table(reader: hdf5.Reader, where: returns.Episodes, split_of: NDArray[np.int8], task: str) -> pa.Table:
+def _episodes_table(
+    reader: recordings.Reader, where: returns.Episodes, split_of: NDArray[np.int8], task: str
+) -> pa.Table:
     last = where.starts + where.lengths - 1
     total = returns.reward_to_go(reader.rewards, reader.terminated, reader.truncated, average=False)[where.starts]
     return pa.table(

@@ -38,7 +38,7 @@ from d4rl_automl import tasks
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.processes import end_with_job
-from d4rl_automl.data import catalogue, hdf5
+from d4rl_automl.data import catalogue, writing
 from d4rl_automl.data.catalogue import BEHAVIOUR
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks.seeds import episode_seeds
@@ -168,7 +168,7 @@ def collect(entry: Mapping[str, Any], output: str | Path, provenance: str | Path
     # Spawned, not forked: a fork copies the state of thread pools, but not their threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _begin) as pool:
-        hdf5.write(output, _rows(entry, used, pool, processes), metadata)
+        writing.write(output, _rows(entry, used, pool, processes), metadata)
     files.write_json(
         provenance,
         {
