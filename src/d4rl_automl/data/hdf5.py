@@ -1,4 +1,4 @@
-"""HDF5 files that may come from anywhere."""
+"""HDF5 files, which may come from anywhere: what is in one is read, and nothing else is opened or loaded for it."""
 
 import contextlib
 import math
@@ -26,39 +26,21 @@ _MOST_UNSTORED = 2**30
 """Bytes that a file may declare beyond that: HDF5 stores nothing of an array that was never written."""
 
 
-def refuse_untrustworthy(path: Path, file: h5py.File) -> None:
-    """A file may come from anywhere: nothing outside it is read or loaded for it, and what it declares is in it."""
-    names: list[str] = []
-    unstored = 0
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """A file opened for reading, all its links and arrays looked at first.
+
+    Raises InputError for a file that is missing or damaged, that takes values from other files, that is
+    compressed by a filter that is not HDF5's own, or that declares much more than it holds.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the path of an HDF5 file in D4RL's layout")
     with hdf5_errors(path):
-        file.visit_links(names.append)
-        for name in names:
-            link = file.get(name, getlink=True)
-            # What a soft link leads to has a link of its own.
-            array = file[name] if isinstance(link, h5py.HardLink) else None
-            elsewhere = isinstance(link, h5py.ExternalLink)
-            if isinstance(array, h5py.Dataset):
-                elsewhere = array.external is not None or array.is_virtual
-            if elsewhere:
-                raise InputError(
-                    f"{path}: {name} leads to another file, and none but this one is read; store the values themselves"
-                )
-            if not isinstance(array, h5py.Dataset):
-                continue
-            created = array.id.get_create_plist()
-            others = {created.get_filter(i)[0] for i in range(created.get_nfilters())} - _FILTERS
-            if others:
-                raise InputError(
-                    f"{path}: {name} is compressed by the HDF5 filter {min(others)}, which takes a plugin, and none is "
-                    "loaded; compress it with gzip"
-                )
-            declared, stored = math.prod(array.shape or ()) * array.dtype.itemsize, array.id.get_storage_size()
-            unstored += max(0, declared - _MOST_COMPRESSED * stored)
-            if unstored > _MOST_UNSTORED:
-                raise InputError(
-                    f"{path}: {name} has shape {array.shape}, {declared} bytes, of which the file holds {stored}; it "
-                    "is damaged or made to exhaust the memory: fetch or make it again"
-                )
+        # A cache for the compressed chunks that two reads share.
+        file = h5py.File(path, "r", rdcc_nbytes=16 * 2**20)
+    with file:
+        _refuse_untrustworthy(path, file)
+        yield file
 
 
 @contextlib.contextmanager
@@ -73,3 +55,46 @@ def hdf5_errors(path: Path) -> Iterator[None]:
             f"{path}: cannot be read as HDF5 ({error}); it is damaged, cut short or another format: "
             "fetch or make it again"
         ) from error
+
+
+def _refuse_untrustworthy(path: Path, file: h5py.File) -> None:
+    names: list[str] = []
+    unstored = 0
+    with hdf5_errors(path):
+        file.visit_links(names.append)
+        for name in names:
+            array = _linked(path, file, name)
+            if not isinstance(array, h5py.Dataset):
+                continue
+            _refuse_plugins(path, name, array)
+            declared, stored = math.prod(array.shape or ()) * array.dtype.itemsize, array.id.get_storage_size()
+            unstored += max(0, declared - _MOST_COMPRESSED * stored)
+            if unstored > _MOST_UNSTORED:
+                raise InputError(
+                    f"{path}: {name} has shape {array.shape}, {declared} bytes, of which the file holds {stored}; it "
+                    "is damaged or made to exhaust the memory: fetch or make it again"
+                )
+
+
+def _linked(path: Path, file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
+    """What a link leads to, in this file alone; None for a soft link, whose goal has a link of its own."""
+    link = file.get(name, getlink=True)
+    found = file[name] if isinstance(link, h5py.HardLink) else None
+    elsewhere = isinstance(link, h5py.ExternalLink)
+    if isinstance(found, h5py.Dataset):
+        elsewhere = found.external is not None or found.is_virtual
+    if elsewhere:
+        raise InputError(
+            f"{path}: {name} leads to another file, and none but this one is read; store the values themselves"
+        )
+    return found
+
+
+def _refuse_plugins(path: Path, name: str, array: h5py.Dataset) -> None:
+    created = array.id.get_create_plist()
+    others = {created.get_filter(i)[0] for i in range(created.get_nfilters())} - _FILTERS
+    if others:
+        raise InputError(
+            f"{path}: {name} is compressed by the HDF5 filter {min(others)}, which takes a plugin, and none is "
+            "loaded; compress it with gzip"
+        )

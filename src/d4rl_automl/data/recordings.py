@@ -1,17 +1,4 @@
-"""Raw datasets: HDF5 files in the layout of D4RL's gym v2 suite, read, checked and written.
-
-    observations       (N, d) float32        rewards    (N,) float32
-    actions            (N, a) float32        terminals  (N,) bool   Gymnasium's terminated: the robot fell
-    next_observations  (N, d) float32        timeouts   (N,) bool   Gymnasium's truncated: time limit
-    infos/*            (N, …)                metadata/* anything
-
-The authority on the layout is D4RL's own reader, d4rl/offline_env.py `get_dataset`
-(Farama-Foundation/D4RL@89141a6). Older files are read too: without `next_observations`, with
-float64 arrays, with flags stored as numbers, and without `timeouts` (`Reader` says how).
-
-AntMaze files differ. Their `terminals` mark the rows at the goal, many in a row, and the
-recorded episode goes on; it ends by `timeouts` alone.
-"""
+"""Raw datasets in `layout`, checked as they are read chunk by chunk, and mended where they are old."""
 
 import contextlib
 import logging
@@ -25,8 +12,9 @@ from numpy.typing import NDArray
 
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import returns
-from d4rl_automl.data.hdf5 import hdf5_errors, refuse_untrustworthy
+from d4rl_automl.data import ends
+from d4rl_automl.data.hdf5 import hdf5_errors, opened
+from d4rl_automl.data.layout import LAYOUT, MATRICES, OPTIONAL, REQUIRED
 
 log = logging.getLogger(__name__)
 
@@ -42,25 +30,6 @@ REPAIRS = {
     "unmarked_resets": "the ant is elsewhere in the next row: an episode without a timeout ends there",
 }
 """What is mended on the way in; each is counted and logged."""
-LONGEST_STEP = 1.0
-"""Metres in the x, y plane. The recorded ants move 0.4 in a step at most; a reset moves them by metres."""
-
-LARGEST_RESET = 1.0
-"""By which two initial observations of a gym robot differ at most, in any entry (its reset noise is 0.1)."""
-
-_REQUIRED = ("observations", "actions", "rewards", "terminals", "timeouts")
-_MATRICES = ("observations", "actions", "next_observations")
-LAYOUT = {
-    "observations": np.float32,
-    "actions": np.float32,
-    "rewards": np.float32,
-    "next_observations": np.float32,
-    "terminals": np.bool_,
-    "timeouts": np.bool_,
-    "infos/qpos": np.float32,
-    "infos/qvel": np.float32,
-    "infos/action_log_probs": np.float32,
-}
 
 
 class Reader:
@@ -71,90 +40,26 @@ class Reader:
     rewards                 (N,) float32
     repairs                 counts what was mended in the rows read so far, by the names in `REPAIRS`
 
-    They differ where an end has both flags, which counts as terminated, and in AntMaze, where
-    no episode is terminated, and one is truncated by a timeout or where the ant is suddenly elsewhere.
-
-    Without `timeouts` the task's time limit ends the episodes that reach it, which needs a
-    `task`: after 1,000 rows or, as in D4RL's v0 files, after 999. It is that of the two by which
-    the episodes' first states differ least; where they differ more than resets do, the file is refused.
+    What the flags mean, and what is inferred, is that of the `task`'s suite (`ends`).
     """
 
     def __init__(self, path: Path, file: h5py.File, task: str | None) -> None:
         self.path = path
         self.repairs: Counter[str] = Counter()
         self.file = file
-        self._arrays = self._checked_arrays(task)
+        robot = None if task is None else tasks.get(task)
+        self._arrays = self._checked_arrays(robot)
         self.rows = len(self._arrays["observations"])
         self.rewards = self.values("rewards", slice(None))  # (N,) float32
         self.terminals = self._flags("terminals")
-        robot = None if task is None else tasks.get(task)
-        self.timeouts = self._flags("timeouts") if "timeouts" in self else self._infer_timeouts(robot)
-        if robot is not None and robot.maze:
-            self.terminated = np.zeros_like(self.terminals)
-            self.truncated = self.timeouts | self._find_unmarked_resets()
-        else:
-            self.terminated = self.terminals
-            self.truncated = self.timeouts & ~self.terminals
-            self.repairs["terminated_and_truncated"] += int((self.terminals & self.timeouts).sum())
-        if not (self.terminated | self.truncated).any():
-            raise InputError(
-                f"{path}: no episode is finished (terminals and timeouts are False in all {self.rows} rows); "
-                "mark each episode's last row in one of them"
-            )
-        # An AntMaze recording may outlast the environment's limit, and its resets show in the positions.
-        if robot is not None and not robot.maze:
-            self._refuse_long_episodes(robot.episode_steps)
+        timeouts = self._flags("timeouts") if "timeouts" in self else None
+        recorded = ends.Recorded(path, self._arrays["observations"], self.terminals, timeouts)
+        found = ends.suite_of(robot).read(recorded)
+        self.timeouts, self.terminated, self.truncated = found.timeouts, found.terminated, found.truncated
+        self.repairs.update(found.repairs)
 
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
-
-    def _infer_timeouts(self, robot: tasks.Task | None) -> NDArray[np.bool_]:
-        """(N,) where the time limit ended an episode, for a file that does not say."""
-        if robot is None or robot.maze:
-            raise InputError(
-                f"{self.path}: no array `timeouts`, and "
-                + (f"in {robot.name} nothing else marks an end" if robot else "no task is given whose time limit it is")
-                + ": use a newer file, name the task, or add `timeouts` (N,) bool, True in each episode's last row"
-            )
-        with hdf5_errors(self.path):
-            observations = self._arrays["observations"][()]
-        within = returns.episodes(self.terminals, np.zeros_like(self.terminals)).steps()
-        candidates = []
-        for steps in (robot.episode_steps, robot.episode_steps - 1):
-            timeouts = within % steps == steps - 1
-            starts = returns.episodes(self.terminals, timeouts).starts
-            candidates.append((np.abs(observations[starts] - observations[0]), timeouts))
-        differences, timeouts = min(candidates, key=lambda candidate: candidate[0].mean())
-        if differences.max() <= LARGEST_RESET:
-            self.repairs["timeouts_inferred"] = int(timeouts.sum())
-            return timeouts
-        raise InputError(
-            f"{self.path}: no array `timeouts`, and the episodes that reached the time limit cannot be told apart: "
-            f"not all begin at the robot's initial state if each ends after {robot.episode_steps} rows, nor after "
-            f"{robot.episode_steps - 1}; use the v2 file, or add `timeouts` (N,) bool, True in the last row of each "
-            "such episode"
-        )
-
-    def _find_unmarked_resets(self) -> NDArray[np.bool_]:
-        """(N,) where the ant is elsewhere in the next row though there is no timeout."""
-        with hdf5_errors(self.path):
-            position = self._arrays["observations"][:, :2]
-        moved = np.hypot(*np.diff(position, axis=0).T) > LONGEST_STEP
-        found = np.append(moved, False) & ~self.timeouts
-        self.repairs["unmarked_resets"] += int(found.sum())
-        return found
-
-    def _refuse_long_episodes(self, steps: int) -> None:
-        """An episode beyond the time limit is two whose end is not marked, and would rescale every reward-to-go."""
-        found = returns.episodes(self.terminated, self.truncated)
-        too_long = np.flatnonzero(found.lengths > steps)
-        if len(too_long):
-            start, length = int(found.starts[too_long[0]]), int(found.lengths[too_long[0]])
-            raise InputError(
-                f"{self.path}: rows {start} to {start + length - 1} are one episode of {length} steps, but the task "
-                f"ends each after {steps} ({len(too_long)} such episodes): an end is not marked; set terminals or "
-                "timeouts in the last row of every episode"
-            )
 
     def values(self, name: str, rows: slice) -> NDArray[np.float32]:
         """Rows of a float array, float32, as recorded. Raises InputError for NaN and infinity."""
@@ -194,18 +99,18 @@ class Reader:
             if count:
                 log.warning("%s: %s (%d)", self.path, REPAIRS[name], count)
 
-    def _checked_arrays(self, task: str | None) -> dict[str, h5py.Dataset]:
+    def _checked_arrays(self, task: tasks.Task | None) -> dict[str, h5py.Dataset]:
         with hdf5_errors(self.path):
             arrays = {
                 name: self.file[name]
-                for name in (*_REQUIRED, "next_observations")
+                for name in (*REQUIRED, *OPTIONAL)
                 if isinstance(self.file.get(name), h5py.Dataset)
             }
-        missing = [name for name in _REQUIRED if name not in arrays and name != "timeouts"]
+        missing = [name for name in REQUIRED if name not in arrays]
         if missing:
             raise InputError(
-                f"{self.path}: missing {', '.join(missing)}; D4RL's layout has the arrays {', '.join(_REQUIRED)} "
-                "at the top level"
+                f"{self.path}: missing {', '.join(missing)}; D4RL's layout has the arrays "
+                f"{', '.join(REQUIRED)}, timeouts at the top level"
             )
         lengths = {name: array.shape[0] if array.shape else 0 for name, array in arrays.items()}
         if len(set(lengths.values())) > 1 or 0 in lengths.values():
@@ -213,11 +118,10 @@ class Reader:
             raise InputError(f"{self.path}: the arrays must have one common, positive length; found {found}")
         widths: dict[str, int | None] = {"observations": None, "actions": None}
         if task is not None:
-            robot = tasks.get(task)
-            widths = {"observations": robot.observation_size, "actions": robot.action_size}
+            widths = {"observations": task.observation_size, "actions": task.action_size}
         for name, array in arrays.items():
             rows = lengths[name]
-            if name in _MATRICES:
+            if name in MATRICES:
                 width = widths["actions" if name == "actions" else "observations"]
                 fits = array.ndim == 2 and width in (None, array.shape[1])
                 shape = f"({rows}, {'any' if width is None else width})"
@@ -226,14 +130,11 @@ class Reader:
                 fits = array.shape in ((rows,), (rows, 1))
                 shape = f"({rows},)"
             if not fits:
-                of_task = f" for task {task!r}" if task and name in _MATRICES else ""
+                of_task = f" for task {task.name!r}" if task is not None and name in MATRICES else ""
                 raise InputError(f"{self.path}: {name} has shape {array.shape}, expected {shape}{of_task}")
-            kinds = "biuf" if name in ("terminals", "timeouts") else "f"
-            if array.dtype.kind not in kinds:
-                raise InputError(
-                    f"{self.path}: {name} has dtype {array.dtype}, expected "
-                    f"{'bool' if len(kinds) > 1 else 'float32'}; store it as such"
-                )
+            expected = np.dtype(LAYOUT[name])
+            if array.dtype.kind not in ("biuf" if expected == np.bool_ else "f"):
+                raise InputError(f"{self.path}: {name} has dtype {array.dtype}, expected {expected}; store it as such")
         observed, following = arrays["observations"], arrays.get("next_observations")
         if following is not None and following.shape != observed.shape:
             raise InputError(
@@ -262,13 +163,7 @@ def reading(path: str | Path, task: str | None = None) -> Iterator[Reader]:
     is compressed by a filter that is not HDF5's own; or that declares much more than it holds.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give the path of an HDF5 file in D4RL's layout")
-    with hdf5_errors(path):
-        # A cache for the compressed chunks that two reads share.
-        file = h5py.File(path, "r", rdcc_nbytes=16 * 2**20)
-    with file:
-        refuse_untrustworthy(path, file)
+    with opened(path) as file:
         yield Reader(path, file, task)
 
 
@@ -280,7 +175,7 @@ def validate(path: str | Path, task: str) -> dict[str, int]:
     infinity, arrays of different lengths, or no finished episode.
     """
     with reading(path, task) as reader:
-        for _ in reader.chunks(*(name for name in _MATRICES if name in reader)):
+        for _ in reader.chunks(*(name for name in MATRICES if name in reader)):
             pass
         reader.log_repairs()
         return {name: count for name, count in reader.repairs.items() if count}

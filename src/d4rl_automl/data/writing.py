@@ -1,4 +1,4 @@
-"""Raw datasets, written."""
+"""Writing raw datasets in `layout`."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d4rl_automl.core import files
-from d4rl_automl.data.recordings import LAYOUT
+from d4rl_automl.data.layout import LAYOUT
 
 _ROWS_PER_CHUNK = 8192
 _RESERVE = 2**20
