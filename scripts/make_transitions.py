@@ -4,7 +4,7 @@ import argparse
 import json
 
 from d4rl_automl.core.script import run
-from d4rl_automl.data.transitions import write
+from d4rl_automl.data.making import make_transitions
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--output", required=True, help="Parquet file, one row per transition")
     parser.add_argument("--episodes", required=True, help="Parquet file, one row per episode")
     arguments = parser.parse_args()
-    write(
+    make_transitions(
         arguments.raw,
         arguments.provenance,
         arguments.dataset,

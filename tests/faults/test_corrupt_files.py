@@ -13,7 +13,7 @@ import yaml
 
 from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import datasets, transitions
+from d4rl_automl.data import datasets, making, transitions
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.policies.base import load
 from tests.unit.synthetic import flip_value
@@ -45,7 +45,7 @@ PARQUET = (*TEXT, "one bit of the values")
 
 def make_transitions(folder: Path) -> None:
     outputs = {"output": folder / "transitions.parquet", "episodes_output": folder / "episodes.parquet"}
-    transitions.write(folder / "raw.hdf5", folder / "raw.json", ENTRY, SPLIT, **outputs)
+    making.make_transitions(folder / "raw.hdf5", folder / "raw.json", ENTRY, SPLIT, **outputs)
 
 
 # The damaged file, who reads it, and how it is damaged.

@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import card, catalogue, datasets, recordings, transitions
+from d4rl_automl.data import card, catalogue, datasets, making, recordings, transitions
 from d4rl_automl.data.providers import embedded, file
 from d4rl_automl.learners import networks
 from d4rl_automl.plan import config
@@ -170,7 +170,7 @@ def test_words_in_an_hdf5_file_go_nowhere(tmp_path: Path) -> None:
         file.attrs["dataset"] = file["rewards"].attrs["name"] = hostile
     files.write_json(tmp_path / "raw.json", {"dataset": "some-hopper", "sha256": files.sha256(path)})
     made = [tmp_path / name for name in ("transitions.parquet", "episodes.parquet", "card.json", "card.md")]
-    transitions.write(path, tmp_path / "raw.json", ENTRY, SPLIT, output=made[0], episodes_output=made[1])
+    making.make_transitions(path, tmp_path / "raw.json", ENTRY, SPLIT, output=made[0], episodes_output=made[1])
     card.write(
         raw=path,
         provenance=tmp_path / "raw.json",
@@ -427,5 +427,5 @@ def test_a_copy_that_replaced_the_file_unseen_is_noticed(tmp_path: Path) -> None
     os.utime(own, ns=(times.st_atime_ns, times.st_mtime_ns))
     outputs = {"output": tmp_path / "t.parquet", "episodes_output": tmp_path / "e.parquet"}
     with pytest.raises(InputError, match=r"raw\.hdf5: its SHA-256 is .* delete both and run snakemake"):
-        transitions.write(tmp_path / "raw.hdf5", tmp_path / "raw.json", entry, SPLIT, **outputs)
+        making.make_transitions(tmp_path / "raw.hdf5", tmp_path / "raw.json", entry, SPLIT, **outputs)
     assert not list(tmp_path.glob("*.parquet"))

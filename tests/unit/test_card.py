@@ -8,7 +8,7 @@ from PIL import Image
 
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import card, catalogue, datasets, recordings, transitions
+from d4rl_automl.data import card, catalogue, datasets, making, recordings
 from d4rl_automl.data.providers import embedded
 from d4rl_automl.figures import card as figure
 
@@ -23,7 +23,7 @@ def entry(task="hopper", provider="embedded", **more):
 def made(folder, asked):
     """A raw dataset's tables and card."""
     inputs = [folder / name for name in ("raw.hdf5", "raw.json", "transitions.parquet", "episodes.parquet")]
-    transitions.write(*inputs[:2], asked, SPLIT, output=inputs[2], episodes_output=inputs[3])
+    making.make_transitions(*inputs[:2], asked, SPLIT, output=inputs[2], episodes_output=inputs[3])
     card.write(*inputs, output=folder / "card.json", markdown=folder / "card.md")
     return json.loads((folder / "card.json").read_text())
 

@@ -45,7 +45,7 @@ def write(
     Arguments
         raw: HDF5 in D4RL's layout.
         provenance: the JSON beside it.
-        transitions, episodes: the tables that `transitions.write` made of it.
+        transitions, episodes: the tables that `making.make_transitions` made of it.
         output: the card as JSON.
         markdown: the same for people; its figure is figures/card.png beside it.
 

@@ -31,7 +31,7 @@ def load(path: str | Path, task: str | None = None) -> Dataset:
 
     Values are as recorded, but floats are float32 and flags bool. With a `task` its sizes and
     episode lengths are demanded, and `timeouts` are inferred for a file that has none
-    (`Reader`). Raises InputError as `validate` does, and without a task for a file without
+    (`ends`). Raises InputError as `validate` does, and without a task for a file without
     `timeouts`.
     """
     with reading(path, task) as reader:
