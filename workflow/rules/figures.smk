@@ -368,7 +368,7 @@ rule report:
         runtime=growing(10),
     params:
         config=json.dumps(config),
-        captions=sha256(ROOT / "src/d4rl_automl/report/captions"),
+        page=[sha256(ROOT / "src/d4rl_automl/report" / part) for part in ("captions", "style.css", "template.html.j2")],
         code=digest("report"),
     shell:
         "script report @{input.arguments:q} --scores {input.scores:q} --summary {input.summary:q}"
