@@ -22,7 +22,7 @@ import common
 import mujoco.batch
 import numpy as np
 
-from d4rl_automl.data import catalogue, hdf5, returns
+from d4rl_automl.data import catalogue, datasets, returns, writing
 from d4rl_automl.simulators.batch import BatchSimulator, observe
 from d4rl_automl.tasks.seeds import episode_seeds
 
@@ -56,19 +56,19 @@ def collected(asked: dict[str, Any], folder: Path) -> common.Run:
     return found[0]
 
 
-def written(dataset: hdf5.Dataset, folder: Path) -> common.Run:
+def written(dataset: datasets.Dataset, folder: Path) -> common.Run:
     arrays = {name: getattr(dataset, name) for name in ("observations", "actions", "rewards", "next_observations")}
     arrays |= {"terminals": dataset.terminals, "timeouts": dataset.timeouts}
     arrays |= {f"infos/{name}": values for name, values in dataset.infos.items()}
     found: list[common.Run] = []
     with timed(len(dataset.rewards), found):
-        hdf5.write(folder / "written.hdf5", [arrays], {})
+        writing.write(folder / "written.hdf5", [arrays], {})
     return found[0]
 
 
 def floors(index: int, asked: dict[str, Any], path: Path) -> dict[str, common.Measured]:
     """For `common.Processes`: the physics of every CORES-th episode of the file."""
-    dataset = hdf5.load(path)
+    dataset = datasets.load(path)
     where = returns.episodes(dataset.terminals, dataset.timeouts)
     sources = catalogue.sources(asked["task"], asked["recipe"])
     seeds = episode_seeds(asked["seed"], asked["name"], "collection", len(where.starts) * len(sources))
@@ -114,7 +114,7 @@ def main() -> None:
                 folder = Path(temporary)
                 print(f"collecting {asked['name']}", file=sys.stderr)
                 collected(asked, folder)
-                dataset = hdf5.load(folder / "raw.hdf5")
+                dataset = datasets.load(folder / "raw.hdf5")
                 with common.Processes(common.CORES, 1, floors, asked, folder / "raw.hdf5") as processes:
                     runs = {
                         "physics": functools.partial(processes.run, "physics"),

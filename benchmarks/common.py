@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 
 from d4rl_automl import tasks
 from d4rl_automl.core.files import write_json
-from d4rl_automl.data import catalogue, transitions
+from d4rl_automl.data import catalogue, making
 from d4rl_automl.data.providers import embedded
 from d4rl_automl.evaluation.rollout import rollout
 from d4rl_automl.plan import config
@@ -613,7 +613,7 @@ def prepared_transitions(task: str) -> Path:
     if not output.exists():
         print(f"collecting {entry(task)['name']}", file=sys.stderr)
         embedded.collect(entry(task), folder / "raw.hdf5", folder / "raw.json", CORES)
-        transitions.write(
+        making.make_transitions(
             folder / "raw.hdf5",
             folder / "raw.json",
             entry(task),

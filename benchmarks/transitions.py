@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from d4rl_automl.core import files
-from d4rl_automl.data import catalogue, hdf5, returns, transitions
+from d4rl_automl.data import catalogue, making, recordings, returns
 from d4rl_automl.data.providers import embedded
 
 ARRAYS = ("observations", "actions", "rewards", "terminals", "timeouts")
@@ -60,7 +60,7 @@ def measured(index: int, folder: Path, rows: int, temporary: Path) -> dict[str, 
     raw, output, again = folder / "raw.hdf5", temporary / "transitions.parquet", temporary / "again.parquet"
 
     def convert() -> None:
-        transitions.write(
+        making.make_transitions(
             raw, folder / "raw.json", entry(rows), SPLIT, output=output, episodes_output=temporary / "episodes.parquet"
         )
 
@@ -73,8 +73,8 @@ def measured(index: int, folder: Path, rows: int, temporary: Path) -> dict[str, 
 
     def floor() -> None:
         read()
-        with transitions._writer(again, table.schema) as writer:
-            writer.write_table(table, row_group_size=hdf5.CHUNK)
+        with making.parquet_writer(again, table.schema) as writer:
+            writer.write_table(table, row_group_size=recordings.CHUNK)
 
     flags = arrays["terminals"], arrays["timeouts"]
     loop = rvs_loop(arrays["rewards"], *flags)

@@ -2,9 +2,8 @@
 
 import argparse
 
-from d4rl_automl.data.making import write
-
 from d4rl_automl.core.script import run
+from d4rl_automl.data.making import make_transitions
 
 
 def main() -> None:
@@ -17,12 +16,10 @@ def main() -> None:
     parser.add_argument("--output", required=True, help="Parquet file, one row per transition")
     parser.add_argument("--episodes", required=True, help="Parquet file, one row per episode")
     given = parser.parse_args()
-    write(
+    make_transitions(
         given.raw,
         given.provenance,
-        seed=given.seed,
-        validation=given.validation,
-        test=given.test,
+        {"seed": given.seed, "validation": given.validation, "test": given.test},
         output=given.output,
         episodes_output=given.episodes,
     )

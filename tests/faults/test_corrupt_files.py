@@ -13,7 +13,7 @@ import yaml
 
 from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import hdf5, transitions
+from d4rl_automl.data import datasets, making, transitions
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.policies.loading import load
 from tests.unit.synthetic import flip_value
@@ -45,7 +45,7 @@ PARQUET = (*TEXT, "one bit of the values")
 
 def make_transitions(folder: Path) -> None:
     outputs = {"output": folder / "transitions.parquet", "episodes_output": folder / "episodes.parquet"}
-    transitions.write(folder / "raw.hdf5", folder / "raw.json", ENTRY, SPLIT, **outputs)
+    making.make_transitions(folder / "raw.hdf5", folder / "raw.json", ENTRY, SPLIT, **outputs)
 
 
 # The damaged file, who reads it, and how it is damaged.
@@ -127,13 +127,13 @@ def test_whatever_bit_flips_no_other_values_are_read(made: Path, tmp_path: Path,
 def test_whatever_bit_flips_in_an_hdf5_file_is_noticed_where_it_is_compressed(tmp_path: Path) -> None:
     """Deflate's own checksum. Of values that are stored as they are HDF5 has none: raw.json's SHA-256 is."""
     path = store(tmp_path / "raw.hdf5", arrays(200), compression="gzip")
-    content, expected = path.read_bytes(), hdf5.load(path)
+    content, expected = path.read_bytes(), datasets.load(path)
     generator = np.random.default_rng(0)
     refused = 0
     for _ in range(100):
         path.write_bytes(flip(content, int(generator.integers(len(content))), int(generator.integers(8))))
         try:
-            found = hdf5.load(path)
+            found = datasets.load(path)
         except InputError:
             refused += 1
         else:

@@ -22,8 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import card, catalogue, hdf5, transitions
-from d4rl_automl.data.providers import embedded
+from d4rl_automl.data import card, catalogue, datasets, making, recordings, transitions
+from d4rl_automl.data.providers import embedded, file
 from d4rl_automl.learners import fitting
 from d4rl_automl.learners.checkpoints import Checkpoint
 from d4rl_automl.plan import config
@@ -90,7 +90,7 @@ def test_values_of_other_files_are_refused(
         way(file, name, tmp_path)
     with h5py.File(path) as file:  # HDF5 itself follows them.
         np.testing.assert_array_equal(file[name], arrays()[name])
-    for read in (hdf5.load, lambda path: hdf5.validate(path, "hopper")):
+    for read in (datasets.load, lambda path: recordings.validate(path, "hopper")):
         with pytest.raises(InputError, match=r"raw\.hdf5: .* leads to another file"):
             read(path)
 
@@ -103,7 +103,7 @@ def test_links_within_the_file_are_followed(tmp_path: Path) -> None:
         file["rewards"] = h5py.SoftLink("/kept/rewards")
         file["circle"] = h5py.SoftLink("/circle")
         file["kept/all"] = file["/"]
-    np.testing.assert_array_equal(hdf5.load(path).rewards, content["rewards"])
+    np.testing.assert_array_equal(datasets.load(path).rewards, content["rewards"])
 
 
 FILTER = 305
@@ -132,7 +132,7 @@ def test_filter_plugins_are_not_loaded(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, str(path)]
         return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
 
-    done = run("import sys; from d4rl_automl import datasets; hdf5.validate(sys.argv[1], 'hopper')")
+    done = run("import sys; from d4rl_automl.data import recordings; recordings.validate(sys.argv[1], 'hopper')")
     assert f"rewards is compressed by the HDF5 filter {FILTER}, which takes a plugin" in done.stderr
     assert not marker.exists()
     run("import sys, h5py; h5py.File(sys.argv[1])['rewards'][()]")
@@ -151,7 +151,7 @@ def test_sizes_that_are_only_claimed_are_refused(tmp_path: Path, options: dict[s
             file.create_dataset(name, (rows,), np.float32)
     assert path.stat().st_size < 10_000
     with pytest.raises(InputError, match=r"has shape \(1000000000000.*, of which the file holds 0; it is damaged or"):
-        hdf5.validate(path, "hopper")
+        recordings.validate(path, "hopper")
 
 
 def test_what_compresses_well_or_was_never_written_is_taken(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_what_compresses_well_or_was_never_written_is_taken(tmp_path: Path) -> N
     with h5py.File(path, "a") as file:
         del file["timeouts"]
         file.create_dataset("timeouts", (100_000,), bool)
-    assert not hdf5.load(path).timeouts.any()
+    assert not datasets.load(path).timeouts.any()
 
 
 def test_words_in_an_hdf5_file_go_nowhere(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_words_in_an_hdf5_file_go_nowhere(tmp_path: Path) -> None:
         file.attrs["dataset"] = file["rewards"].attrs["name"] = hostile
     files.write_json(tmp_path / "raw.json", {"dataset": "some-hopper", "sha256": files.sha256(path)})
     made = [tmp_path / name for name in ("transitions.parquet", "episodes.parquet", "card.json", "card.md")]
-    transitions.write(path, tmp_path / "raw.json", ENTRY, SPLIT, output=made[0], episodes_output=made[1])
+    making.make_transitions(path, tmp_path / "raw.json", ENTRY, SPLIT, output=made[0], episodes_output=made[1])
     card.write(
         raw=path,
         provenance=tmp_path / "raw.json",
@@ -287,7 +287,7 @@ def test_a_pickle_in_the_place_of_any_file_is_not_loaded(tmp_path: Path) -> None
     arrays_of = {"observations": np.array([Executed(marker)], object)}
     np.savez(tmp_path / "behaviour.npz", w0=arrays_of["observations"])
     readers: list[Callable[[], object]] = [
-        lambda: hdf5.load(bad),
+        lambda: datasets.load(bad),
         lambda: transitions.read(bad),
         lambda: tables.read_parquet(bad, ["return"]),
         lambda: tables.read_csv(bad, ["return"]),
@@ -423,11 +423,11 @@ def test_a_copy_that_replaced_the_file_unseen_is_noticed(tmp_path: Path) -> None
     """Same name, same time stamp: Snakemake sees nothing, the checksum does."""
     own = store(tmp_path / "mine.hdf5", arrays())
     entry = ENTRY | {"path": str(own)}
-    hdf5.link(entry, tmp_path / "raw.hdf5", tmp_path / "raw.json")
+    file.link(entry, tmp_path / "raw.hdf5", tmp_path / "raw.json")
     times = own.stat()
     store(own, arrays(seed=1))
     os.utime(own, ns=(times.st_atime_ns, times.st_mtime_ns))
     outputs = {"output": tmp_path / "t.parquet", "episodes_output": tmp_path / "e.parquet"}
     with pytest.raises(InputError, match=r"raw\.hdf5: its SHA-256 is .* delete both and run snakemake"):
-        transitions.write(tmp_path / "raw.hdf5", tmp_path / "raw.json", entry, SPLIT, **outputs)
+        making.make_transitions(tmp_path / "raw.hdf5", tmp_path / "raw.json", entry, SPLIT, **outputs)
     assert not list(tmp_path.glob("*.parquet"))

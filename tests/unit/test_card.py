@@ -8,7 +8,7 @@ from PIL import Image
 
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import card, catalogue, hdf5, transitions
+from d4rl_automl.data import card, catalogue, datasets, making, recordings
 from d4rl_automl.data.providers import embedded
 from d4rl_automl.figures import card as figure
 
@@ -23,7 +23,7 @@ def entry(task="hopper", provider="embedded", **more):
 def made(folder, asked):
     """A raw dataset's tables and card."""
     inputs = [folder / name for name in ("raw.hdf5", "raw.json", "transitions.parquet", "episodes.parquet")]
-    transitions.write(*inputs[:2], asked, SPLIT, output=inputs[2], episodes_output=inputs[3])
+    making.make_transitions(*inputs[:2], asked, SPLIT, output=inputs[2], episodes_output=inputs[3])
     card.write(*inputs, output=folder / "card.json", markdown=folder / "card.md")
     return json.loads((folder / "card.json").read_text())
 
@@ -52,7 +52,7 @@ def changed(collected, folder, **arrays):
 
 def test_numbers_are_those_of_the_file(collected):
     folder, asked, found = collected
-    raw = hdf5.load(folder / "raw.hdf5")
+    raw = datasets.load(folder / "raw.hdf5")
     ends = np.flatnonzero(raw.terminals | raw.timeouts) + 1
     starts = [0, *ends[:-1]]
     returns = np.array([raw.rewards[a:b].astype(float).sum() for a, b in zip(starts, ends, strict=True)])
@@ -85,7 +85,7 @@ def test_the_d4rl_simulator_repeats_its_own_steps_and_stock_gymnasium_does_not(c
 
 
 def test_a_sample_is_drawn_by_its_seed(collected):
-    with hdf5.reading(collected[0] / "raw.hdf5", "hopper") as reader:
+    with recordings.reading(collected[0] / "raw.hdf5", "hopper") as reader:
         first, again, other = (card.replay(reader, "hopper", 100, seed) for seed in (1, 1, 2))
     assert first == again
     assert first["rows"] == 100

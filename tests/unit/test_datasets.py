@@ -7,7 +7,8 @@ import pytest
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
-from d4rl_automl.data import hdf5, returns
+from d4rl_automl.data import datasets, recordings, returns, writing
+from d4rl_automl.data.providers import file
 from d4rl_automl.simulators import original
 
 try:
@@ -49,7 +50,7 @@ def test_load_returns_what_was_recorded(tmp_path):
     path = store(
         tmp_path / "raw.hdf5", {**content, "metadata/algorithm": "SAC", "metadata/policy/fc0/bias": np.ones(4)}
     )
-    dataset = hdf5.load(path)
+    dataset = datasets.load(path)
     for name in ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts"):
         values = getattr(dataset, name)
         np.testing.assert_array_equal(values, content[name])
@@ -83,8 +84,8 @@ def d4rl_loop(dataset, terminate_on_end):
 def test_qlearning_is_d4rls(tmp_path, rows, terminate_on_end):
     content = arrays(rows)
     content["timeouts"][29] = True  # an end with both flags
-    dataset = hdf5.load(store(tmp_path / "raw.hdf5", content))
-    result, expected = hdf5.qlearning(dataset, terminate_on_end), d4rl_loop(dataset, terminate_on_end)
+    dataset = datasets.load(store(tmp_path / "raw.hdf5", content))
+    result, expected = datasets.qlearning(dataset, terminate_on_end), d4rl_loop(dataset, terminate_on_end)
     assert result.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_array_equal(result[name], values)
@@ -99,9 +100,9 @@ def test_qlearning_by_hand(tmp_path):
     content["observations"] = np.repeat(np.arange(8, dtype=np.float32)[:, None], 11, axis=1)
     content["terminals"] = np.isin(np.arange(8), [1, 5])
     content["timeouts"] = np.isin(np.arange(8), [3, 5])
-    dataset = hdf5.load(store(tmp_path / "raw.hdf5", content))
+    dataset = datasets.load(store(tmp_path / "raw.hdf5", content))
     for on_end, kept in ((False, [0, 1, 2, 4, 6]), (True, [0, 1, 2, 3, 4, 5, 6])):
-        result = hdf5.qlearning(dataset, terminate_on_end=on_end)
+        result = datasets.qlearning(dataset, terminate_on_end=on_end)
         assert result["observations"][:, 0].tolist() == kept
         assert result["next_observations"][:, 0].tolist() == [i + 1 for i in kept]
         assert np.flatnonzero(result["terminals"]).tolist() == [i for i, row in enumerate(kept) if row in (1, 5)]
@@ -147,12 +148,12 @@ def test_load_and_qlearning_equal_d4rl_itself(tmp_path, layout):
     }[layout]()
     path = store(tmp_path / "raw.hdf5", content)
     expected = d4rl_itself(path)
-    dataset = hdf5.load(path, task)
+    dataset = datasets.load(path, task)
     for name in content:
-        if name in hdf5.Dataset.__dataclass_fields__:
+        if name in datasets.Dataset.__dataclass_fields__:
             np.testing.assert_array_equal(getattr(dataset, name), expected[f"dataset/{name}"].astype(np.float32))
     for flag in (False, True):
-        for name, values in hdf5.qlearning(dataset, flag).items():
+        for name, values in datasets.qlearning(dataset, flag).items():
             np.testing.assert_array_equal(values, expected[f"{flag}/{name}"])
             assert values.dtype == expected[f"{flag}/{name}"].dtype
 
@@ -169,11 +170,11 @@ def medium_replay(rows=50):
 def test_medium_replays_float64_becomes_float32(tmp_path):
     content = medium_replay()
     path = store(tmp_path / "raw.hdf5", content)
-    dataset = hdf5.load(path)
+    dataset = datasets.load(path)
     for name in ("observations", "next_observations", "rewards"):
         assert getattr(dataset, name).dtype == np.float32
         np.testing.assert_array_equal(getattr(dataset, name), content[name].astype(np.float32))
-    assert hdf5.validate(path, "hopper") == {"float64_to_float32": 50 * (11 + 11 + 1)}
+    assert recordings.validate(path, "hopper") == {"float64_to_float32": 50 * (11 + 11 + 1)}
 
 
 def antmaze(episodes=4, steps=30, dtype=np.float32, tail=7, seed=0):
@@ -200,15 +201,15 @@ def antmaze(episodes=4, steps=30, dtype=np.float32, tail=7, seed=0):
 def test_antmaze_ends_by_timeouts_alone(tmp_path, dtype):
     content = antmaze(dtype=dtype)
     path = store(tmp_path / "raw.hdf5", content)
-    with hdf5.reading(path, "antmaze-umaze") as reader:
+    with recordings.reading(path, "antmaze-umaze") as reader:
         assert not reader.terminated.any()
         np.testing.assert_array_equal(reader.truncated, content["timeouts"])
         np.testing.assert_array_equal(reader.terminals, content["terminals"] == 1)
         where = returns.episodes(reader.terminated, reader.truncated)
     assert where.lengths.tolist() == [30, 30, 30, 30, 7]
     repairs = {"flags_to_bool": 127} | ({"float64_to_float32": 127} if dtype == np.float64 else {})
-    assert hdf5.validate(path, "antmaze-umaze") == repairs
-    dataset = hdf5.load(path)
+    assert recordings.validate(path, "antmaze-umaze") == repairs
+    dataset = datasets.load(path)
     assert dataset.next_observations is None
     np.testing.assert_array_equal(dataset.terminals, content["terminals"] == 1)
 
@@ -216,18 +217,18 @@ def test_antmaze_ends_by_timeouts_alone(tmp_path, dtype):
 def test_antmaze_episodes_longer_than_the_environments_limit_are_taken(tmp_path):
     """D4RL's recordings have 701 and 1,001 rows: their counter was compared before it was raised."""
     path = store(tmp_path / "raw.hdf5", antmaze(3, 1001))
-    assert hdf5.validate(path, "antmaze-umaze-diverse") == {"flags_to_bool": 3 * 1001 + 7}
+    assert recordings.validate(path, "antmaze-umaze-diverse") == {"flags_to_bool": 3 * 1001 + 7}
 
 
 def test_an_ant_that_is_suddenly_elsewhere_was_reset(tmp_path, caplog):
     content = antmaze()
     content["timeouts"][59] = False
     path = store(tmp_path / "raw.hdf5", content)
-    with hdf5.reading(path, "antmaze-large-play") as reader:
+    with recordings.reading(path, "antmaze-large-play") as reader:
         np.testing.assert_array_equal(np.flatnonzero(reader.truncated), [29, 59, 89, 119])
         assert not reader.timeouts[59]
-    assert hdf5.validate(path, "antmaze-large-play") == {"flags_to_bool": 127, "unmarked_resets": 1}
-    assert hdf5.REPAIRS["unmarked_resets"] in caplog.text
+    assert recordings.validate(path, "antmaze-large-play") == {"flags_to_bool": 127, "unmarked_resets": 1}
+    assert recordings.REPAIRS["unmarked_resets"] in caplog.text
 
 
 def without_timeouts(lengths, fallen, task="halfcheetah"):
@@ -254,31 +255,31 @@ def test_missing_timeouts_are_inferred_from_the_time_limit(tmp_path, limit, capl
     content = without_timeouts(lengths, fallen)
     path = store(tmp_path / "raw.hdf5", content)
     ends = np.cumsum(lengths) - 1
-    with hdf5.reading(path, "halfcheetah") as reader:
+    with recordings.reading(path, "halfcheetah") as reader:
         np.testing.assert_array_equal(np.flatnonzero(reader.terminated), ends[fallen])
         np.testing.assert_array_equal(np.flatnonzero(reader.truncated), ends[[0, 2, 4]])
     # The fourth episode fell in the very step of the limit.
     counted = {"timeouts_inferred": 4, "terminated_and_truncated": 1}
-    assert hdf5.validate(path, "halfcheetah") == counted
-    assert hdf5.REPAIRS["timeouts_inferred"] in caplog.text
-    np.testing.assert_array_equal(np.flatnonzero(hdf5.load(path, "halfcheetah").timeouts), ends[[0, 2, 3, 4]])
+    assert recordings.validate(path, "halfcheetah") == counted
+    assert recordings.REPAIRS["timeouts_inferred"] in caplog.text
+    np.testing.assert_array_equal(np.flatnonzero(datasets.load(path, "halfcheetah").timeouts), ends[[0, 2, 3, 4]])
 
 
 def test_missing_timeouts_that_cannot_be_inferred_are_refused(tmp_path):
     path = store(tmp_path / "raw.hdf5", without_timeouts([1000, 700, 1000], []))
     with pytest.raises(InputError, match=r"no array `timeouts`, and the episodes .* cannot be told apart"):
-        hdf5.validate(path, "halfcheetah")
+        recordings.validate(path, "halfcheetah")
     with pytest.raises(InputError, match="no task is given"):
-        hdf5.load(path)
+        datasets.load(path)
     content = {name: values for name, values in antmaze().items() if name != "timeouts"}
     with pytest.raises(InputError, match="in antmaze-umaze nothing else marks an end"):
-        hdf5.validate(store(tmp_path / "ant.hdf5", content), "antmaze-umaze")
+        recordings.validate(store(tmp_path / "ant.hdf5", content), "antmaze-umaze")
 
 
 def test_a_file_without_next_observations(tmp_path):
     path = store(tmp_path / "raw.hdf5", without("next_observations"))
-    assert hdf5.validate(path, "hopper") == {}
-    assert hdf5.load(path).next_observations is None
+    assert recordings.validate(path, "hopper") == {}
+    assert datasets.load(path).next_observations is None
 
 
 def change(**changes):
@@ -324,7 +325,7 @@ BAD = {
 def test_bad_files_are_refused(tmp_path, content, message):
     path = store(tmp_path / "raw.hdf5", content)
     with pytest.raises(InputError, match=message) as error:
-        hdf5.validate(path, "hopper")
+        recordings.validate(path, "hopper")
     assert str(path) in str(error.value)
 
 
@@ -337,9 +338,9 @@ def test_damaged_files_are_refused(tmp_path):
     for content in (b"", b"<html>503</html>", whole[: len(whole) // 2], whole[:-1], bytes(flipped)):
         damaged.write_bytes(content)
         with pytest.raises(InputError, match="cannot be read as HDF5"):
-            hdf5.validate(damaged, "hopper")
+            recordings.validate(damaged, "hopper")
     with pytest.raises(InputError, match="no such file"):
-        hdf5.validate(tmp_path / "absent.hdf5", "hopper")
+        recordings.validate(tmp_path / "absent.hdf5", "hopper")
 
 
 def test_repairs_are_counted(tmp_path, caplog):
@@ -350,7 +351,7 @@ def test_repairs_are_counted(tmp_path, caplog):
     content["timeouts"] = content["timeouts"].astype(np.float32)[:, None]
     content["timeouts"][9] = 1
     content["actions"][[1, 2], [0, 1]] = 1.25, -3
-    counts = hdf5.validate(store(tmp_path / "raw.hdf5", content), "hopper")
+    counts = recordings.validate(store(tmp_path / "raw.hdf5", content), "hopper")
     assert counts == {
         "float64_to_float32": 50 * 11 + 50,
         "flags_to_bool": 100,
@@ -358,19 +359,19 @@ def test_repairs_are_counted(tmp_path, caplog):
         "actions_clipped": 2,
     }
     for name in counts:
-        assert hdf5.REPAIRS[name] in caplog.text
+        assert recordings.REPAIRS[name] in caplog.text
 
 
 def test_a_sound_file_needs_no_repair(tmp_path, caplog):
-    assert hdf5.validate(store(tmp_path / "raw.hdf5", arrays()), "hopper") == {}
+    assert recordings.validate(store(tmp_path / "raw.hdf5", arrays()), "hopper") == {}
     assert not caplog.records
 
 
 def test_chunks_are_the_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5, "CHUNK", 7)
+    monkeypatch.setattr(recordings, "CHUNK", 7)
     content = arrays()
     content["actions"][12, 0] = 2
-    with hdf5.reading(store(tmp_path / "raw.hdf5", content), "hopper") as reader:
+    with recordings.reading(store(tmp_path / "raw.hdf5", content), "hopper") as reader:
         pieces = list(reader.chunks("observations", "actions"))
     assert max(rows.stop - rows.start for rows, _ in pieces) == 7
     joined = {name: np.concatenate([piece[name] for _, piece in pieces]) for name in pieces[0][1]}
@@ -383,7 +384,7 @@ def test_written_files_follow_d4rls_layout(tmp_path):
     content = arrays(20_000)
     blocks = [{name: values[i : i + 3_000] for name, values in content.items()} for i in range(0, 20_000, 3_000)]
     path = tmp_path / "raw.hdf5"
-    hdf5.write(path, blocks, {"algorithm": "none", "seed": 3})
+    writing.write(path, blocks, {"algorithm": "none", "seed": 3})
     found = {}
     with h5py.File(path) as file:
         file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
@@ -393,14 +394,14 @@ def test_written_files_follow_d4rls_layout(tmp_path):
             assert found[name].dtype == values.dtype
         assert found["metadata/algorithm"][()] == b"none"
         assert found["metadata/seed"][()] == 3
-    assert hdf5.validate(path, "hopper") == {}
+    assert recordings.validate(path, "hopper") == {}
 
 
 def test_bytes_written_do_not_depend_on_the_blocks(tmp_path):
     content = arrays(20_000)
     for size in (20_000, 777, 8192):
         blocks = [{name: values[i : i + size] for name, values in content.items()} for i in range(0, 20_000, size)]
-        hdf5.write(tmp_path / f"{size}.hdf5", blocks, {})
+        writing.write(tmp_path / f"{size}.hdf5", blocks, {})
     assert len({sha256(path) for path in tmp_path.glob("*.hdf5")}) == 1
 
 
@@ -408,7 +409,7 @@ def test_link(tmp_path):
     source = store(tmp_path / "mine.hdf5", arrays())
     entry = {"name": "mine", "provider": "file", "task": "hopper", "path": str(source)}
     raw, provenance = tmp_path / "results" / "raw.hdf5", tmp_path / "results" / "raw.json"
-    hdf5.link(entry, raw, provenance)
+    file.link(entry, raw, provenance)
     assert raw.resolve() == source
     said = json.loads(provenance.read_text())
     assert said["sha256"] == sha256(raw)
@@ -419,7 +420,7 @@ def test_link_leaves_nothing_behind_for_a_bad_file(tmp_path):
     source = store(tmp_path / "mine.hdf5", without("rewards"))
     entry = {"name": "mine", "provider": "file", "task": "hopper", "path": str(source)}
     with pytest.raises(InputError, match="missing rewards"):
-        hdf5.link(entry, tmp_path / "out" / "raw.hdf5", tmp_path / "out" / "raw.json")
+        file.link(entry, tmp_path / "out" / "raw.hdf5", tmp_path / "out" / "raw.json")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.hdf5"]
 
 
@@ -430,4 +431,4 @@ def test_an_end_that_is_not_marked_is_refused(tmp_path):
     content["timeouts"][[999, 2499]] = True
     path = store(tmp_path / "raw.hdf5", content)
     with pytest.raises(InputError, match=r"rows 1000 to 2499 are one episode of 1500 steps.*after 1000"):
-        hdf5.validate(path, "hopper")
+        recordings.validate(path, "hopper")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import hdf5, transitions
+from d4rl_automl.data import making, recordings, transitions
 from d4rl_automl.tasks import scores
 
 ENTRY = {"name": "some-hopper", "provider": "file", "task": "hopper", "path": "unused"}
@@ -46,12 +46,12 @@ def write_provenance(folder):
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """A recording of 20 finished episodes and a tail of 25 rows, made into tables in row groups of 64."""
-    monkeypatch.setattr(hdf5, "CHUNK", 64)
+    monkeypatch.setattr(recordings, "CHUNK", 64)
     lengths = [*range(5, 20), 12, 12, 3, 1, 19]
     content = record(tmp_path / "raw.hdf5", lengths, cut=25)
     write_provenance(tmp_path)
     output, episodes = tmp_path / "transitions.parquet", tmp_path / "episodes.parquet"
-    transitions.write(
+    making.make_transitions(
         tmp_path / "raw.hdf5", tmp_path / "raw.json", ENTRY, SPLIT, output=output, episodes_output=episodes
     )
     return lengths, content, output, episodes
@@ -172,7 +172,7 @@ def test_split_is_by_whole_episodes_and_leaves_none_out(finished, cut, fractions
     flags = np.array([True] * finished + [False] * cut)
     settings = {"seed": seed, "validation": fractions[0], "test": fractions[1]}
     try:
-        codes = transitions.split_episodes(flags, settings)
+        codes = making.split_episodes(flags, settings)
     except InputError:
         assert finished < 8  # so few that rounding can take all
         return
@@ -181,14 +181,13 @@ def test_split_is_by_whole_episodes_and_leaves_none_out(finished, cut, fractions
     assert counts[1] == max(1, round(fractions[0] * finished))
     assert counts[2] == max(1, round(fractions[1] * finished))
     assert counts[0] >= 1
-    np.testing.assert_array_equal(codes, transitions.split_episodes(flags, settings))
+    np.testing.assert_array_equal(codes, making.split_episodes(flags, settings))
 
 
 def test_split_depends_on_its_seed():
     finished = np.ones(50, bool)
     assert (
-        transitions.split_episodes(finished, {**SPLIT, "seed": 0})
-        != transitions.split_episodes(finished, {**SPLIT, "seed": 1})
+        making.split_episodes(finished, {**SPLIT, "seed": 0}) != making.split_episodes(finished, {**SPLIT, "seed": 1})
     ).any()
 
 
@@ -204,7 +203,7 @@ def test_no_split_no_files(tmp_path, lengths, split, message):
     record(tmp_path / "raw.hdf5", lengths, cut=3)
     write_provenance(tmp_path)
     with pytest.raises(InputError, match=message):
-        transitions.write(
+        making.make_transitions(
             tmp_path / "raw.hdf5",
             tmp_path / "raw.json",
             ENTRY,
@@ -220,7 +219,7 @@ def test_a_file_that_was_replaced_is_refused(made, tmp_path):
     before = output.read_bytes()
     record(tmp_path / "raw.hdf5", [12] * 10, cut=0)
     with pytest.raises(InputError, match=r"raw.hdf5: its SHA-256 is .* but .*raw.json says .* replaced"):
-        transitions.write(
+        making.make_transitions(
             tmp_path / "raw.hdf5",
             tmp_path / "raw.json",
             ENTRY,
@@ -232,13 +231,13 @@ def test_a_file_that_was_replaced_is_refused(made, tmp_path):
 
 
 def test_a_nan_half_way_leaves_no_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5, "CHUNK", 16)
+    monkeypatch.setattr(recordings, "CHUNK", 16)
     record(tmp_path / "raw.hdf5", [10] * 10, cut=0)
     with h5py.File(tmp_path / "raw.hdf5", "a") as file:
         file["observations"][55, 3] = np.nan
     write_provenance(tmp_path)
     with pytest.raises(InputError, match=r"observations\[55, 3\]"):
-        transitions.write(
+        making.make_transitions(
             tmp_path / "raw.hdf5",
             tmp_path / "raw.json",
             ENTRY,
@@ -285,7 +284,7 @@ def test_an_end_with_both_flags_is_terminated(tmp_path):
         assert content["terminals"][9]
     write_provenance(tmp_path)
     output, episodes = tmp_path / "t.parquet", tmp_path / "e.parquet"
-    transitions.write(
+    making.make_transitions(
         tmp_path / "raw.hdf5", tmp_path / "raw.json", ENTRY, SPLIT, output=output, episodes_output=episodes
     )
     for row in (pd.read_parquet(output).iloc[9], pd.read_parquet(episodes).iloc[1]):
@@ -311,7 +310,7 @@ def test_csv(made, tmp_path):
 def test_same_input_same_bytes(made, tmp_path):
     _, _, output, episodes = made
     copies = tmp_path / "t2.parquet", tmp_path / "e2.parquet"
-    transitions.write(
+    making.make_transitions(
         tmp_path / "raw.hdf5", tmp_path / "raw.json", ENTRY, SPLIT, output=copies[0], episodes_output=copies[1]
     )
     assert copies[0].read_bytes() == output.read_bytes()

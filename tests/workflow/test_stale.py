@@ -544,6 +544,8 @@ FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
     "a command": ("workflow/rules/teacher.smk", replaced("script evaluate_teacher", "script  evaluate_teacher"),
                   ("evaluate_teacher",)),
     "a caption": ("src/d4rl_automl/report/captions/returns.rst", more_code, ("report",)),
+    "the report's template": ("src/d4rl_automl/report/template.html.j2", more_code, ("report",)),
+    "the report's style": ("src/d4rl_automl/report/style.css", more_code, ("report",)),
     "the catalogue, a dataset in use": (
         f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64), ("download",)),
     "the catalogue, another dataset": (f"{RESOURCES}/catalogue.csv", replaced("237338037", "237338038"), ()),

@@ -1,6 +1,6 @@
 """Stands as sitecustomize.py beside the package in a test's copy: a job's log then tells what the job loads and reads.
 
-Of the modules the project's own, of the files its resources, captions and those of `workflow/`. A line says what and
+Of the modules the project's own, of the other files those of the package and of `workflow/`. A line says what and
 which: `loaded methods/mlp.py`, `read src/d4rl_automl/resources/catalogue.csv`.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = f"{PROJECT}/src/d4rl_automl/"
-READ = (f"{PACKAGE}resources/", f"{PACKAGE}report/captions/", f"{PROJECT}/workflow/")
+READ = (PACKAGE, f"{PROJECT}/workflow/")
 
 
 def tell(event: str, arguments: tuple[Any, ...]) -> None:
@@ -20,9 +20,7 @@ def tell(event: str, arguments: tuple[Any, ...]) -> None:
         os.write(2, f"\nloaded {arguments[0].co_filename.removeprefix(PACKAGE)}\n".encode())
     elif event == "open" and isinstance(arguments[0], (str, os.PathLike)):
         path = os.fspath(arguments[0])
-        if isinstance(path, str) and path.startswith(
-            (f"{PACKAGE}resources/", f"{PACKAGE}report/", f"{PROJECT}/workflow/")
-        ):
+        if isinstance(path, str) and path.startswith(READ) and not path.endswith(".py") and "/__pycache__/" not in path:
             os.write(2, f"\nread {path.removeprefix(f'{PROJECT}/')}\n".encode())
 
 

@@ -75,7 +75,7 @@ rule report:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        captions=sha256(ROOT / "src/d4rl_automl/report/captions"),
+        page=[sha256(ROOT / "src/d4rl_automl/report" / part) for part in ("captions", "style.css", "template.html.j2")],
         code=digest("report"),
     shell:
         "script report --config {input.config:q} --scores {input.scores:q} --summary {input.summary:q}"

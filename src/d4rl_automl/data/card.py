@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from d4rl_automl import tasks
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import hdf5
+from d4rl_automl.data import hdf5, recordings
 from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator, observe
 
 REPLAYED_ROWS = 10_000
@@ -45,7 +45,7 @@ def write(
     Arguments
         raw: HDF5 in D4RL's layout.
         provenance: the JSON beside it.
-        transitions, episodes: the tables that `transitions.write` made of it.
+        transitions, episodes: the tables that `making.make_transitions` made of it.
         output: the card as JSON.
         markdown: the same for people; its figure is figures/card.png beside it.
 
@@ -60,7 +60,7 @@ def write(
     ends = tables.read_parquet(episodes, ("length", "return", "terminated", "split", "normalised_score"))
     finished = ends[ends["split"] != "unfinished"]
     task = tasks.get(facts["task"])
-    with hdf5.reading(raw, task.name) as reader:
+    with recordings.reading(raw, task.name) as reader:
         card = {
             **{name: facts[name] for name in ("dataset", "provider", "task", "sha256")},
             "bytes": Path(raw).stat().st_size,
@@ -86,7 +86,7 @@ def write(
         part.write_text(_markdown(card), encoding="utf-8")
 
 
-def replay(reader: hdf5.Reader, task: str, rows: int = REPLAYED_ROWS, seed: int = REPLAY_SEED) -> dict[str, Any]:
+def replay(reader: recordings.Reader, task: str, rows: int = REPLAYED_ROWS, seed: int = REPLAY_SEED) -> dict[str, Any]:
     """One step of the simulator from each of so many recorded states, drawn by `seed`, against what was recorded.
 
     Returns `rows` and, under `errors`, for both variants: quantiles (`ERRORS`) of the largest
@@ -173,13 +173,13 @@ def _quantiles(values: NDArray[np.float64], which: Mapping[str, float]) -> dict[
     return dict(zip(which, np.quantile(values, list(which.values())).tolist(), strict=True))
 
 
-def _ranges(reader: hdf5.Reader) -> dict[str, dict[str, float]]:
+def _ranges(reader: recordings.Reader) -> dict[str, dict[str, float]]:
     """Of every entry of the observation (ob0 …) and of the action as recorded (ac0 …), and of the reward."""
     found: dict[str, dict[str, float]] = {}
     for prefix, name in (("ob", "observations"), ("ac", "actions")):
         parts = []
-        for start in range(0, reader.rows, hdf5.CHUNK):
-            values = reader.values(name, slice(start, min(start + hdf5.CHUNK, reader.rows))).astype(np.float64)
+        for start in range(0, reader.rows, recordings.CHUNK):
+            values = reader.values(name, slice(start, min(start + recordings.CHUNK, reader.rows))).astype(np.float64)
             parts.append((values.min(axis=0), values.max(axis=0), values.sum(axis=0), np.square(values).sum(axis=0)))
         low, high, total, squares = (np.array(part) for part in zip(*parts, strict=True))
         mean = total.sum(axis=0) / reader.rows
@@ -195,14 +195,14 @@ def _range(low: float, high: float, mean: float, deviation: float) -> dict[str, 
     return {"min": float(low), "max": float(high), "mean": float(mean), "standard_deviation": float(deviation)}
 
 
-def _picked(reader: hdf5.Reader, name: str, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+def _picked(reader: recordings.Reader, name: str, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
     """Some rows, ascending, of an array of the file; read in chunks, since HDF5 picks single rows slowly."""
     parts = []
-    for start in range(0, reader.rows, hdf5.CHUNK):
-        first, last = np.searchsorted(chosen, (start, start + hdf5.CHUNK))
+    for start in range(0, reader.rows, recordings.CHUNK):
+        first, last = np.searchsorted(chosen, (start, start + recordings.CHUNK))
         if first < last:
             with hdf5.hdf5_errors(reader.path):
-                chunk = reader.file[name][start : start + hdf5.CHUNK]
+                chunk = reader.file[name][start : start + recordings.CHUNK]
             parts.append(chunk[chosen[first:last] - start].astype(np.float32, copy=False))
     return np.concatenate(parts)
 
@@ -240,7 +240,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
                 "action entries beyond [-1, 1], clipped",
                 f"{card['action_entries_clipped']:,} of {card['action_entries']:,}",
             ],
-            ["mended", "; ".join(f"{hdf5.REPAIRS[k]} ({n:,})" for k, n in card["repairs"].items()) or "nothing"],
+            ["mended", "; ".join(f"{recordings.REPAIRS[k]} ({n:,})" for k, n in card["repairs"].items()) or "nothing"],
             ["file", f"{card['bytes']:,} bytes, SHA-256 `{card['sha256']}`"],
         ],
     )

@@ -22,7 +22,7 @@ import math
 import multiprocessing
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,8 +38,9 @@ from d4rl_automl import tasks
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.processes import end_with_job
-from d4rl_automl.data import catalogue, hdf5
-from d4rl_automl.data.catalogue import BEHAVIOUR
+from d4rl_automl.data import recipes, writing
+from d4rl_automl.data.providers.embedded import Entry
+from d4rl_automl.data.recipes import BEHAVIOUR
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks.seeds import episode_seeds
 
@@ -143,38 +144,37 @@ class TanhGaussian:
         return result
 
 
-def collect(entry: Mapping[str, Any], output: str | Path, provenance: str | Path, processes: int = 1) -> None:
+def collect(entry: Entry, output: str | Path, provenance: str | Path, processes: int = 1) -> None:
     """Collect an embedded dataset into HDF5 in D4RL's layout; the same bytes for any number of `processes`.
 
-    `entry` is what `catalogue.entry` returns for provider `embedded`.
-    next_observations are what the simulator returned, at an episode's end too; infos/qpos
+        next_observations are what the simulator returned, at an episode's end too; infos/qpos
     and infos/qvel are the state before the action. `provenance` becomes JSON: SHA-256,
     policies and theirs, variant of the simulator, versions.
 
     Raises InputError for an unknown recipe or a damaged policy, and ValueError for
-    transitions that leave a source none, which `catalogue.entry` refuses.
+    transitions that leave a source none, which its entry refuses.
     """
-    policies = catalogue.sources(entry["task"], entry["recipe"])
+    policies = recipes.sources(entry.task, entry.recipe)
     used = [Source(source["policy"], source["share"], source["noise"]) for source in policies]
     made = {
-        "recipe": entry["recipe"],
-        "transitions": entry["transitions"],
-        "seed": entry["seed"],
+        "recipe": entry.recipe,
+        "transitions": entry.transitions,
+        "seed": entry.seed,
         "simulator": VARIANT,
         "mujoco": mujoco.__version__,
         "numpy": np.__version__,
     }
-    metadata = {"dataset": entry["name"], "task": entry["task"], **made, "policies": json.dumps(policies)}
+    metadata = {"dataset": entry.name, "task": entry.task, **made, "policies": json.dumps(policies)}
     # Spawned, not forked: a fork copies the state of thread pools, but not their threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _begin) as pool:
-        hdf5.write(output, _rows(entry, used, pool, processes), metadata)
+        writing.write(output, _rows(entry, used, pool, processes), metadata)
     files.write_json(
         provenance,
         {
-            "dataset": entry["name"],
-            "provider": entry["provider"],
-            "task": entry["task"],
+            "dataset": entry.name,
+            "provider": entry.provider,
+            "task": entry.task,
             "sha256": files.sha256(output),
             **made,
             "policies": policies,
@@ -204,9 +204,9 @@ class _Progress:
         return math.ceil((self.rows - self.steps) / mean - (self.asked - self.played))
 
 
-def _rows(entry: Mapping[str, Any], used: list[Source], pool: ProcessPoolExecutor, processes: int) -> Iterator[Block]:
+def _rows(entry: Entry, used: list[Source], pool: ProcessPoolExecutor, processes: int) -> Iterator[Block]:
     """Every episode of the file in its order, the last one cut."""
-    total, longest = entry["transitions"], tasks.get(entry["task"]).episode_steps
+    total, longest = entry.transitions, tasks.get(entry.task).episode_steps
     shares = np.cumsum([source.share for source in used])
     goals = np.rint(total * shares / shares[-1]).astype(int)
     every = [
@@ -214,7 +214,7 @@ def _rows(entry: Mapping[str, Any], used: list[Source], pool: ProcessPoolExecuto
     ]
     done = 0
     try:
-        with tqdm(total=total, unit=" transitions", unit_scale=True, desc=entry["name"], mininterval=5) as bar:
+        with tqdm(total=total, unit=" transitions", unit_scale=True, desc=entry.name, mininterval=5) as bar:
             for number, (progress, goal) in enumerate(zip(every, goals.tolist(), strict=True)):
                 if done >= goal:
                     raise ValueError(f"{entry['name']}: {total} transitions leave none for {progress.source.policy}")
@@ -236,7 +236,7 @@ def _rows(entry: Mapping[str, Any], used: list[Source], pool: ProcessPoolExecuto
 
 
 def _ask(
-    entry: Mapping[str, Any], every: list[_Progress], number: int, pool: ProcessPoolExecutor, processes: int
+    entry: Entry, every: list[_Progress], number: int, pool: ProcessPoolExecutor, processes: int
 ) -> None:
     """Let source `number` have tasks under way, and while processes would be idle, the sources after it too.
 
@@ -251,10 +251,10 @@ def _ask(
             count = max(math.ceil(wanted / (processes * rounds)), LEAST)
             for _ in range(processes):
                 seeds = episode_seeds(
-                    entry["seed"], entry["name"], "collection", count * len(every), progress.asked * len(every)
+                    entry.seed, entry.name, "collection", count * len(every), progress.asked * len(every)
                 )
                 own = seeds[index :: len(every)]
-                progress.pending.append(pool.submit(_play, entry["task"], progress.source, progress.asked, own))
+                progress.pending.append(pool.submit(_play, entry.task, progress.source, progress.asked, own))
                 progress.asked += count
 
 

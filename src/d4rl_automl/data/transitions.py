@@ -13,12 +13,10 @@ belongs to no learner (RvS, too, indexes finished episodes only). The schema's m
 say under `d4rl_automl` (JSON) which dataset this is, its SHA-256, H, and what was mended.
 """
 
-import base64
 import contextlib
 import itertools
 import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,10 +30,6 @@ from numpy.typing import ArrayLike, NDArray
 from d4rl_automl import tasks
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import REMAKE, InputError
-from d4rl_automl.data import hdf5, returns
-from d4rl_automl.tasks import scores
-
-log = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test", "unfinished")
 METADATA_KEY = b"d4rl_automl"
@@ -53,100 +47,6 @@ class Transitions:
     metadata: dict[str, Any]  # the table's own: dataset, provider, task, sha256, longest_episode, …
 
 
-def split_episodes(finished: NDArray[np.bool_], settings: Mapping[str, Any]) -> NDArray[np.int8]:
-    """The split of each of E episodes, (E,) indices into `SPLITS`.
-
-    `settings` has `seed`, and `validation` and `test`, the fractions of the finished
-    episodes that go there: rounded, at least one episode each. Raises InputError with
-    fewer than three finished episodes, or fractions that leave none to train on.
-    """
-    count = int(finished.sum())
-    if count < 3:
-        raise InputError(
-            f"{count} finished episodes cannot be split into train, validation and test; at least 3 are needed"
-        )
-    validation, test = (max(1, round(settings[name] * count)) for name in ("validation", "test"))
-    if min(settings["validation"], settings["test"]) < 0 or validation + test >= count:
-        raise InputError(
-            f"split: validation {settings['validation']} and test {settings['test']} of {count} finished episodes "
-            "leave none to train on; lower them"
-        )
-    order = np.random.default_rng(settings["seed"]).permutation(np.flatnonzero(finished))
-    result = np.full(len(finished), SPLITS.index("unfinished"), np.int8)
-    result[order] = SPLITS.index("train")
-    result[order[:validation]] = SPLITS.index("validation")
-    result[order[validation : validation + test]] = SPLITS.index("test")
-    return result
-
-
-def write(
-    raw: str | Path,
-    provenance: str | Path,
-    entry: Mapping[str, Any],
-    split: Mapping[str, Any],
-    *,
-    output: str | Path,
-    episodes_output: str | Path,
-) -> None:
-    """Make the transitions and episodes tables of a raw dataset.
-
-    Arguments
-        raw: HDF5 in D4RL's layout.
-        provenance: the JSON beside it, which has its SHA-256.
-        entry: the dataset's catalogue entry (`catalogue.entry`).
-        split: see `split_episodes`.
-        output: the transitions table.
-        episodes_output: one row per episode: episode, length, return (undiscounted), terminated,
-            truncated, split, normalised_score (null when unfinished).
-
-    Observations and actions pass through in chunks of `hdf5.CHUNK` rows, one row
-    group each. Raises InputError for what `hdf5.validate` refuses, for a file whose SHA-256 is
-    not the one of `provenance`, and for too few episodes.
-    """
-    try:
-        sha256 = json.loads(Path(provenance).read_text())["sha256"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{provenance}: holds no SHA-256 of {raw} ({error!r}); {REMAKE}") from None
-    found = files.sha256(raw)
-    if found != sha256:
-        raise InputError(
-            f"{raw}: its SHA-256 is {found}, but {provenance} says {sha256}: the file was replaced or damaged; delete "
-            "both and run snakemake again"
-        )
-    with hdf5.reading(raw, entry["task"]) as reader:
-        where = returns.episodes(reader.terminated, reader.truncated)
-        try:
-            split_of = split_episodes(where.finished, split)
-        except InputError as error:
-            raise InputError(f"{raw}: {error}") from None
-        with files.whole(output) as part, files.whole(episodes_output) as episodes_part:
-            schema = _schema(entry["task"])
-            with _writer(part, schema) as writer:
-                for columns in _columns(reader, where, split_of):
-                    writer.write_table(pa.table(columns, schema), row_group_size=hdf5.CHUNK)
-                metadata = {
-                    "dataset": entry["name"],
-                    "provider": entry["provider"],
-                    "task": entry["task"],
-                    "sha256": sha256,
-                    "longest_episode": where.longest,
-                    "transitions": reader.rows,
-                    "episodes": len(where.lengths),
-                    "split": {
-                        **split,
-                        "episodes": {name: int((split_of == code).sum()) for code, name in enumerate(SPLITS)},
-                    },
-                    "repairs": {name: count for name, count in reader.repairs.items() if count},
-                }
-                _add_metadata(writer, metadata)
-            table = _episodes_table(reader, where, split_of, entry["task"])
-            with _writer(episodes_part, table.schema) as writer:
-                writer.write_table(table)
-                _add_metadata(writer, metadata)
-        reader.log_repairs()
-    log.info("%s: %s", output, json.dumps(metadata))
-
-
 def read(
     path: str | Path,
     splits: Sequence[str] = ("train",),
@@ -158,7 +58,7 @@ def read(
 
     With a `limit` below their number, that many of them, drawn uniformly without
     replacement by `seed`. Peak memory is the result and one row group. Raises InputError
-    for a file that is missing, damaged, or not made by `write`, and ValueError for a
+    for a file that is missing, damaged, or not made by `making`, and ValueError for a
     split that does not exist or a limit without a seed.
     """
     unknown = set(splits) - set(SPLITS)
@@ -239,7 +139,8 @@ def write_csv(path: str | Path, output: str | Path) -> None:
             writer.write_table(table.filter(pa.array(finished)).select(names))
 
 
-def _schema(task: str) -> pa.Schema:
+def schema(task: str) -> pa.Schema:
+    """The table's columns and their types."""
     observed, acted = _features(task)
     return pa.schema(
         [
@@ -261,70 +162,6 @@ def _features(task: str) -> tuple[list[str], list[str]]:
     return [f"ob{i}" for i in range(robot.observation_size)], [f"ac{i}" for i in range(robot.action_size)]
 
 
-def _columns(reader: hdf5.Reader, where: returns.Episodes, split_of: NDArray[np.int8]) -> Iterator[dict[str, pa.Array]]:
-    """The table's columns, chunk by chunk."""
-    truncated = reader.truncated
-    rtg = returns.reward_to_go(reader.rewards, reader.terminated, truncated).astype(np.float32)
-    index, steps = where.index(), where.steps()
-    for rows, arrays in reader.chunks("observations", "actions"):
-        columns: dict[str, pa.Array] = {}
-        for prefix, name in (("ob", "observations"), ("ac", "actions")):
-            for i, column in enumerate(np.ascontiguousarray(arrays[name].T)):
-                columns[f"{prefix}{i}"] = pa.array(column)
-        yield columns | {
-            "rtg": pa.array(rtg[rows], mask=np.isnan(rtg[rows])),
-            "reward": pa.array(reader.rewards[rows]),
-            "episode": pa.array(index[rows]),
-            "step": pa.array(steps[rows]),
-            "terminated": pa.array(reader.terminated[rows]),
-            "truncated": pa.array(truncated[rows]),
-            "split": _split_column(split_of[index[rows]]),
-        }
-
-
-def _episodes_table(reader: hdf5.Reader, where: returns.Episodes, split_of: NDArray[np.int8], task: str) -> pa.Table:
-    last = where.starts + where.lengths - 1
-    total = returns.reward_to_go(reader.rewards, reader.terminated, reader.truncated, average=False)[where.starts]
-    return pa.table(
-        {
-            "episode": pa.array(np.arange(len(last), dtype=np.int32)),
-            "length": pa.array(where.lengths.astype(np.int32)),
-            "return": pa.array(total),
-            "terminated": pa.array(reader.terminated[last]),
-            "truncated": pa.array(reader.truncated[last]),
-            "split": _split_column(split_of),
-            "normalised_score": pa.array(scores.normalise(task, total), mask=~where.finished),
-        }
-    )
-
-
-def _split_column(codes: NDArray[np.int8]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), list(SPLITS))
-
-
-def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Settings measured on 1 M × (17 + 6): byte-stream split beats a dictionary in size and time."""
-    return pq.ParquetWriter(
-        path,
-        schema,
-        compression="zstd",
-        use_dictionary=["split"],
-        use_byte_stream_split=[field.name for field in schema if pa.types.is_floating(field.type)],
-        write_page_checksum=True,
-        store_schema=False,  # `_add_metadata` stores it
-    )
-
-
-def _add_metadata(writer: pq.ParquetWriter, metadata: Mapping[str, Any]) -> None:
-    """Give the table its metadata after its rows, whose repairs are counted as they pass.
-
-    Readers take the schema's metadata from the serialised Arrow schema, so it goes there too.
-    """
-    ours = {METADATA_KEY: json.dumps(metadata).encode()}
-    schema = writer.schema.with_metadata(ours).serialize()
-    writer.add_key_value_metadata({**ours, b"ARROW:schema": base64.b64encode(schema)})
-
-
 def _open(path: str | Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
     """A transitions table and its metadata; InputError for any other file."""
     with _parquet_errors(path):
@@ -332,7 +169,7 @@ def _open(path: str | Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
         metadata = json.loads((file.schema_arrow.metadata or {}).get(METADATA_KEY, "{}"))
     if "task" not in metadata:
         raise InputError(f"{path}: its schema has no metadata under `d4rl_automl`; {REMAKE}")
-    expected = _schema(metadata["task"])
+    expected = schema(metadata["task"])
     missing = [name for name in expected.names if name not in file.schema_arrow.names]
     if missing:
         raise InputError(f"{path}: no transitions table of task {metadata['task']}: missing {', '.join(missing)}")

@@ -18,7 +18,8 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import card
 from d4rl_automl.evaluation.costs import COLUMNS as COST_COLUMNS
 
-CAPTIONS = Path(__file__).with_name("captions")
+_FOLDER = Path(__file__).parent
+CAPTIONS = _FOLDER / "captions"
 """One caption per kind of figure and table, in plain text."""
 FIGURES = {
     "card": "Returns and lengths of the episodes",
@@ -127,9 +128,11 @@ def write(
     if not Path(comparisons).is_file():
         raise InputError(f"{comparisons}: is missing; score the rollouts again")
     shown = sorted((_figure(path, folder, names) for path in figures), key=lambda figure: figure["order"])
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    page = environment.from_string(_PAGE).render(
-        style=_STYLE,
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template("template.html.j2").render(
+        style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
         config=config,
         config_text=json.dumps(config, indent=2, ensure_ascii=False),
         embedded=[dataset["name"] for dataset in config["datasets"] if dataset["provider"] == "embedded"],
@@ -279,175 +282,3 @@ def _number(value: float | None, form: str) -> str:
 
 def _size(size: float) -> str:
     return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
-
-
-_STYLE = """
-:root { color: #222; background: #fff; font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; }
-body { margin: 0 auto; padding: 1.5rem 2rem 4rem; max-width: 78rem; }
-h1 { font-size: 1.9rem; margin: 0 0 .2rem; }
-h2 { font-size: 1.4rem; margin: 2.6rem 0 .6rem; padding-top: .6rem; border-top: 2px solid #ddd;
-  overflow-wrap: anywhere; }
-h3 { font-size: 1.1rem; margin: 1.6rem 0 .4rem; }
-p { max-width: 60rem; margin: .5rem 0; }
-nav ul { columns: 20rem; padding-left: 1.2rem; margin: .4rem 0; }
-a { color: #0b5c9e; }
-.scroll { overflow-x: auto; margin: .6rem 0 1rem; }
-table { border-collapse: collapse; font-size: .9rem; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid #e2e2e2; text-align: right; white-space: nowrap; }
-th { white-space: normal; border-bottom: 2px solid #bbb; vertical-align: bottom; }
-tbody tr:nth-child(even) { background: #f7f8f9; }
-.text { text-align: left; }
-.number { font-variant-numeric: tabular-nums; }
-.facts th { text-align: left; vertical-align: top; font-weight: 600; border-bottom: 1px solid #e2e2e2; }
-.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-.provider { font-size: .78rem; font-weight: 600; padding: .1rem .45rem; border-radius: .6rem; background: #e6eef6;
-  color: #17466e; white-space: nowrap; vertical-align: middle; }
-.provider.embedded { background: #fdebd3; color: #7a4300; }
-.notice { border-left: 5px solid #d98200; background: #fef6ea; padding: .6rem 1rem; max-width: 60rem; }
-.caption { color: #444; font-size: .95rem; }
-figure { margin: 1.2rem 0 2rem; }
-figure img { max-width: 100%; height: auto; display: block; }
-figcaption { color: #444; font-size: .95rem; max-width: 60rem; margin-top: .4rem; }
-summary { cursor: pointer; color: #0b5c9e; margin: .4rem 0; }
-pre { background: #f5f6f7; padding: .8rem; overflow-x: auto; font-size: .85rem; }
-"""
-
-_PAGE = """\
-{%- macro badge(provider) -%}
-<span class="provider {{ provider }}">{{ "embedded, not D4RL's data" if provider == "embedded" else provider }}</span>
-{%- endmacro -%}
-{%- macro table_of(table) %}
-<div class="scroll"><table><thead><tr>
-{% for name in table.header %}
-<th scope="col"{% if loop.index <= table.text_columns %} class="text"{% endif %}>{{ name }}</th>
-{% endfor %}
-</tr></thead><tbody>
-{% for row in table.rows %}
-<tr>{% for cell in row %}<td class="{{ "text" if loop.index <= table.text_columns else "number" }}">{{ cell }}</td>
-{%- endfor %}</tr>
-{% endfor %}
-</tbody></table></div>
-{%- endmacro -%}
-{%- macro grid_of(grid) %}
-<h3>{{ grid.title }}, simulator {{ grid.simulator }}</h3>
-<div class="scroll"><table><thead><tr><th scope="col" class="text">dataset</th>
-{% for method in grid.methods %}<th scope="col">{{ method }}</th>{% endfor %}
-</tr></thead><tbody>
-{% for row in grid.rows %}
-<tr><td class="text"><a href="#dataset-{{ row.dataset }}">{{ row.dataset }}</a> {{ badge(row.provider) }}</td>
-{% for cell in row.cells %}<td class="number">{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}
-</tbody></table></div>
-{%- endmacro -%}
-{%- macro figure_of(figure, of) %}
-<figure>
-<h3>{{ figure.title }}{% if figure.about %}: {{ figure.about }}{% endif %}</h3>
-<img src="{{ figure.source }}" width="{{ figure.width }}"
- alt="{{ figure.title }}, {{ of }}, {{ figure.about }}">
-<figcaption>{{ caption(figure.kind) }}
-{% for name, link in figure.links.items() %}<a href="{{ link }}">{{ name }}</a> {% endfor %}</figcaption>
-</figure>
-{%- endmacro -%}
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>d4rl-automl report</title>
-<style>{{ style|safe }}</style>
-</head>
-<body>
-<h1>d4rl-automl report</h1>
-<p>Policies made from offline data alone, played in the simulator: {{ config.datasets|length }}
-dataset{{ "" if config.datasets|length == 1 else "s" }}, {{ config.methods|length }}
-method{{ "" if config.methods|length == 1 else "s" }}, {{ config.seeds|length }}
-training seed{{ "" if config.seeds|length == 1 else "s" }}.</p>
-{% if embedded %}
-<p class="notice"><strong>Embedded datasets are not D4RL's.</strong> {{ embedded|join(", ") }}
-{{ "was" if embedded|length == 1 else "were" }} collected by this project, with behaviour policies of its own.
-Do not compare scores on {{ "it" if embedded|length == 1 else "them" }} with published D4RL numbers.</p>
-{% endif %}
-<nav aria-label="Contents"><ul>
-<li><a href="#scores">Scores</a></li>
-<li><a href="#summary">Summary</a></li>
-{% for name in figures %}<li><a href="#dataset-{{ name }}">{{ name }}</a></li>
-{% endfor %}
-<li><a href="#run">This run</a></li>
-</ul></nav>
-
-<h2 id="scores">Scores</h2>
-<p class="caption">{{ caption("scores") }}</p>
-{% for grid in grids if grid.rule == "selected" %}{{ grid_of(grid) }}{% endfor %}
-<details><summary>Scores at the fixed target and over all targets</summary>
-{% for grid in grids if grid.rule != "selected" %}{{ grid_of(grid) }}{% endfor %}
-</details>
-<details><summary>Every training seed ({{ scores.rows|length }} rows)</summary>{{ table_of(scores) }}</details>
-<p><a href="{{ scores_link }}">scores.csv</a></p>
-
-<h2 id="summary">Summary</h2>
-<p class="caption">{{ caption("summary") }}</p>
-{{ table_of(summary) }}
-<p><a href="{{ summary_link }}">summary.csv</a>, every pair of methods:
-<a href="{{ comparisons_link }}">comparisons.csv</a></p>
-<details><summary>Costs of every policy ({{ costs.rows|length }} rows)</summary>{{ table_of(costs) }}</details>
-<p><a href="{{ costs_link }}">costs.csv</a></p>
-{% for figure in overall %}{{ figure_of(figure, "all datasets") }}{% endfor %}
-
-{% for dataset in config.datasets %}
-<section>
-<h2 id="dataset-{{ dataset.name }}">{{ dataset.name }} {{ badge(dataset.provider) }}</h2>
-{% for figure in figures[dataset.name] %}{{ figure_of(figure, dataset.name) }}{% endfor %}
-{% if dataset.name in students %}
-<h3>Teacher and students</h3>
-<p class="caption">{{ caption("students") }}</p>
-{{ table_of(students[dataset.name]) }}
-<p><a href="{{ students[dataset.name].link }}">students.csv</a></p>
-{% endif %}
-</section>
-{% endfor %}
-
-<h2 id="run">This run</h2>
-<h3>Datasets</h3>
-<div class="scroll"><table><thead><tr><th scope="col" class="text">name</th><th scope="col" class="text">provider</th>
-<th scope="col" class="text">robot</th><th scope="col">rows</th><th scope="col">episodes</th>
-<th scope="col">score of the data, median</th><th scope="col">score, best</th><th scope="col">ended by a fall</th>
-<th scope="col">replay error, median</th><th scope="col" class="text">card</th></tr></thead><tbody>
-{% for dataset in config.datasets %}
-{% set card = cards[dataset.name] %}
-<tr><td class="text">{{ dataset.name }}</td><td class="text">{{ badge(dataset.provider) }}</td>
-<td class="text">{{ dataset.task }}</td><td class="number">{{ "{:,}".format(card.rows) }}</td>
-<td class="number">{{ "{:,}".format(card.episodes) }}</td><td class="number">{{ "%.1f"|format(card.score_median) }}</td>
-<td class="number">{{ "%.1f"|format(card.score_max) }}</td>
-<td class="number">{{ "{:.1%}".format(card.terminated_share) }}</td>
-<td class="number">{{ "" if card.replay_d4rl_median is none else "%.1e"|format(card.replay_d4rl_median) }}</td>
-<td class="text"><a href="{{ card.link }}">card.md</a></td></tr>
-{% endfor %}
-</tbody></table></div>
-<p class="caption">Replay error: the largest difference of any entry of the next observation after one step of the d4rl
-simulator from a recorded state. Empty where nothing can be replayed; the card says why.</p>
-<h3>Methods</h3>
-<div class="scroll"><table><thead><tr><th scope="col" class="text">name</th><th scope="col" class="text">kind</th>
-<th scope="col" class="text">teacher</th><th scope="col">selection episodes per target</th>
-<th scope="col">report episodes per target</th></tr></thead><tbody>
-{% for method in config.methods %}
-<tr><td class="text">{{ method.name }}</td><td class="text">{{ method.kind }}</td>
-<td class="text">{{ method.teacher|default("") }}</td>
-<td>{{ method.selection_episodes|default(config.rollout.selection_episodes) }}</td>
-<td>{{ method.report_episodes|default(config.rollout.report_episodes) }}</td></tr>
-{% endfor %}
-</tbody></table></div>
-<h3>Settings</h3>
-<div class="scroll"><table class="facts"><tbody>
-<tr><th scope="row">training seeds</th><td>{{ config.seeds|join(", ") }}</td></tr>
-<tr><th scope="row">simulators</th><td>{{ config.simulators|join(", ") }}</td></tr>
-<tr><th scope="row">commanded targets</th><td>{{ config.rollout.fractions|join(", ") }} of the expert's return</td></tr>
-<tr><th scope="row">seed of the initial states</th><td>{{ config.rollout.seed }}</td></tr>
-<tr><th scope="row">versions</th>
-<td>{% for name, version in versions.items() %}
-{{ name }} {{ version }}{{ "" if loop.last else ", " }}{% endfor %}</td></tr>
-</tbody></table></div>
-<details><summary>The whole configuration</summary><pre>{{ config_text }}</pre></details>
-</body>
-</html>
-"""
