@@ -21,7 +21,7 @@ rule all:
     input:
         [paths.REPORT, paths.SCORES, paths.SUMMARY, paths.COMPARISONS, paths.COSTS] if PLAN.learned else [],
         expand(paths.COMPARISON, dataset=PLAN.learned),
-        list(planned(PLAN)),
+        planned(PLAN),
         paths.CARDS,
         expand("results/{dataset}/card.md", dataset=PLAN.datasets),
 

@@ -8,7 +8,8 @@
 from functools import partial
 
 from d4rl_automl.core.files import sha256
-from d4rl_automl.figures.table import FIGURES, planned
+from d4rl_automl.figures.table import FIGURES
+from d4rl_automl.plan.figures import planned
 
 
 def drawn_from(figure, wildcards):
@@ -61,7 +62,7 @@ rule report:
         costs=paths.COSTS,
         students=expand(paths.COMPARISON, dataset=PLAN.learned),
         cards=expand(paths.CARD, dataset=PLAN.datasets),
-        figures=list(planned(PLAN)),
+        figures=planned(PLAN),
     output:
         paths.REPORT,
     log:

@@ -84,7 +84,7 @@ def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def concatenate(paths: Sequence[str | Path], output: str | Path) -> None:
     """Put CSV files of the same columns together, every line as it is; InputError where their columns differ."""
-    parts = []
+    parts: list[str] = []
     for path in paths:
         try:
             header, *lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)

@@ -28,7 +28,7 @@ _RESERVED = (
 
 
 class EntryError(InputError):
-    """A dataset is wrong; `faults` has the path of each field within its entry (empty for all of it), and a sentence."""
+    """A dataset is wrong; `faults` has the path of each field within its entry, empty for all of it, and a sentence."""
 
     def __init__(self, name: Any, *faults: tuple[str, str]) -> None:
         super().__init__(

@@ -217,7 +217,7 @@ def _rows(entry: Entry, used: list[Source], pool: ProcessPoolExecutor, processes
         with tqdm(total=total, unit=" transitions", unit_scale=True, desc=entry.name, mininterval=5) as bar:
             for number, (progress, goal) in enumerate(zip(every, goals.tolist(), strict=True)):
                 if done >= goal:
-                    raise ValueError(f"{entry['name']}: {total} transitions leave none for {progress.source.policy}")
+                    raise ValueError(f"{entry.name}: {total} transitions leave none for {progress.source.policy}")
                 while done < goal:
                     _ask(entry, every, number, pool, processes)
                     rows, lengths = progress.pending.popleft().result()
@@ -235,9 +235,7 @@ def _rows(entry: Entry, used: list[Source], pool: ProcessPoolExecutor, processes
                 future.cancel()
 
 
-def _ask(
-    entry: Entry, every: list[_Progress], number: int, pool: ProcessPoolExecutor, processes: int
-) -> None:
+def _ask(entry: Entry, every: list[_Progress], number: int, pool: ProcessPoolExecutor, processes: int) -> None:
     """Let source `number` have tasks under way, and while processes would be idle, the sources after it too.
 
     Tasks come in rounds of one per process, equally large, so that all end together.

@@ -103,9 +103,7 @@ def download(
     )
 
 
-def _fetch(
-    entry: Entry, url: str, part: Path, *, attempts: int, wait: float, timeout: float
-) -> list[str] | None:
+def _fetch(entry: Entry, url: str, part: Path, *, attempts: int, wait: float, timeout: float) -> list[str] | None:
     """Bring `part` to the entry's size and SHA-256, resuming it; when given up, what each attempt met."""
     history: list[str] = []
     fruitless = 0

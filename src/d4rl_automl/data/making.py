@@ -47,8 +47,8 @@ def make_transitions(
     found = files.sha256(raw)
     if found != made["sha256"]:
         raise InputError(
-            f"{raw}: its SHA-256 is {found}, but {provenance} says {made['sha256']}: the file was replaced or damaged; delete "
-            "both and run snakemake again"
+            f"{raw}: its SHA-256 is {found}, but {provenance} says {made['sha256']}: the file was replaced or damaged; "
+            "delete both and run snakemake again"
         )
     with recordings.reading(raw, made["task"]) as reader:
         where = returns.episodes(reader.terminated, reader.truncated)

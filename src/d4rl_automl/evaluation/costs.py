@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ COLUMNS = [
     "microseconds_per_action",
 ]
 """The columns of `measure`."""
+
 
 class Policy(NamedTuple):
     """A policy and the jobs that made it, by their names (`plan.paths.log`)."""
@@ -70,11 +71,11 @@ def measure(dataset: str, policies: Sequence[Policy], students: str | Path, outp
     rows = []
     for policy in policies:
         key = (policy.method, policy.seed)
-        if key not in acting.index:
+        if key not in acting:
             raise InputError(f"{students}: {policy.method} of training seed {policy.seed} is missing")
         own = [_measured(job) for job in policy.own]
         every = own + [_measured(job) for job in policy.before]
-        speed = acting.loc[key]
+        speed = acting[key]
         rows.append(
             {
                 "dataset": dataset,
@@ -94,9 +95,11 @@ def measure(dataset: str, policies: Sequence[Policy], students: str | Path, outp
         pd.DataFrame(rows, columns=COLUMNS).to_csv(part, index=False, float_format="%.6g")
 
 
-def _acting(path: str | Path) -> pd.DataFrame:
+def _acting(path: str | Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """kind, bytes and rows_per_second of every policy, by method and training seed."""
     table = tables.read_csv(path, ("method", "kind", "seed", "bytes", "rows_per_second"))
-    return table.drop_duplicates(["method", "seed"]).set_index(["method", "seed"])
+    rows: Any = table.to_dict("records")
+    return {(row["method"], row["seed"]): row for row in rows}
 
 
 def _measured(job: str) -> dict[str, float]:

@@ -16,9 +16,7 @@ ORIGIN = files.RESOURCES / "autogluon_l2.csv"
 MEAN = "mean"
 
 
-def plot(
-    dataset: str, provider: str, metrics: Sequence[str | Path], students: str | Path, prefix: str | Path
-) -> None:
+def plot(dataset: str, provider: str, metrics: Sequence[str | Path], students: str | Path, prefix: str | Path) -> None:
     """Draw one dataset; files as `style.save`.
 
     `metrics`: one row per action dimension of each teacher and training seed; `students`: CSV of

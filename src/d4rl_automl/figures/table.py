@@ -4,12 +4,14 @@ A figure is the function `plot` of the module of its name. Its inputs and settin
 but for `prefix`. Importable with the standard library alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4rl_automl.plan import paths
-from d4rl_automl.plan.run import Plan, combinations
+
+if TYPE_CHECKING:
+    from d4rl_automl.plan.run import Plan
 
 Wildcards = Mapping[str, Any]
 Files = dict[str, str | list[str]]
@@ -19,17 +21,18 @@ OF_ALL = "figures/"
 
 @dataclass(frozen=True)
 class Figure:
-    """A kind of figure. `title` is its heading in the report, `caption` the file of its explanation."""
+    """A kind of figure. Its explanation in the report is report/captions/{name}.rst."""
 
     name: str
     title: str
+    """Its heading in the report."""
     job: str
     """Its path below results/, without the ending: PNG, SVG and CSV."""
-    inputs: Callable[[Plan, Wildcards], Files]
+    inputs: Callable[["Plan", Wildcards], Files]
     """The files it is drawn from, by the argument of `plot`."""
-    settings: Callable[[Plan, Wildcards], dict[str, Any]] = lambda plan, wildcards: {}
+    settings: Callable[["Plan", Wildcards], dict[str, Any]] = lambda plan, wildcards: {}
     """The other arguments: text, or a list of numbers."""
-    drawn: Callable[[Plan, Wildcards], bool] = lambda plan, wildcards: True
+    drawn: Callable[["Plan", Wildcards], bool] = lambda plan, wildcards: True
     """Whether there is anything to draw."""
     resources: tuple[str, ...] = ()
     """Files of `resources/` that it reads."""
@@ -42,11 +45,11 @@ class Figure:
         return self.job.startswith(OF_ALL)
 
 
-def _learned(plan: Plan, these: Wildcards) -> bool:
+def _learned(plan: "Plan", these: Wildcards) -> bool:
     return these["dataset"] in plan.learned
 
 
-def _provider_and_simulator(plan: Plan, these: Wildcards) -> dict[str, str]:
+def _provider_and_simulator(plan: "Plan", these: Wildcards) -> dict[str, str]:
     return {name: these[name] for name in ("provider", "simulator")}
 
 
@@ -162,17 +165,3 @@ FIGURES = {
     )
 }
 """Every figure, by its name, in the order of the report."""
-
-
-def png(figure: Figure, these: Wildcards) -> str:
-    """The path of one figure's PNG."""
-    return f"results/{figure.job.format(**these)}.png"
-
-
-def planned(plan: Plan, overall: bool | None = None) -> Iterator[str]:
-    """The PNG of every figure of a run, or only of those that are over all datasets or not."""
-    for figure in FIGURES.values():
-        if overall is None or figure.overall == overall:
-            for these in combinations(plan, figure.job):
-                if figure.drawn(plan, these):
-                    yield png(figure, these)

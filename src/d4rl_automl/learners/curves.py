@@ -9,9 +9,7 @@ from d4rl_automl.core.files import whole
 COLUMNS = ("dataset", "method", "seed", "loss", "update", "training_loss", "validation_loss")
 
 
-def write(
-    handle: str | Path, curve: pd.DataFrame, loss: str, *, method: str, seed: int, dataset: str
-) -> None:
+def write(handle: str | Path, curve: pd.DataFrame, loss: str, *, method: str, seed: int, dataset: str) -> None:
     """Write a curve beside a policy's handle, as {method}-s{seed}.curve.csv.
 
     `curve` has update, training_loss, validation_loss (NaN where nothing was held out) and maybe others; before them

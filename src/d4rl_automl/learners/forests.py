@@ -97,9 +97,7 @@ def fit_xgboost(train: Samples, validation: Samples, settings: ForestSettings, *
     return Forest("xgboost", bytes(model.save_raw("ubj")), shares, curve, seconds)
 
 
-def fit_catboost(
-    train: Samples, validation: Samples, settings: ForestSettings, *, seed: int, threads: int
-) -> Forest:
+def fit_catboost(train: Samples, validation: Samples, settings: ForestSettings, *, seed: int, threads: int) -> Forest:
     """Fit by the squared error in action units (MultiRMSE); every tree answers for all action dimensions.
 
     The importance of an input is CatBoost's PredictionValuesChange, as a share. InputError as `fit_xgboost`.

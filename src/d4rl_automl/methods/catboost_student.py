@@ -21,9 +21,7 @@ METHOD = Method(
     settings=Settings,
     about="one CatBoost forest fitted to the teacher's labels",
     outcome=AVERAGE,
-    makings=(
-        Making("fit_catboost_student", "catboost", memory=3000, minutes=120, beside=("curve", "importance")),
-    ),
+    makings=(Making("fit_catboost_student", "catboost", memory=3000, minutes=120, beside=("curve", "importance")),),
     needs=Needs.LABELS,
 )
 

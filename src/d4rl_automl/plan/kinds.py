@@ -8,14 +8,16 @@ called: reading the workflow must not load them.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from d4rl_automl.plan.models import NOT_SHAPING, Flag, Integer, Model, Name, Number
+from d4rl_automl.plan.models import NOT_SHAPING, Flag, Integer, Model, Name, Number, OneOf
 from d4rl_automl.tasks.outcomes import OutcomeRule
 
 # Methods ---------------------------------------------------------------------------------------
+
+AUTOGLUON_MODELS = ("CAT", "EBM", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF", "TABM", "XGB", "XT")
 
 # Settings that several kinds have, each with its sentence; a kind may give it a default of its own.
 Datasets = Annotated[
@@ -44,7 +46,7 @@ Rows = Annotated[
 Teacher = Annotated[Name, Field(description="The teacher that it is made from.")]
 TimeLimit = Annotated[Number, Field(gt=0, description="Seconds per action dimension.")]
 Hyperparameters = Annotated[
-    dict[Literal["CAT", "EBM", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF", "TABM", "XGB", "XT"], Any] | None,
+    dict[Annotated[str, OneOf(AUTOGLUON_MODELS)], Any] | None,
     Field(
         min_length=1,
         description="AutoGluon's hyperparameters, by the key of its models; models that are not named are not trained.",

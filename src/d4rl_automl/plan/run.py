@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
-from string import Formatter
 from typing import Any
 
 from d4rl_automl import tasks
@@ -214,27 +213,6 @@ class Plan:
 def autogluon_minutes(time_limit: float) -> int:
     """Twice the time limit, which AutoGluon does not keep to the second, and what comes before and after it."""
     return 30 + int(time_limit * 2 // 60)
-
-
-def fields(pattern: str) -> list[str]:
-    """The wildcards of a pattern."""
-    return [name for _, name, _, _ in Formatter().parse(pattern) if name]
-
-
-def combinations(plan: Plan, pattern: str) -> Iterator[Mapping[str, Any]]:
-    """Every combination of wildcards that a pattern can have in a run."""
-    names = fields(pattern)
-    datasets = plan.datasets if "dataset" in names else [None]
-    for dataset in datasets:
-        own: dict[str, Iterable[Any]] = {
-            "dataset": [dataset],
-            "provider": plan.providers,
-            "simulator": plan.config.simulators,
-            "teacher": [teacher.name for teacher in plan.config.teachers_for(dataset)] if dataset else [],
-            "seed": plan.config.seeds,
-        }
-        for values in product(*(own[name] for name in names)):
-            yield dict(zip(names, values, strict=True))
 
 
 def _job(pattern: str) -> str:

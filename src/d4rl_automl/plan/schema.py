@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from d4rl_automl.data.catalogue import OWN_PROVIDERS
@@ -25,7 +26,7 @@ _NAMES = {
 
 def schema() -> dict[str, Any]:
     """The JSON schema of the configuration (draft 2020-12), every key with its description and default."""
-    models = [Config, *(PROVIDERS[name].entry for name in OWN_PROVIDERS)]
+    models: list[type[BaseModel]] = [Config, *(PROVIDERS[name].entry for name in OWN_PROVIDERS)]
     refs, made = models_json_schema([(model, "validation") for model in models], by_alias=False)
     made = _plain(made)
     top = made["$defs"].pop(refs[Config, "validation"]["$ref"].rpartition("/")[2])
@@ -44,8 +45,8 @@ def reference() -> str:
     lines = [
         "# Every key of the configuration",
         "",
-        "Made from the models by `make schema`; [configuration.md](configuration.md) says how they are used. A key without",
-        "default must be given, or has keys of its own.",
+        "Made from the models by `make schema`; [configuration.md](configuration.md) says how they are used. A key",
+        "without default must be given.",
         "",
         *_table(whole, whole),
     ]

@@ -1,7 +1,7 @@
 """What pydantic finds wrong, told in sentences: where, what was found, what is allowed."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,15 +31,15 @@ _LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def sentences(error: ValidationError, tagged: Iterable[str] = ()) -> list[tuple[str, str]]:
+def sentences(error: ValidationError, tagged: Collection[str] = ()) -> list[tuple[str, str]]:
     """Every fault: its path (such as rollout.fractions[1], empty at the top), and the sentence after it.
 
     `tagged`: keys of lists whose entries pydantic tells apart by their kind, which it then puts into the path.
     """
-    found = {}
+    found: dict[tuple[str, str], None] = {}
     for fault in error.errors():
         steps = list(fault["loc"])
-        if len(steps) > 2 and steps[0] in tagged:
+        if len(steps) > 2 and str(steps[0]) in tagged:
             del steps[2]
         path, sentence = _told(fault, steps)
         found[path, sentence] = None

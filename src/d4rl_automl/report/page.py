@@ -17,28 +17,11 @@ from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import card
 from d4rl_automl.evaluation.costs import COLUMNS as COST_COLUMNS
+from d4rl_automl.figures.table import FIGURES
 
 _FOLDER = Path(__file__).parent
 CAPTIONS = _FOLDER / "captions"
 """One caption per kind of figure and table, in plain text."""
-FIGURES = {
-    "card": "Returns and lengths of the episodes",
-    "reward_to_go": "The data",
-    "returns": "Returns by commanded target",
-    "calibration": "Commanded against achieved return",
-    "l2": "Squared error by action dimension",
-    "actions": "Predicted against recorded actions",
-    "curves": "Training curves",
-    "importance": "Importance of the inputs",
-}
-"""Kinds of figures, in the order of the page."""
-OVERALL_FIGURES = {
-    "heat_table": "All scores",
-    "profiles": "Performance profiles",
-    "improvement": "Probability of improvement",
-    "costs": "Score against cost",
-}
-"""Kinds of figures over all datasets of a provider, in the order of the page."""
 RULES = {"selected": "Selected target", "fixed": "Fixed target (the expert's return)", "all": "All targets together"}
 PACKAGES = (
     "d4rl-automl",
@@ -183,7 +166,6 @@ def _figure(path: str | Path, folder: Path, names: Sequence[str]) -> dict[str, A
     except (OSError, SyntaxError, ValueError, KeyError) as error:
         raise InputError(f"{path}: is no PNG of this project's figures ({error!r}); draw it again") from None
     dataset = facts.get("dataset")
-    kinds = OVERALL_FIGURES if dataset is None else FIGURES
     if dataset is not None:
         _refuse_unknown(path, dataset, names)
     links = {}
@@ -196,9 +178,9 @@ def _figure(path: str | Path, folder: Path, names: Sequence[str]) -> dict[str, A
     return {
         "dataset": dataset,
         "kind": facts["kind"],
-        "title": kinds[facts["kind"]],
+        "title": FIGURES[facts["kind"]].title,
         "about": ", ".join(f"{key} {value}" for key, value in about.items()),
-        "order": (list(kinds).index(facts["kind"]), [str(value) for value in about.values()]),
+        "order": (list(FIGURES).index(facts["kind"]), [str(value) for value in about.values()]),
         # PNGs have 150 dots per inch, a page 96.
         "width": round(width * 96 / 150),
         "source": "data:image/png;base64," + base64.b64encode(content).decode(),

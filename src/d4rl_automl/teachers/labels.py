@@ -54,9 +54,7 @@ class Questions(NamedTuple):
     splits: NDArray[np.int8]  # (N,) indices into `SPLITS`
 
 
-def draw(
-    splits: Mapping[str, Transitions], targets: Sequence[float], mixture: Mixture, seed: int
-) -> Questions:
+def draw(splits: Mapping[str, Transitions], targets: Sequence[float], mixture: Mixture, seed: int) -> Questions:
     """Pairs of state and outcome, drawn from each split's rows.
 
     Arguments

@@ -58,7 +58,9 @@ def make_policy(
     }
     if settings.exported:
         metadata |= {"format": "onnx", "training": {**training, **played}}
-        metadata |= _export(deployed, teacher["chain"], metadata, transitions, threads, Path(output))
+        metadata |= _export(
+            deployed, teacher["chain"], metadata, transitions=transitions, threads=threads, output=Path(output)
+        )
     else:
         metadata |= {"format": "autogluon", **played, "training": training}
     metadata["training"] |= {
@@ -72,6 +74,7 @@ def _export(
     deployed: Sequence[str | Path],
     chain: bool,
     metadata: dict[str, Any],
+    *,
     transitions: str | Path,
     threads: int,
     output: Path,

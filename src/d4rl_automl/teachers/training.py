@@ -85,7 +85,7 @@ def train_dimension(
     train, validation = training_data(transitions, dimension, settings, seed)
     test = test_rows(transitions)
     test_frame = frame(test, dimension, settings.chain)
-    hyperparameters = settings.hyperparameters or preset_hyperparameters(settings.preset)
+    hyperparameters: Mapping[str, Any] = settings.hyperparameters or preset_hyperparameters(settings.preset)
     preset = f"{settings.preset}_quality"
     bagged = tabular_presets_dict[preset]["auto_stack"]
 

@@ -34,7 +34,7 @@ def _identity(entry: Entry) -> dict[str, Any]:
 
     Of a file that is gone, what was noted when it was taken in: what was made of it is not stale for that.
     """
-    stamp = {"size_bytes": None, "mtime_ns": None}
+    stamp: dict[str, int | None] = {"size_bytes": None, "mtime_ns": None}
     try:
         found = Path(entry.path).stat()
         stamp = {"size_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}

@@ -1,0 +1,34 @@
+"""Which figures a run draws."""
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+from string import Formatter
+from typing import Any
+
+from d4rl_automl.figures.table import FIGURES, Wildcards
+from d4rl_automl.plan.run import Plan
+
+
+def planned(plan: Plan) -> list[str]:
+    """The PNG of every figure of a run that has something to show."""
+    return [
+        f"results/{figure.job.format(**these)}.png"
+        for figure in FIGURES.values()
+        for these in _combinations(plan, figure.job)
+        if figure.drawn(plan, these)
+    ]
+
+
+def _combinations(plan: Plan, pattern: str) -> Iterator[Wildcards]:
+    """Every combination of wildcards that a pattern can have in a run."""
+    names = [name for _, name, _, _ in Formatter().parse(pattern) if name]
+    for dataset in plan.datasets if "dataset" in names else [""]:
+        values: dict[str, Iterable[Any]] = {
+            "dataset": [dataset],
+            "provider": plan.providers,
+            "simulator": plan.config.simulators,
+            "teacher": [teacher.name for teacher in plan.config.teachers_for(dataset)],
+            "seed": plan.config.seeds,
+        }
+        for combination in product(*(values[name] for name in names)):
+            yield dict(zip(names, combination, strict=True))
