@@ -111,7 +111,7 @@ def rollout(
 
 def rollout_file(
     policy_path: str | Path,
-    dataset: Mapping[str, Any],
+    dataset: str,
     plays: Sequence[Play],
     *,
     simulator: str,
@@ -121,7 +121,7 @@ def rollout_file(
 ) -> None:
     """Play a policy's file as `rollout` does, split over `processes` of one thread each, and write Parquet.
 
-    `dataset`: its entry in the config, which the policy must have been made from. All `plays` step together, and
+    `dataset`: the name of that which the policy must have been made from. All `plays` step together, and
     each has the rows that `rollout` gives. The rows of an ONNX policy do not depend on what else is played, nor on
     `processes`. The schema metadata key `d4rl_automl` of each file holds, as JSON, versions, the policy's own
     metadata, the SHA-256 of its handle, the environment steps of that file, and the speed of all plays together: wall
@@ -132,9 +132,8 @@ def rollout_file(
     """
     started = time.perf_counter()
     metadata = read_metadata(policy_path)
-    for key, expected in (("dataset", dataset["name"]), ("task", dataset["task"])):
-        if metadata[key] != expected:
-            raise InputError(f"{policy_path}: {key} is {metadata[key]!r}, but {expected!r} was asked for")
+    if metadata["dataset"] != dataset:
+        raise InputError(f"{policy_path}: dataset is {metadata['dataset']!r}, but {dataset!r} was asked for")
     fractions = list(fractions)
     for play in plays:
         _check_request(metadata, fractions, play.episodes)
@@ -142,7 +141,7 @@ def rollout_file(
         raise InputError(f"processes: found {processes}, expected at least 1")
     seeds = [episode_seeds(seed, metadata["dataset"], play.purpose, play.episodes) for play in plays]
     every_seed = np.concatenate(seeds)
-    budget = len(_targets(metadata, fractions)) * len(every_seed) * tasks.get(dataset["task"]).episode_steps
+    budget = len(_targets(metadata, fractions)) * len(every_seed) * tasks.get(metadata["task"]).episode_steps
     with tqdm(
         total=budget,
         unit=" steps",
