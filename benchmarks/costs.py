@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import common
 import pandas as pd
+from support import RESULTS, ROOT, reporting
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import write_json
@@ -73,12 +73,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--results", type=Path, default=common.ROOT / "results", help="results of a finished run")
-    parser.add_argument("--output", type=Path, default=common.RESULTS / "costs.json", help="JSON file")
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="results of a finished run")
+    parser.add_argument("--output", type=Path, default=RESULTS / "costs.json", help="JSON file")
     arguments = parser.parse_args()
     rows = by_rule(pd.DataFrame(jobs(arguments.results.absolute())))
-    common.show(rows)
-    facts = {"benchmark": "costs", "results": str(arguments.results), "machine": common.machine(), "rows": rows}
+    reporting.show(rows)
+    facts = {"benchmark": "costs", "results": str(arguments.results), "machine": reporting.machine(), "rows": rows}
     write_json(arguments.output, facts)
     print(f"written to {arguments.output}")
 

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import common
+from support import RESULTS, ROOT, reporting
 
 from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
@@ -58,12 +58,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--results", type=Path, default=common.ROOT / "results", help="results of a finished run")
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="results of a finished run")
     parser.add_argument("--simulator", default="d4rl", help="simulator variant of the rollouts")
-    parser.add_argument("--output", type=Path, default=common.RESULTS / "order.json", help="JSON file")
+    parser.add_argument("--output", type=Path, default=RESULTS / "order.json", help="JSON file")
     arguments = parser.parse_args()
     rows = order(arguments.results.absolute(), arguments.simulator)
-    common.show(rows)
+    reporting.show(rows)
     above = sum(row["beats_bc"] for row in rows)
     less = sum(row["achieved_at_least"] < row["achieved_at_expert"] for row in rows)
     print(f"conditioned methods above BC: {above} of {len(rows)}; achieve less when commanded less: {less}")

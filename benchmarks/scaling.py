@@ -7,35 +7,35 @@ is NumPy and Python between them. "of one" is the speed-up over one process at t
 import functools
 from typing import Any
 
-import common
+from support import prepared, processes, reporting, watching
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    common.add_window(parser)
+    parser = reporting.parser(__doc__)
+    reporting.add_window(parser)
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 2_000])
     arguments = parser.parse_args()
-    asked = common.window(arguments)
-    window = common.Window(asked.skipped, asked.steps, fractions=(1.0,))
+    asked = reporting.window(arguments)
+    window = watching.Window(asked.skipped, asked.steps, fractions=(1.0,))
     rows: list[dict[str, Any]] = []
-    counts = [1] + ([common.CORES] if common.CORES > 1 else [])
+    counts = [1] + ([processes.CORES] if processes.CORES > 1 else [])
     for task in arguments.tasks:
-        policies = {"2x256": str(common.student(task))}
+        policies = {"2x256": str(prepared.student(task))}
         for batch in arguments.batches:
             # A small batch passes a window too quickly to be timed.
-            longer = common.Window(
+            longer = watching.Window(
                 window.skipped,
                 window.steps and min(1000 - window.skipped, window.steps * max(1, 512 // batch)),
                 fractions=window.fractions,
             )
             runs, groups = {}, []
             for count in counts:
-                group = common.Processes(
-                    count, 1, common.rollouts, policies, batch // count, longer, common.load_policy
+                group = processes.Processes(
+                    count, 1, watching.rollouts, policies, batch // count, longer, prepared.load_policy
                 )
                 groups.append(group)
                 runs[str(count)] = functools.partial(group.run, "rollout 2x256")
-            found = common.in_turns(runs, common.repeats(arguments))
+            found = processes.in_turns(runs, reporting.repeats(arguments))
             for group in groups:
                 group.__exit__()
             for count in counts:
@@ -54,7 +54,7 @@ def main() -> None:
                         "bound by": max(shares, key=lambda part: shares[part]),
                     }
                 )
-    common.report(arguments, rows, {})
+    reporting.report(arguments, rows, {})
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import common
 import numpy as np
 from numpy.typing import NDArray
+from support import RESULTS, ROOT, reporting, watching
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import write_json
@@ -35,7 +35,7 @@ def visited(loaded: base.Policy, seed: int) -> tuple[NDArray[np.float32], NDArra
     def keep(step: int, observations: Any, outcome: Any) -> None:
         kept.append((np.array(observations, np.float32), np.array(outcome, np.float32)))
 
-    common.watch(loaded, EPISODES, seed, common.Window(fractions=(1.0,)), on_act=keep)
+    watching.watch(loaded, EPISODES, seed, watching.Window(fractions=(1.0,)), on_act=keep)
     states, outcomes = map(np.concatenate, zip(*kept, strict=True))
     drawn = np.random.default_rng(seed).permutation(len(states))[:ROWS]
     return states[drawn], outcomes[drawn]
@@ -81,14 +81,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--results", type=Path, default=common.ROOT / "results", help="results of a finished run")
-    parser.add_argument("--output", type=Path, default=common.RESULTS / "shift.json", help="JSON file")
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="results of a finished run")
+    parser.add_argument("--output", type=Path, default=RESULTS / "shift.json", help="JSON file")
     arguments = parser.parse_args()
     folders = sorted(path.parent for path in arguments.results.absolute().glob("*/policies"))
     rows = [row for folder in folders for row in shifts(folder)]
     if not rows:
         raise InputError(f"{arguments.results}: found no teacher; --results names the results of a finished run")
-    common.show(rows)
+    reporting.show(rows)
     write_json(arguments.output, {"benchmark": "shift", "results": str(arguments.results), "rows": rows})
     print(f"written to {arguments.output}")
 
