@@ -18,19 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mujoco.batch
 import numpy as np
-from support import ROOT, floors, processes, reporting
+from support import ROOT, floors, prepared, processes, reporting
 
 from d4rl_automl.data import catalogue, hdf5, returns
 from d4rl_automl.simulators.batch import BatchSimulator, observe
 from d4rl_automl.tasks.seeds import episode_seeds
-
-
-def entry(task: str, recipe: str, transitions: int) -> dict[str, Any]:
-    name = f"{task}-{recipe}-embedded-benchmark"
-    given = {"name": name, "provider": "embedded", "task": task, "recipe": recipe, "transitions": transitions}
-    return catalogue.entry(given)
 
 
 @contextlib.contextmanager
@@ -85,23 +78,19 @@ def physics(index: int, asked: dict[str, Any], path: Path) -> dict[str, processe
     ids = [np.flatnonzero(where.lengths[mine] > step) for step in range(where.lengths[mine].max())]
     controls = [actions[where.starts[mine][rows] + step] for step, rows in enumerate(ids)]
     frame_skip = simulator._environment.frame_skip
-    chunk = floors.Chunk(simulator.model, frame_skip, simulator._batch.state.copy(), ids, controls)
-    batch = mujoco.batch.Batch(chunk.model, len(mine), 1)
-    batch.state[:] = chunk.states
-    for rows, control in zip(ids, controls, strict=True):
-        batch.ctrl[rows] = control
-        batch.step(rows, frame_skip)
-    chunk.positions = batch.qpos.copy()
+    chunk = floors.Chunk(simulator.model, simulator._batch.state.copy(), frame_skip, ids, controls)
+    batch = floors.replay_in_batch(chunk, processes.Clock())
+    chunk.positions = batch.qpos
     assert dataset.next_observations is not None
     np.testing.assert_array_equal(
         observe(asked["task"], batch.qpos, batch.qvel).astype(np.float32), dataset.next_observations[ends[mine] - 1]
     )
-    return {"physics": functools.partial(floors.physics, None, chunk)}
+    return {"physics": functools.partial(floors.replay, chunk)}
 
 
 def main() -> None:
     parser = reporting.parser(__doc__)
-    parser.add_argument("--recipes", nargs="+", default=["medium-expert"])
+    parser.add_argument("--recipes", nargs="+", default=[prepared.RECIPE])
     parser.add_argument("--transitions", type=int, help="rows of each dataset; default: 2,000,000; 100,000 if --quick")
     reporting.add_repeats(parser)
     arguments = parser.parse_args()
@@ -109,7 +98,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for task in arguments.tasks:
         for recipe in arguments.recipes:
-            asked = entry(task, recipe, transitions)
+            asked = prepared.entry(task, recipe, transitions)
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(temporary)
                 print(f"collecting {asked['name']}", file=sys.stderr)

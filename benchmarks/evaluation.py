@@ -93,7 +93,7 @@ def main() -> None:
     # The long jobs first, so that no core is idle at the end.
     order = [task for task in ("hopper", "walker2d", "halfcheetah") if task in arguments.tasks]
     jobs = [(task, prepared.student(task), seed) for task in order for seed in range(datasets)]
-    falling = prepared.prepared_network("hopper", 256, 1)
+    falling = prepared.network("hopper", 256, 1)
 
     found, wall, peak = play(jobs, episodes, processes.CORES)
     whole = sum((job.startup + job.seconds * EPISODES / episodes) * DATASETS_PER_TASK / datasets for job in found)

@@ -112,14 +112,15 @@ def main() -> None:
                 {"2x256": handle},
                 arguments.environments // processes.CORES,
                 window,
-                prepared.load_policy,
+                load,
+                {},
             ) as batched,
         ):
             found = processes.in_turns(
                 {
                     "loop": functools.partial(alone.run, "serial"),
                     "loops": functools.partial(each.run, "serial"),
-                    "rollout": functools.partial(batched.run, "rollout 2x256"),
+                    "rollout": functools.partial(batched.run, "2x256"),
                 },
                 reporting.repeats(arguments),
             )

@@ -23,6 +23,7 @@ from support import floors, prepared, processes, reporting, watching
 
 from d4rl_automl import tasks
 from d4rl_automl.methods import teacher as teacher_method
+from d4rl_automl.policies.base import Policy, load
 
 TEACHERS: dict[str, dict[str, Any]] = {
     "LightGBM": {
@@ -66,7 +67,7 @@ def prepared_teacher(task: str, name: str) -> Path:
     # AutoGluon takes seconds to import, and only this needs its training half.
     from d4rl_automl.teachers.training import train_dimension  # noqa: PLC0415
 
-    data = prepared.prepared_transitions(task)
+    data = prepared.transitions_of(task)
     settings = prepared.settings(task, "teachers", TEACHERS[name])
     deployed = [str(folder / "deployed" / f"ac{i}") for i in range(tasks.get(task).action_size)]
     print(f"fitting the teacher {name} of {task}; log: {folder / 'fit.log'}", file=sys.stderr)
@@ -113,32 +114,36 @@ def printed_to(log: Path) -> Iterator[None]:
             os.close(before)
 
 
-def predict(loaded: Any, chunk: floors.Chunk, clock: Any) -> None:
+def predict(policy: Policy, chunk: floors.Chunk, timer: processes.Timer) -> None:
     """The predictors alone, in calls of 2,000 rows."""
-    ask(loaded, chunk, clock, floors.BATCH, math.ceil(chunk.steps / floors.BATCH))
+    ask(policy, chunk, timer, floors.BATCH, math.ceil(chunk.steps / floors.BATCH))
 
 
-def one_row(loaded: Any, chunk: floors.Chunk, clock: Any) -> None:
+def one_row(policy: Policy, chunk: floors.Chunk, timer: processes.Timer) -> None:
     """The predictors alone, in calls of one row."""
-    ask(loaded, chunk, clock, 1, CALLS)
+    ask(policy, chunk, timer, 1, CALLS)
 
 
-def ask(loaded: Any, chunk: floors.Chunk, clock: Any, rows: int, calls: int) -> None:
+def ask(policy: Policy, chunk: floors.Chunk, timer: processes.Timer, rows: int, calls: int) -> None:
     """Times `calls` calls of `rows` states each, with the actions that were played as the columns of a chain."""
+    # AutoGluon takes seconds to import, and only the processes that play its teachers need it.
+    from d4rl_automl.policies.autogluon import AutoGluonPolicy  # noqa: PLC0415
     from d4rl_automl.teachers.features import features  # noqa: PLC0415
 
-    predictors, chain = loaded._predictors.predictors, loaded.metadata["chain"]
+    assert isinstance(policy, AutoGluonPolicy)
+    predictors, chain = policy._predictors.predictors, policy.metadata["chain"]
     observations, outcomes = chunk.inputs(rows * calls)
+    assert outcomes is not None, "a teacher is conditioned on an outcome"
     actions = np.resize(np.concatenate(chunk.controls).astype(np.float32), (rows * calls, len(predictors)))
     tables = [features(observations, outcomes, actions[:, : i * chain]) for i in range(len(predictors))]
-    clock.start()
+    timer.start()
     for first in range(0, rows * calls, rows):
         for predictor, table in zip(predictors, tables, strict=True):
             predictor.predict(table[first : first + rows], as_pandas=False)
-    clock.stop(rows * calls)
+    timer.stop(rows * calls)
 
 
-FLOORS = {"physics": floors.physics, "predict": predict, "one row": one_row}
+FLOORS: dict[str, floors.Floor] = {"physics": floors.physics, "predict": predict, "one row": one_row}
 
 
 def against_predict(
@@ -149,7 +154,7 @@ def against_predict(
         environments * processes.CORES,
         window,
         repeats=repeats,
-        load=prepared.load_policy,
+        load=load,
         floors=FLOORS,
     )
     run, parts = found[name], found[name].parts
@@ -184,9 +189,7 @@ def main() -> None:
             handle = prepared_teacher(task, name)
             rows.append(against_predict(name, handle, environments, shown, repeats=repeats))
         policies = {name: str(prepared_teacher(task, name)) for name in EXPORTED}
-        exported += watching.against_floors(
-            task, policies, environments, window, repeats=repeats, load=prepared.load_policy
-        )
+        exported += watching.against_floors(task, policies, environments, window, repeats=repeats, load=load)
     reporting.show(exported)
     targets = {
         "of predict (of both, where physics takes its share)": ">= 0.8",

@@ -62,7 +62,7 @@ def prepared_trees(task: str, library: str, trees: int) -> Path:
     output = prepared.PREPARED / task / f"{library}{trees}.{ENDINGS[library]}"
     if output.exists():
         return output
-    rows = read(prepared.prepared_transitions(task))
+    rows = read(prepared.transitions_of(task))
     inputs = np.column_stack([rows.observations, rows.rtg])
     print(f"fitting {trees} trees of {library} to {task}", file=sys.stderr)
     if library == "catboost":
@@ -95,7 +95,7 @@ def prepared_trees(task: str, library: str, trees: int) -> Path:
 def ways(task: str, path: Path, seconds: float) -> list[dict[str, Any]]:
     """Rows per second of each way to call the forest, one thread, 2,000 rows a call; the fastest of three runs."""
     policy = TreePolicy(path)
-    data = read(prepared.prepared_transitions(task))
+    data = read(prepared.transitions_of(task))
     rows = np.column_stack([data.observations, data.rtg])[: floors.BATCH]
     expected = WAYS[policy.library][FASTEST[policy.library]](policy.model, rows)
     rates: dict[str, list[float]] = {}

@@ -10,7 +10,11 @@ A gait is real: a network is fitted to data that the shipped behaviour policies 
 the floor of physics replays the very controls that this network gave in the rollout.
 """
 
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "benchmarks" / "performance"
+
+# For tests.support; before installed packages, some of which bring tests of their own.
+sys.path.insert(1, str(ROOT))

@@ -1,4 +1,4 @@
-"""The least that a rollout can cost: its physics, compiled and as loaded, and its inference, done over."""
+"""The least that a rollout can cost: its physics, as it is and as MuJoCo loads it, and its inference, done over."""
 
 import ctypes
 import functools
@@ -6,22 +6,18 @@ import math
 import shutil
 import subprocess
 import tempfile
-import time
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import gymnasium.envs.mujoco
 import mujoco
 import mujoco.batch
 import numpy as np
 from numpy.typing import NDArray
 
-from d4rl_automl.policies import base
-from d4rl_automl.simulators import batch
-from support.processes import Stopwatch
+from d4rl_automl.policies.base import Policy
+from support.processes import Timer
+from tests.support.stock import searching_model
 
 BATCH = 2_000
 """Environments, and rows of a call of inference alone."""
@@ -32,98 +28,80 @@ class Chunk:
     """Some steps of a rollout in one process, with all that is needed to do them over."""
 
     model: mujoco.MjModel
-    frame_skip: int
     states: NDArray[np.float64]  # (environments, state): before the first step
+    frame_skip: int = 0  # steps of the physics in one of the rollout
     ids: list[NDArray[np.int64]] = field(default_factory=list)  # per step
     controls: list[NDArray[np.float64]] = field(default_factory=list)  # per step, (n, nu)
-    observations: list[NDArray[np.float64]] = field(default_factory=list)  # per step, (n, d)
-    outcomes: list[NDArray[np.floating] | None] = field(default_factory=list)  # per step, (n, k)
+    observations: list[NDArray[np.float32]] = field(default_factory=list)  # per step, (n, d)
+    outcomes: list[NDArray[np.float32] | None] = field(default_factory=list)  # per step, (n, k)
     positions: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))  # (environments, nq): at the end
 
     @property
     def steps(self) -> int:
+        """Of all environments together."""
         return sum(map(len, self.ids))
 
     def inputs(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """What the policy was asked in these steps, repeated or cut to so many rows."""
-        observations = np.concatenate(self.observations).astype(np.float32)
+        """What the policy was asked in these steps, repeated or cut to so many rows: (rows, d) and (rows, k)."""
+        observations = np.concatenate(self.observations)
         which = np.resize(np.arange(len(observations)), rows)
-        outcome = None
-        if self.outcomes[0] is not None:
-            outcome = np.concatenate([one for one in self.outcomes if one is not None]).astype(np.float32)[which]
-        return observations[which], outcome
+        outcomes = [outcome for outcome in self.outcomes if outcome is not None]
+        return observations[which], np.concatenate(outcomes)[which] if outcomes else None
 
 
-class Clock:
-    """Adds up wall and processor seconds, and units of work, between `start` and `stop`."""
-
-    def __init__(self) -> None:
-        self.units, self.wall, self.cpu = 0, 0.0, 0.0
-
-    def start(self) -> None:
-        self._cpu, self._wall = time.process_time(), time.perf_counter()
-
-    def stop(self, units: int = 0) -> None:
-        self.wall += time.perf_counter() - self._wall
-        self.cpu += time.process_time() - self._cpu
-        self.units += units
+Floor = Callable[[Policy, Chunk, Timer], None]
+"""Does the steps of a chunk over with the policy, or a part of what they need, and times it."""
 
 
-Floor = Callable[[Any, Chunk, Clock | Stopwatch], None]
-"""Does the steps of a chunk over with the loaded policy, or a part of what they need, and times it."""
+def physics(_policy: Policy, chunk: Chunk, timer: Timer) -> None:
+    """`replay`, for a rollout."""
+    replay(chunk, timer)
 
 
-def physics(_loaded: Any, chunk: Chunk, clock: Clock | Stopwatch) -> None:
-    """mj_step in a compiled loop, or mujoco.batch where there is no C compiler."""
-    if shutil.which("cc"):
-        _replay_compiled(chunk, clock)
-    else:
-        _replay(chunk, clock)
-
-
-def physics_as_loaded(loaded: base.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
+def physics_as_loaded(policy: Policy, chunk: Chunk, timer: Timer) -> None:
     """The same with the model as MuJoCo loads it from Gymnasium's file, which looks for contacts."""
-    physics(loaded, replace(chunk, model=_searching_model(loaded.metadata["task"])), clock)
+    replay(replace(chunk, model=_searching_model(policy.metadata["task"])), timer)
 
 
-def inference(loaded: base.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> None:
+def inference(policy: Policy, chunk: Chunk, timer: Timer) -> None:
     """The policy alone, in calls of 2,000 rows."""
     calls = math.ceil(chunk.steps / BATCH)
     observations, outcome = chunk.inputs(calls * BATCH)
-    clock.start()
+    timer.start()
     for first in range(0, len(observations), BATCH):
         rows = slice(first, first + BATCH)
-        loaded._predict(observations[rows], None if outcome is None else outcome[rows])
-    clock.stop(len(observations))
+        policy._predict(observations[rows], None if outcome is None else outcome[rows])
+    timer.stop(len(observations))
 
 
-@functools.cache
-def _searching_model(task: str) -> mujoco.MjModel:
-    """With the inertias and margins of the variant d4rl."""
-    assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
-    with warnings.catch_warnings(action="ignore"):
-        model = mujoco.MjSpec.from_file(str(assets / batch._ENVIRONMENTS[task].xml)).compile()
-    cured = batch.make_model(task)
-    for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
-        getattr(model, name)[:] = getattr(cured, name)
-    mujoco.mj_setConst(model, mujoco.MjData(model))
-    return model
+FLOORS: Mapping[str, Floor] = {"physics": physics, "physics as loaded": physics_as_loaded, "inference": inference}
+
+_searching_model = functools.cache(searching_model)
 
 
-def _replay(chunk: Chunk, clock: Clock | Stopwatch) -> None:
+def replay(chunk: Chunk, timer: Timer) -> None:
+    """The physics of a chunk: mj_step in a compiled loop, or mujoco.batch where there is no C compiler.
+
+    Raises AssertionError where it does not end in the chunk's positions, to the bit: then it is no floor.
+    """
+    positions = _replay_compiled(chunk, timer) if shutil.which("cc") else replay_in_batch(chunk, timer).qpos
+    np.testing.assert_array_equal(positions, chunk.positions)
+
+
+def replay_in_batch(chunk: Chunk, timer: Timer) -> mujoco.batch.Batch:
+    """The physics of a chunk by mujoco.batch; returns it as the chunk ends."""
     batch = mujoco.batch.Batch(chunk.model, len(chunk.states), 1)
     batch.state[:] = chunk.states
     controls = batch.bind("ctrl")
-    clock.start()
+    timer.start()
     for ids, control in zip(chunk.ids, chunk.controls, strict=True):
         controls[ids] = control
         batch.step(ids, chunk.frame_skip)
-    clock.stop(chunk.steps)
-    # The same physics to the bit, or it is no floor.
-    np.testing.assert_array_equal(batch.qpos, chunk.positions)
+    timer.stop(chunk.steps)
+    return batch
 
 
-def _replay_compiled(chunk: Chunk, clock: Clock | Stopwatch) -> None:
+def _replay_compiled(chunk: Chunk, timer: Timer) -> NDArray[np.float64]:
     environments, nu, nq = len(chunk.states), chunk.model.nu, chunk.model.nq
     lengths = np.bincount(np.concatenate(chunk.ids), minlength=environments).astype(np.int32)
     controls = np.zeros((environments, len(chunk.ids), nu))
@@ -131,9 +109,9 @@ def _replay_compiled(chunk: Chunk, clock: Clock | Stopwatch) -> None:
         controls[ids, step] = control
     states, qpos = np.ascontiguousarray(chunk.states), np.empty((environments, nq))
     data = mujoco.MjData(chunk.model)
-    play = compiled_physics().play
+    play = _compiled_physics().play
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in (states, lengths, controls, qpos)]
-    clock.start()
+    timer.start()
     play(
         ctypes.c_void_p(chunk.model._address),
         ctypes.c_void_p(data._address),
@@ -142,12 +120,12 @@ def _replay_compiled(chunk: Chunk, clock: Clock | Stopwatch) -> None:
         chunk.frame_skip,
         *pointers,
     )
-    clock.stop(chunk.steps)
-    np.testing.assert_array_equal(qpos, chunk.positions)
+    timer.stop(chunk.steps)
+    return qpos
 
 
 @functools.cache
-def compiled_physics() -> ctypes.CDLL:
+def _compiled_physics() -> ctypes.CDLL:
     """physics.c, compiled against the MuJoCo library that this process uses."""
     folder = Path(mujoco.__file__).parent
     library = next(folder.glob("libmujoco.so*"))
@@ -159,6 +137,3 @@ def compiled_physics() -> ctypes.CDLL:
             check=True,
         )
         return ctypes.CDLL(str(output))
-
-
-FLOORS: Mapping[str, Floor] = {"physics": physics, "physics as loaded": physics_as_loaded, "inference": inference}

@@ -8,33 +8,21 @@ from typing import Any
 from d4rl_automl.data import catalogue, transitions
 from d4rl_automl.data.providers import embedded
 from d4rl_automl.plan import config
-from d4rl_automl.policies import base
 from support import RESULTS
 from support.processes import CORES
 
 PREPARED = RESULTS / "prepared"
 RECIPE = "medium-expert"
-TRANSITIONS = 100_000
 
 
-def load_policy(path: Path) -> base.Policy:
-    return base.load(path)
+def entry(task: str, recipe: str = RECIPE, rows: int = 100_000) -> dict[str, Any]:
+    """The embedded dataset of a robot: `rows` transitions."""
+    name = f"{task}-{recipe}-embedded-benchmark"
+    given = {"name": name, "provider": "embedded", "task": task, "recipe": recipe, "transitions": rows}
+    return catalogue.entry(given)
 
 
-def entry(task: str) -> dict[str, Any]:
-    """The embedded dataset of a robot."""
-    found = {
-        "name": f"{task}-{RECIPE}-embedded-benchmark",
-        "provider": "embedded",
-        "task": task,
-        "recipe": RECIPE,
-        "transitions": TRANSITIONS,
-        "seed": 0,
-    }
-    return catalogue.entry(found)
-
-
-def prepared_transitions(task: str) -> Path:
+def transitions_of(task: str) -> Path:
     """The transitions table of `entry(task)`, collected with the shipped behaviour policies."""
     folder = PREPARED / task
     output = folder / "transitions.parquet"
@@ -60,11 +48,11 @@ def settings(task: str, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return config.validated({"datasets": [entry(task)], **methods, key: [named]})[key][0]
 
 
-def prepared_network(task: str, width: int, updates: int) -> Path:
+def network(task: str, width: int, updates: int) -> Path:
     """The handle of a network of two layers of `width`, conditioned on the outcome, fitted to embedded data."""
     output = PREPARED / task / f"mlp{width}-{updates}-s0.json"
     if not output.exists():
-        data = prepared_transitions(task)
+        data = transitions_of(task)
         print(f"fitting 2x{width} to {data}", file=sys.stderr)
         from d4rl_automl.methods import mlp  # noqa: PLC0415  Torch, which the measured processes do without.
 
@@ -75,8 +63,10 @@ def prepared_network(task: str, width: int, updates: int) -> Path:
 
 
 def student(task: str) -> Path:
-    return prepared_network(task, 256, 2_000)
+    """A network of a student's size that walks."""
+    return network(task, 256, 2_000)
 
 
 def rvs(task: str) -> Path:
-    return prepared_network(task, 1024, 300)
+    """A network of RvS's size."""
+    return network(task, 1024, 300)

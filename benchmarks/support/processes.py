@@ -9,9 +9,34 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
-from typing import Any
+from typing import Any, NamedTuple, Protocol, TypeVarTuple
 
 CORES = len(os.sched_getaffinity(0))
+
+Arguments = TypeVarTuple("Arguments")
+
+
+class Timer(Protocol):
+    """What a piece of work is timed with."""
+
+    def start(self) -> None: ...
+
+    def stop(self, units: int) -> None: ...
+
+
+class Clock:
+    """Adds up wall and processor seconds, and units of work, between `start` and `stop`."""
+
+    def __init__(self) -> None:
+        self.units, self.wall, self.cpu = 0, 0.0, 0.0
+
+    def start(self) -> None:
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+    def stop(self, units: int = 0) -> None:
+        self.wall += time.perf_counter() - self._wall
+        self.cpu += time.process_time() - self._cpu
+        self.units += units
 
 
 @dataclass
@@ -30,6 +55,7 @@ class Run:
 
     @property
     def rate(self) -> float:
+        """Units per second of wall time."""
         return self.units / self.seconds
 
     @property
@@ -38,19 +64,30 @@ class Run:
         return 1e6 * self.cpu / self.units
 
 
+class Stretch(NamedTuple):
+    """What one process did between `Stopwatch.start` and `stop`."""
+
+    started: float  # seconds of a clock that all processes of a machine share
+    ended: float
+    cpu: float  # seconds
+    units: int
+    parts: Mapping[str, float]
+
+
 class Stopwatch:
     """Handed to what is measured: `start` waits until every process is there, `stop` says what was done."""
 
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
-        self.found: tuple[float, float, float, int, dict[str, float]] | None = None
+        self.found: Stretch | None = None
 
     def start(self) -> None:
         self._barrier.wait()
         self._cpu, self._started = time.process_time(), time.perf_counter()
 
-    def stop(self, units: int, **parts: float) -> None:
-        self.found = (self._started, time.perf_counter(), time.process_time() - self._cpu, units, parts)
+    def stop(self, units: int, parts: Mapping[str, float] | None = None) -> None:
+        ended, cpu = time.perf_counter(), time.process_time() - self._cpu
+        self.found = Stretch(self._started, ended, cpu, units, parts or {})
 
 
 Measured = Callable[[Stopwatch], None]
@@ -59,7 +96,13 @@ Measured = Callable[[Stopwatch], None]
 class Processes:
     """`count` processes of `threads` threads each; process i has what `make(i, *arguments)` returns, by name."""
 
-    def __init__(self, count: int, threads: int, make: Callable[..., dict[str, Measured]], *arguments: Any) -> None:
+    def __init__(
+        self,
+        count: int,
+        threads: int,
+        make: Callable[[int, *Arguments], Mapping[str, Measured]],
+        *arguments: *Arguments,
+    ) -> None:
         # Libraries read these when a process first imports them.
         before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
         os.environ.update(dict.fromkeys(before, str(threads)))
@@ -79,11 +122,16 @@ class Processes:
         self.names: list[str] = [connection.recv() for connection in self._connections].pop()
 
     def run(self, name: str) -> Run:
+        """What all processes did, from the first's start to the last's end."""
         for connection in self._connections:
             connection.send(name)
-        started, ended, cpu, units, parts = zip(*(connection.recv() for connection in self._connections), strict=True)
-        merged = {part: sum(one[part] for one in parts) for part in parts[0]}
-        return Run(sum(units), max(ended) - min(started), sum(cpu), merged)
+        found: list[Stretch] = [connection.recv() for connection in self._connections]
+        return Run(
+            sum(one.units for one in found),
+            max(one.ended for one in found) - min(one.started for one in found),
+            sum(one.cpu for one in found),
+            {part: sum(one.parts[part] for one in found) for part in found[0].parts},
+        )
 
     def __enter__(self) -> "Processes":
         return self
@@ -97,7 +145,11 @@ class Processes:
 
 
 def _serve(
-    connection: Connection, barrier: Barrier, make: Callable[..., dict[str, Measured]], index: int, arguments: Any
+    connection: Connection,
+    barrier: Barrier,
+    make: Callable[[int, *Arguments], Mapping[str, Measured]],
+    index: int,
+    arguments: tuple[*Arguments],
 ) -> None:
     runs = make(index, *arguments)
     connection.send(list(runs))

@@ -3,8 +3,7 @@
 import contextlib
 import functools
 import operator
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,214 +13,197 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d4rl_automl.evaluation.rollout import rollout
-from d4rl_automl.policies import base
-from support.floors import FLOORS, Chunk, Clock, Floor
-from support.processes import CORES, Measured, Processes, Run, Stopwatch, in_turns
+from d4rl_automl.policies.base import Policy
+from support.floors import FLOORS, Chunk, Floor
+from support.processes import CORES, Clock, Measured, Processes, Run, Stopwatch, in_turns
 
 FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+STEPS = 2
+"""After so many the floors do them over: with 2,000 environments on two cores, some tenths of a second."""
+WITHIN = ("physics", "inference")
+"""What is timed within a rollout."""
 
-Load = Callable[[Path], base.Policy]
+Rows = NDArray[np.float32]
+OnAct = Callable[[int, Rows, Rows | None], None]
+"""Told, before each step, its number and what the policy is asked: observations (n, d) and outcome (n, k) or None."""
+Load = Callable[[Path], Policy]
 
 
 @dataclass(frozen=True)
 class Window:
-    """What is played, and what of it counts: `steps` after the first `skipped`, or whole episodes if None."""
+    """What is played, and what of it counts: `steps` after the first `skipped`."""
 
-    skipped: int = 0
-    steps: int | None = None
+    skipped: int
+    steps: int
     variant: str = "d4rl"
     fractions: tuple[float, ...] = FRACTIONS
 
 
 class Enough(Exception):
-    """Raised at the end of a window."""
+    """Raised by who watches, to end a rollout."""
 
 
-STEPS = 2
-"""After so many the floors do them over: with 2,000 environments on two cores, some tenths of a second."""
+class _Watched(Policy):
+    """Acts as a policy does, and tells `on_act` before."""
+
+    def __init__(self, policy: Policy, on_act: OnAct) -> None:
+        super().__init__(policy.metadata)
+        self._policy, self._on_act, self._number = policy, on_act, 0
+
+    def _predict(self, observations: Rows, outcome: Rows | None) -> NDArray[np.floating]:
+        self._on_act(self._number, observations, outcome)
+        self._number += 1
+        return self._policy._predict(observations, outcome)
 
 
-def rollouts(
-    index: int, policies: Mapping[str, str], environments: int, window: Window, load: Load
-) -> dict[str, Measured]:
-    """For `Processes`: "rollout POLICY" is `rollout`; its parts are "physics" and "inference"."""
-    runs: dict[str, Measured] = {}
-    for name, path in policies.items():
-        loaded = load(Path(path))
-        play = functools.partial(watch, loaded, environments, index, window)
-        runs[f"rollout {name}"] = functools.partial(_timed_rollout, play, loaded, window)
-    return runs
+def watch(  # noqa: PLR0917  All of these are a rollout's, in its order.
+    policy: Policy, variant: str, fractions: Sequence[float], episodes: int, seed: int, on_act: OnAct
+) -> None:
+    """A rollout of `episodes` for each fraction, to its end or until `on_act` raises `Enough`."""
+    with contextlib.suppress(Enough):
+        rollout(_Watched(policy, on_act), variant, fractions, episodes, seed)
 
 
-def interleaved(  # noqa: PLR0917  Processes hand on what they get by position.
+def rollouts(  # noqa: PLR0917  Processes hand on what they get by position.
     index: int, policies: Mapping[str, str], environments: int, window: Window, load: Load, floors: Mapping[str, Floor]
 ) -> dict[str, Measured]:
     """For `Processes`: each policy's rollout, every `STEPS` steps of which its floors do over.
 
     Parts: wall seconds of "rollout" and of each floor, for as many units as the rollout has steps; "cpu, …", their
     processor seconds; and "physics within" and "inference within", the rollout's own processor seconds of each.
+    Without floors nothing interrupts the rollout.
     """
-    runs: dict[str, Measured] = {}
-    for name, path in policies.items():
-        loaded = load(Path(path))
-        play = functools.partial(watch, loaded, environments, index, window)
-        runs[name] = functools.partial(_interleave, play, loaded, window, floors)
-    return runs
+    episodes = environments // len(window.fractions)
+
+    def measured(policy: Policy, stopwatch: Stopwatch) -> None:
+        timed = _TimedRollout(policy, window, floors, stopwatch)
+        timed.play(episodes, seed=index)
+        stopwatch.stop(timed.whole.units, timed.parts())
+
+    return {name: functools.partial(measured, load(Path(path))) for name, path in policies.items()}
 
 
-def watch(
-    loaded: base.Policy, environments: int, seed: int, window: Window, *, on_act: Callable[[int, Any, Any], None]
-) -> None:
-    """A rollout; `on_act` is told the step's number and the policy's inputs before each step of the window."""
-    number, act = 0, type(loaded).act
+class _TimedRollout:
+    """One rollout, timed as a whole and in its parts, and interrupted by its floors."""
 
-    def watched(observations: Any, outcome: Any = None) -> NDArray[np.float32]:
-        nonlocal number
-        step = number - window.skipped
-        number += 1
-        if step >= 0:
-            on_act(step, observations, outcome)
-        return act(loaded, observations, outcome)
+    def __init__(self, policy: Policy, window: Window, floors: Mapping[str, Floor], stopwatch: Stopwatch) -> None:
+        self.policy, self.window, self.floors, self.stopwatch = policy, window, floors, stopwatch
+        self.whole = Clock()
+        self.within = {part: Clock() for part in WITHIN}
+        self.of_floors = {name: Clock() for name in floors}
+        self.chunk_steps = STEPS if floors else window.steps
+        self.batch: mujoco.batch.Batch | None = None
+        self.chunk: Chunk | None = None
+        """None before the window, and while the floors are at work."""
 
-    loaded.act = watched  # type: ignore[method-assign]
-    try:
-        rollout(loaded, window.variant, window.fractions, environments // len(window.fractions), seed)
-    except Enough:
-        pass
-    finally:
-        del loaded.act
+    def play(self, episodes: int, seed: int) -> None:
+        """Play `episodes` for each fraction. Raises RuntimeError where they are over before the window begins."""
+        with (
+            _around(mujoco.batch.Batch, "__init__", self.on_batch),
+            _around(mujoco.batch.Batch, "step", self.on_step),
+            _around(type(self.policy), "_predict", self.on_predict),
+        ):
+            watch(self.policy, self.window.variant, self.window.fractions, episodes, seed, self.on_act)
+            # Where all episodes ended within the window.
+            self.end_chunk()
+        if not self.whole.units:
+            raise RuntimeError(f"every episode ended within the first {self.window.skipped} steps: skip fewer")
+
+    def parts(self) -> dict[str, float]:
+        """Seconds, as `rollouts` tells."""
+        parts = {"rollout": self.whole.wall, "cpu, rollout": self.whole.cpu}
+        for name, clock in self.of_floors.items():
+            scale = self.whole.units / clock.units
+            parts |= {name: clock.wall * scale, f"cpu, {name}": clock.cpu * scale}
+        return parts | {f"{part} within": clock.cpu for part, clock in self.within.items()}
+
+    def on_act(self, number: int, observations: Rows, outcome: Rows | None) -> None:
+        step = number - self.window.skipped
+        if step < 0:
+            return
+        if step == 0:
+            self.stopwatch.start()
+        if step % self.chunk_steps == 0:
+            self.end_chunk()
+            if step == self.window.steps:
+                raise Enough
+            assert self.batch is not None
+            self.chunk = Chunk(self.batch.model, self.batch.state.copy())
+            self.whole.start()
+        assert self.chunk is not None
+        self.chunk.observations.append(observations)
+        self.chunk.outcomes.append(outcome)
+
+    def end_chunk(self) -> None:
+        if self.chunk is None:
+            return
+        assert self.batch is not None
+        chunk, self.chunk = self.chunk, None
+        self.whole.stop(chunk.steps)
+        chunk.positions = self.batch.qpos.copy()
+        for name, floor in self.floors.items():
+            floor(self.policy, chunk, self.of_floors[name])
+
+    def on_batch(self, made: Callable[..., None], batch: mujoco.batch.Batch, *arguments: Any) -> None:
+        made(batch, *arguments)
+        # Later ones are the floors'.
+        if self.batch is None:
+            self.batch = batch
+
+    def on_step(
+        self,
+        stepped: Callable[..., None],
+        batch: mujoco.batch.Batch,
+        ids: NDArray[np.int64] | None = None,
+        nstep: int = 1,
+    ) -> None:
+        if self.chunk is None:
+            stepped(batch, ids, nstep)
+            return
+        self.chunk.frame_skip = nstep
+        self.chunk.ids.append(np.arange(batch.nsim) if ids is None else ids)
+        self.chunk.controls.append(batch.ctrl[self.chunk.ids[-1]])
+        self.within["physics"].start()
+        stepped(batch, ids, nstep)
+        self.within["physics"].stop()
+
+    def on_predict(self, predicted: Callable[..., Any], *arguments: Any) -> Any:
+        if self.chunk is None:
+            return predicted(*arguments)
+        self.within["inference"].start()
+        actions = predicted(*arguments)
+        self.within["inference"].stop()
+        return actions
 
 
 @contextlib.contextmanager
-def _patched(owner: type, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+def _around(owner: type, name: str, call: Callable[..., Any]) -> Iterator[None]:
+    """A class's method is `call(method, self, …)` meanwhile."""
     original = getattr(owner, name)
-    setattr(owner, name, make(original))
+
+    def method(*arguments: Any, **named: Any) -> Any:
+        return call(original, *arguments, **named)
+
+    setattr(owner, name, method)
     try:
         yield
     finally:
         setattr(owner, name, original)
 
 
-def _interleave(
-    play: Callable[..., None],
-    loaded: base.Policy,
+def interleave(
+    policies: Mapping[str, str],
+    environments: int,
     window: Window,
+    *,
+    repeats: int,
+    load: Load,
     floors: Mapping[str, Floor],
-    stopwatch: Stopwatch,
-) -> None:
-    whole, within = Clock(), {"physics": Clock(), "inference": Clock()}
-    clocks = {name: Clock() for name in floors}
-    batches: list[mujoco.batch.Batch] = []
-    chunk: Chunk | None = None
-    shares: dict[str, float] = {}
-
-    def on_act(step: int, observations: Any, outcome: Any) -> None:
-        nonlocal chunk
-        if step % STEPS == 0:
-            if chunk:
-                whole.stop(chunk.steps)
-                chunk.positions = batches[0].qpos.copy()
-                done, chunk = chunk, None
-                # Here, because a chunk whose episodes all end early counts for nothing.
-                shares.update({f"{name} within": clock.cpu for name, clock in within.items()})
-                for name, floor in floors.items():
-                    floor(loaded, done, clocks[name])
-            else:
-                stopwatch.start()
-            if step == window.steps:
-                raise Enough
-            chunk = Chunk(batches[0].model, 0, batches[0].state.copy())
-            whole.start()
-        assert chunk
-        chunk.observations.append(observations)
-        chunk.outcomes.append(outcome)
-
-    def made(original: Any) -> Any:
-        def make(batch: mujoco.batch.Batch, *arguments: Any) -> None:
-            original(batch, *arguments)
-            batches.append(batch)
-
-        return make
-
-    def stepped(original: Any) -> Any:
-        def step(batch: mujoco.batch.Batch, ids: Any = None, nstep: int = 1) -> None:
-            if not chunk:
-                original(batch, ids, nstep)
-                return
-            chunk.frame_skip = nstep
-            chunk.ids.append(np.arange(batch.nsim) if ids is None else ids)
-            chunk.controls.append(batch.ctrl[chunk.ids[-1]])
-            within["physics"].start()
-            original(batch, ids, nstep)
-            within["physics"].stop()
-
-        return step
-
-    def predicted(original: Any) -> Any:
-        def predict(*arguments: Any) -> Any:
-            if not chunk:
-                return original(*arguments)
-            within["inference"].start()
-            actions = original(*arguments)
-            within["inference"].stop()
-            return actions
-
-        return predict
-
-    with (
-        _patched(mujoco.batch.Batch, "__init__", made),
-        _patched(mujoco.batch.Batch, "step", stepped),
-        _patched(type(loaded), "_predict", predicted),
-    ):
-        play(on_act=on_act)
-    if not whole.units:
-        raise RuntimeError(f"every episode ended within the first {window.skipped} steps: skip fewer")
-    scales = {name: whole.units / clock.units for name, clock in clocks.items()}
-    stopwatch.stop(
-        whole.units,
-        rollout=whole.wall,
-        **{name: clock.wall * scales[name] for name, clock in clocks.items()},
-        **{"cpu, rollout": whole.cpu},
-        **{f"cpu, {name}": clock.cpu * scales[name] for name, clock in clocks.items()},
-        **shares,
-    )
-
-
-def _timed_rollout(play: Callable[..., None], loaded: base.Policy, window: Window, stopwatch: Stopwatch) -> None:
-    steps, started = 0, False
-    parts = {"physics": 0.0, "inference": 0.0}
-
-    def on_act(step: int, observations: Any, _outcome: Any) -> None:
-        nonlocal steps, started
-        if step == 0:
-            parts.update(physics=0.0, inference=0.0)
-            started = True
-            stopwatch.start()
-        if step == window.steps:
-            stopwatch.stop(steps, **parts)
-            raise Enough
-        steps += len(observations)
-
-    def timed(part: str) -> Callable[[Any], Any]:
-        def wrap(original: Any) -> Any:
-            def call(*arguments: Any, **named: Any) -> Any:
-                began = time.process_time()
-                result = original(*arguments, **named)
-                parts[part] += time.process_time() - began
-                return result
-
-            return call
-
-        return wrap
-
-    with (
-        _patched(mujoco.batch.Batch, "step", timed("physics")),
-        _patched(type(loaded), "_predict", timed("inference")),
-    ):
-        play(on_act=on_act)
-    if stopwatch.found is None:
-        assert started
-        stopwatch.stop(steps, **parts)
+) -> dict[str, Run]:
+    """By policy: all `repeats` of `rollouts` with floors, on all cores, added up."""
+    with Processes(CORES, 1, rollouts, policies, environments // CORES, window, load, floors) as processes:
+        turns = in_turns({name: functools.partial(processes.run, name) for name in processes.names}, repeats)
+    return {name: functools.reduce(operator.add, runs) for name, runs in turns.runs.items()}
 
 
 def against_floors(
@@ -236,7 +218,7 @@ def against_floors(
     rows = []
     for name, run in interleave(policies, environments, window, repeats=repeats, load=load, floors=FLOORS).items():
         parts = run.parts
-        row = {"task": task, "policy": name}
+        row: dict[str, Any] = {"task": task, "policy": name}
         row |= {what: round(run.units / parts[what] * CORES) for what in (*FLOORS, "rollout")}
         for cpu in ("", "cpu, "):
             loop, floor = parts[f"{cpu}rollout"], {what: parts[f"{cpu}{what}"] for what in FLOORS}
@@ -249,21 +231,3 @@ def against_floors(
         row |= {f"{what} within": round(parts[f"{what} within"] / parts["cpu, rollout"], 3) for what in WITHIN}
         rows.append(row | {"run": asdict(run)})
     return rows
-
-
-WITHIN = ("physics", "inference")
-
-
-def interleave(
-    policies: Mapping[str, str],
-    environments: int,
-    window: Window,
-    *,
-    repeats: int,
-    load: Load,
-    floors: Mapping[str, Floor],
-) -> dict[str, Run]:
-    """By policy: all `repeats` of `interleaved` on all cores, added up."""
-    with Processes(CORES, 1, interleaved, policies, environments // CORES, window, load, floors) as processes:
-        turns = in_turns({name: functools.partial(processes.run, name) for name in processes.names}, repeats)
-    return {name: functools.reduce(operator.add, runs) for name, runs in turns.runs.items()}
