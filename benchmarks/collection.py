@@ -18,23 +18,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import common
-import mujoco.batch
 import numpy as np
+from support import ROOT, floors, prepared, processes, reporting
 
-from d4rl_automl.data import catalogue, datasets, returns, writing
+from d4rl_automl.data import catalogue, datasets, recipes, returns, writing
 from d4rl_automl.simulators.batch import BatchSimulator, observe
 from d4rl_automl.tasks.seeds import episode_seeds
 
 
-def entry(task: str, recipe: str, transitions: int) -> dict[str, Any]:
-    name = f"{task}-{recipe}-embedded-benchmark"
-    given = {"name": name, "provider": "embedded", "task": task, "recipe": recipe, "transitions": transitions}
-    return catalogue.entry(given)
-
-
 @contextlib.contextmanager
-def timed(units: int, found: list[common.Run]) -> Iterator[None]:
+def timed(units: int, found: list[processes.Run]) -> Iterator[None]:
     """Adds the run of the block; its processor time includes that of processes that have ended in it."""
 
     def processor() -> float:
@@ -43,31 +36,31 @@ def timed(units: int, found: list[common.Run]) -> Iterator[None]:
 
     cpu, began = processor(), time.perf_counter()
     yield
-    found.append(common.Run(units, time.perf_counter() - began, processor() - cpu))
+    found.append(processes.Run(units, time.perf_counter() - began, processor() - cpu))
 
 
-def collected(asked: dict[str, Any], folder: Path) -> common.Run:
-    command = [sys.executable, str(common.ROOT / "scripts" / "collect.py"), "--dataset", json.dumps(asked)]
-    command += ["--threads", str(common.CORES), "--output", str(folder / "raw.hdf5")]
+def collected(asked: dict[str, Any], folder: Path) -> processes.Run:
+    command = [sys.executable, str(ROOT / "scripts" / "collect.py"), "--dataset", json.dumps(asked)]
+    command += ["--threads", str(processes.CORES), "--output", str(folder / "raw.hdf5")]
     command += ["--provenance", str(folder / "raw.json")]
-    found: list[common.Run] = []
+    found: list[processes.Run] = []
     with timed(asked["transitions"], found):
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     return found[0]
 
 
-def written(dataset: datasets.Dataset, folder: Path) -> common.Run:
+def written(dataset: datasets.Dataset, folder: Path) -> processes.Run:
     arrays = {name: getattr(dataset, name) for name in ("observations", "actions", "rewards", "next_observations")}
     arrays |= {"terminals": dataset.terminals, "timeouts": dataset.timeouts}
     arrays |= {f"infos/{name}": values for name, values in dataset.infos.items()}
-    found: list[common.Run] = []
+    found: list[processes.Run] = []
     with timed(len(dataset.rewards), found):
         writing.write(folder / "written.hdf5", [arrays], {})
     return found[0]
 
 
-def floors(index: int, asked: dict[str, Any], path: Path) -> dict[str, common.Measured]:
-    """For `common.Processes`: the physics of every CORES-th episode of the file."""
+def physics(index: int, asked: dict[str, Any], path: Path) -> dict[str, processes.Measured]:
+    """For `processes.Processes`: the physics of every CORES-th episode of the file."""
     dataset = datasets.load(path)
     where = returns.episodes(dataset.terminals, dataset.timeouts)
     sources = catalogue.sources(asked["task"], asked["recipe"])
@@ -78,50 +71,46 @@ def floors(index: int, asked: dict[str, Any], path: Path) -> dict[str, common.Me
     bounds = [0, *(int(np.searchsorted(ends, goal)) + 1 for goal in goals)]
     counts = np.diff(bounds)
     of_episode = np.concatenate([seeds[number :: len(sources)][:count] for number, count in enumerate(counts)])
-    mine = np.arange(index, len(ends), common.CORES)
+    mine = np.arange(index, len(ends), processes.CORES)
     simulator = BatchSimulator(asked["task"], len(mine))
     simulator.reset(of_episode[mine])
     actions = ((dataset.actions + np.float32(1)) - np.float32(1)).astype(np.float64)
     ids = [np.flatnonzero(where.lengths[mine] > step) for step in range(where.lengths[mine].max())]
     controls = [actions[where.starts[mine][rows] + step] for step, rows in enumerate(ids)]
     frame_skip = simulator._environment.frame_skip
-    chunk = common.Chunk(simulator.model, frame_skip, simulator._batch.state.copy(), ids, controls)
-    batch = mujoco.batch.Batch(chunk.model, len(mine), 1)
-    batch.state[:] = chunk.states
-    for rows, control in zip(ids, controls, strict=True):
-        batch.ctrl[rows] = control
-        batch.step(rows, frame_skip)
-    chunk.positions = batch.qpos.copy()
+    chunk = floors.Chunk(simulator.model, simulator._batch.state.copy(), frame_skip, ids, controls)
+    batch = floors.replay_in_batch(chunk, processes.Clock())
+    chunk.positions = batch.qpos
     assert dataset.next_observations is not None
     np.testing.assert_array_equal(
         observe(asked["task"], batch.qpos, batch.qvel).astype(np.float32), dataset.next_observations[ends[mine] - 1]
     )
-    return {"physics": functools.partial(common.physics, None, chunk)}
+    return {"physics": functools.partial(floors.replay, chunk)}
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    parser.add_argument("--recipes", nargs="+", default=["medium-expert"])
+    parser = reporting.parser(__doc__)
+    parser.add_argument("--recipes", nargs="+", default=[prepared.RECIPE])
     parser.add_argument("--transitions", type=int, help="rows of each dataset; default: 2,000,000; 100,000 if --quick")
-    common.add_repeats(parser)
+    reporting.add_repeats(parser)
     arguments = parser.parse_args()
     transitions = arguments.transitions or (100_000 if arguments.quick else 2_000_000)
     rows: list[dict[str, Any]] = []
     for task in arguments.tasks:
         for recipe in arguments.recipes:
-            asked = entry(task, recipe, transitions)
+            asked = prepared.entry(task, recipe, transitions)
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(temporary)
                 print(f"collecting {asked['name']}", file=sys.stderr)
                 collected(asked, folder)
                 dataset = datasets.load(folder / "raw.hdf5")
-                with common.Processes(common.CORES, 1, floors, asked, folder / "raw.hdf5") as processes:
+                with processes.Processes(processes.CORES, 1, physics, asked, folder / "raw.hdf5") as started:
                     runs = {
-                        "physics": functools.partial(processes.run, "physics"),
+                        "physics": functools.partial(started.run, "physics"),
                         "collect": functools.partial(collected, asked, folder),
                         "write": functools.partial(written, dataset, folder),
                     }
-                    found = common.in_turns(runs, common.repeats(arguments))
+                    found = processes.in_turns(runs, reporting.repeats(arguments))
                 size = (folder / "raw.hdf5").stat().st_size
             floor, whole, write = (found[name] for name in ("physics", "collect", "write"))
             rows.append(
@@ -138,7 +127,7 @@ def main() -> None:
                     "bytes/row": round(size / transitions),
                 }
             )
-    common.report(arguments, rows, {"of physics": ">= 0.8"}, transitions=transitions)
+    reporting.report(arguments, rows, {"of physics": ">= 0.8"}, transitions=transitions)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,15 @@ Snakemake only samples it: twice a second for fifteen seconds, then every half m
 missing from it, and from max_rss. Whatever ran in the folder counts; give a run that is to be measured its own.
 """
 
-import argparse
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import common
 import pandas as pd
+from support import reporting
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.core.files import write_json
 from d4rl_automl.core.script import run
 
 PROCESSOR_TIME = re.compile(r"([\d.]+) s of processor time$", re.MULTILINE)
@@ -70,17 +68,11 @@ def by_rule(found: pd.DataFrame) -> list[Mapping[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--results", type=Path, default=common.ROOT / "results", help="results of a finished run")
-    parser.add_argument("--output", type=Path, default=common.RESULTS / "costs.json", help="JSON file")
-    arguments = parser.parse_args()
+    arguments = reporting.parser_of_results(__doc__).parse_args()
     rows = by_rule(pd.DataFrame(jobs(arguments.results.absolute())))
-    common.show(rows)
-    facts = {"benchmark": "costs", "results": str(arguments.results), "machine": common.machine(), "rows": rows}
-    write_json(arguments.output, facts)
-    print(f"written to {arguments.output}")
+    reporting.show(rows)
+    facts = {"results": str(arguments.results), "machine": reporting.machine(), "rows": rows}
+    reporting.write(arguments.output, facts)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import common
 import psutil
 import pyarrow.parquet as pq
+from support import ROOT, prepared, processes, reporting, watching
 
 DATASETS_PER_TASK = 4
 EPISODES = 200
@@ -48,9 +48,9 @@ def play(jobs: list[tuple[str, Path, int]], episodes: int, side_by_side: int) ->
                 while waiting and len(running) < side_by_side:
                     task, handle, seed = waiting.pop(0)
                     output = Path(folder) / f"{len(waiting)}.parquet"
-                    command = [sys.executable, str(common.ROOT / "scripts" / "rollout.py"), "--policy", str(handle)]
-                    command += ["--dataset", json.dumps(common.entry(task)), "--simulator", "d4rl"]
-                    command += ["--fractions", json.dumps(common.FRACTIONS), "--seed", str(seed), "--threads", "1"]
+                    command = [sys.executable, str(ROOT / "scripts" / "rollout.py"), "--policy", str(handle)]
+                    command += ["--dataset", json.dumps(prepared.entry(task)), "--simulator", "d4rl"]
+                    command += ["--fractions", json.dumps(watching.FRACTIONS), "--seed", str(seed), "--threads", "1"]
                     command += ["--play", "report", str(episodes), str(output)]
                     process = psutil.Popen(command, env=environment, stderr=subprocess.DEVNULL)
                     running.append((process, task, output, time.perf_counter()))
@@ -84,7 +84,7 @@ def proportional_set_size(process: psutil.Popen) -> int:
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = reporting.parser(__doc__)
     parser.add_argument("--episodes", type=int, help="per commanded target; default: 200, or 10 with --quick")
     parser.add_argument("--memory-episodes", type=int, nargs="+", default=[50, 200, 800], help="per commanded target")
     arguments = parser.parse_args()
@@ -92,10 +92,10 @@ def main() -> None:
     datasets = 1 if arguments.quick else DATASETS_PER_TASK
     # The long jobs first, so that no core is idle at the end.
     order = [task for task in ("hopper", "walker2d", "halfcheetah") if task in arguments.tasks]
-    jobs = [(task, common.student(task), seed) for task in order for seed in range(datasets)]
-    falling = common.prepared_network("hopper", 256, 1)
+    jobs = [(task, prepared.student(task), seed) for task in order for seed in range(datasets)]
+    falling = prepared.network("hopper", 256, 1)
 
-    found, wall, peak = play(jobs, episodes, common.CORES)
+    found, wall, peak = play(jobs, episodes, processes.CORES)
     whole = sum((job.startup + job.seconds * EPISODES / episodes) * DATASETS_PER_TASK / datasets for job in found)
     measured = episodes == EPISODES and datasets == DATASETS_PER_TASK
     rows: list[dict[str, Any]] = []
@@ -105,9 +105,9 @@ def main() -> None:
             {
                 "task": task,
                 "jobs": len(own),
-                "episodes": len(own) * episodes * len(common.FRACTIONS),
+                "episodes": len(own) * episodes * len(watching.FRACTIONS),
                 "steps": sum(job.steps for job in own),
-                "mean length": round(sum(job.steps for job in own) / (len(own) * episodes * len(common.FRACTIONS))),
+                "mean length": round(sum(job.steps for job in own) / (len(own) * episodes * len(watching.FRACTIONS))),
                 "steps per second of a job": round(sum(job.steps for job in own) / sum(job.seconds for job in own)),
                 "start-up seconds of a job": round(sum(job.startup for job in own) / len(own), 1),
             }
@@ -115,7 +115,7 @@ def main() -> None:
     summary = {
         "wall seconds": round(wall, 1),
         "steps per second": round(sum(job.steps for job in found) / wall),
-        "minutes of the whole": round((wall if measured else whole / common.CORES) / 60, 1),
+        "minutes of the whole": round((wall if measured else whole / processes.CORES) / 60, 1),
         "how": "measured" if measured else "extrapolated",
         "peak PSS, MB": round(peak / 1e6),
     }
@@ -123,14 +123,14 @@ def main() -> None:
     for count in arguments.memory_episodes:
         (job,), _, peak = play([("hopper", falling, 0)], count, 1)
         row = {
-            "episodes": count * len(common.FRACTIONS),
+            "episodes": count * len(watching.FRACTIONS),
             "steps": job.steps,
             "peak PSS of one job, MB": round(peak / 1e6),
         }
         memory.append(row)
-    common.show([summary])
-    common.show(memory)
-    common.report(
+    reporting.show([summary])
+    reporting.show(memory)
+    reporting.report(
         arguments,
         rows,
         {"minutes of the whole": "<= 15", "peak PSS": "<= 1.5 GB, flat in the number of episodes"},

@@ -5,15 +5,13 @@ that are conditioned on it must score above cloning (BC), and must achieve less 
 `python benchmarks/order.py --results DIRECTORY` after `snakemake --configfile config/embedded.yaml`.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
-import common
+from support import reporting
 
 from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.core.files import write_json
 from d4rl_automl.core.script import run
 
 
@@ -32,6 +30,7 @@ def order(results: Path, simulator: str) -> list[dict[str, Any]]:
         by_method = own.groupby("method", sort=False).agg({"kind": "first", "fraction": "first", "normalised": "mean"})
         if "bc" not in by_method.index:
             raise InputError(f"{results / 'scores.csv'}: {dataset}: the method bc is missing; add it to the config")
+        bc = float(by_method["normalised"]["bc"])
         played = tables.read_csv(
             results / str(dataset) / "figures" / f"calibration.{simulator}.csv", ("method", "fraction", "mean_return")
         )
@@ -42,8 +41,8 @@ def order(results: Path, simulator: str) -> list[dict[str, Any]]:
                     "dataset": dataset,
                     "method": method,
                     "score": round(facts["normalised"], 1),
-                    "score_of_bc": round(by_method.loc["bc", "normalised"], 1),
-                    "beats_bc": bool(facts["normalised"] > by_method.loc["bc", "normalised"]),
+                    "score_of_bc": round(bc, 1),
+                    "beats_bc": bool(facts["normalised"] > bc),
                     "achieved_at_least": round(achieved["mean_return"].iloc[0]),
                     "achieved_at_expert": round(achieved["mean_return"].iloc[-1]),
                     "rank_correlation": round(achieved["fraction"].corr(achieved["mean_return"], "spearman"), 2),
@@ -55,20 +54,15 @@ def order(results: Path, simulator: str) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--results", type=Path, default=common.ROOT / "results", help="results of a finished run")
+    parser = reporting.parser_of_results(__doc__)
     parser.add_argument("--simulator", default="d4rl", help="simulator variant of the rollouts")
-    parser.add_argument("--output", type=Path, default=common.RESULTS / "order.json", help="JSON file")
     arguments = parser.parse_args()
     rows = order(arguments.results.absolute(), arguments.simulator)
-    common.show(rows)
+    reporting.show(rows)
     above = sum(row["beats_bc"] for row in rows)
     less = sum(row["achieved_at_least"] < row["achieved_at_expert"] for row in rows)
     print(f"conditioned methods above BC: {above} of {len(rows)}; achieve less when commanded less: {less}")
-    write_json(arguments.output, {"benchmark": "order", "results": str(arguments.results), "rows": rows})
-    print(f"written to {arguments.output}")
+    reporting.write(arguments.output, {"results": str(arguments.results), "rows": rows})
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-import common
 import yaml
+from support import ROOT, prepared, processes, reporting
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 CONFIG = {
@@ -65,7 +65,7 @@ def seconds(command: list[str], repeats: int) -> tuple[float, float, str]:
     found = []
     for _ in range(repeats):
         before, started = os.times(), time.perf_counter()
-        done = subprocess.run(command, cwd=common.ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         wall, after = time.perf_counter() - started, os.times()
         cpu = after.children_user + after.children_system - before.children_user - before.children_system
         found.append((wall, cpu))
@@ -98,20 +98,21 @@ def row(what: str, jobs: int, training: int, wall: float, cpu: float) -> dict[st
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    common.add_repeats(parser)
+    parser = reporting.parser(__doc__)
+    reporting.add_repeats(parser)
     arguments = parser.parse_args()
-    repeats = common.repeats(arguments)
-    folder = common.PREPARED / "plan"
+    repeats = reporting.repeats(arguments)
+    folder = prepared.PREPARED / "plan"
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(CONFIG))
-    snakemake = [str(SNAKEMAKE), "--cores", str(common.CORES), "--directory", str(folder), "--configfile", str(config)]
+    snakemake = [str(SNAKEMAKE), "--cores", str(processes.CORES), "--directory", str(folder)]
+    snakemake += ["--configfile", str(config)]
     print("making the small workflow", file=sys.stderr)
     seconds(snakemake, 1)
     grid = folder / "grid.yaml"
     grid.write_text(yaml.safe_dump(GRID))
-    whole = str(common.ROOT / "config.yaml")
+    whole = str(ROOT / "config.yaml")
     rows = [
         plan("snakemake -n, config.yaml", [whole], folder, repeats),
         plan("snakemake -n, 1,200 GPU jobs", [whole, str(grid)], folder, repeats),
@@ -121,7 +122,7 @@ def main() -> None:
     if "Nothing to be done" not in printed:
         sys.exit(f"the finished workflow was run again:\n{printed[-3000:]}")
     rows.append(row("snakemake, nothing to do", 0, 0, nothing, nothing_cpu))
-    common.report(arguments, rows, {"seconds": "<= 5 each; 1,200 GPU jobs: < 10"})
+    reporting.report(arguments, rows, {"seconds": "<= 5 each; 1,200 GPU jobs: < 10"})
 
 
 if __name__ == "__main__":

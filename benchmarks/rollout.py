@@ -6,21 +6,23 @@ MuJoCo loads it, which looks for contacts where ours has them listed. Floor (b),
 rows a call, one process a core.
 """
 
-import common
+from support import prepared, reporting, watching
+
+from d4rl_automl.policies.base import load
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    common.add_window(parser)
+    parser = reporting.parser(__doc__)
+    reporting.add_window(parser)
     arguments = parser.parse_args()
-    window = common.window(arguments)
+    window = reporting.window(arguments)
     rows = []
     for task in arguments.tasks:
-        policies = {"2x256": str(common.student(task)), "2x1024": str(common.rvs(task))}
-        rows += common.against_floors(
-            task, policies, arguments.environments, window, repeats=common.repeats(arguments), load=common.load_policy
+        policies = {"2x256": str(prepared.student(task)), "2x1024": str(prepared.rvs(task))}
+        rows += watching.against_floors(
+            task, policies, arguments.environments, window, repeats=reporting.repeats(arguments), load=load
         )
-    common.report(arguments, rows, {"2x256, of physics": ">= 0.90", "2x1024, of both (back to back)": ">= 0.95"})
+    reporting.report(arguments, rows, {"2x256, of physics": ">= 0.90", "2x1024, of both (back to back)": ">= 0.95"})
 
 
 if __name__ == "__main__":

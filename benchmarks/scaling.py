@@ -4,43 +4,38 @@ Shares are of the rollout's own processor time: physics (mujoco.batch), inferenc
 is NumPy and Python between them. "of one" is the speed-up over one process at the same batch.
 """
 
+import contextlib
 import functools
 from typing import Any
 
-import common
+from support import prepared, processes, reporting, watching
+
+from d4rl_automl.policies.base import load
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    common.add_window(parser)
+    parser = reporting.parser(__doc__)
+    reporting.add_window(parser)
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 2_000])
     arguments = parser.parse_args()
-    asked = common.window(arguments)
-    window = common.Window(asked.skipped, asked.steps, fractions=(1.0,))
+    asked = reporting.window(arguments)
     rows: list[dict[str, Any]] = []
-    counts = [1] + ([common.CORES] if common.CORES > 1 else [])
+    counts = [1] + ([processes.CORES] if processes.CORES > 1 else [])
     for task in arguments.tasks:
-        policies = {"2x256": str(common.student(task))}
+        policies = {"2x256": str(prepared.student(task))}
         for batch in arguments.batches:
             # A small batch passes a window too quickly to be timed.
-            longer = common.Window(
-                window.skipped,
-                window.steps and min(1000 - window.skipped, window.steps * max(1, 512 // batch)),
-                fractions=window.fractions,
-            )
-            runs, groups = {}, []
-            for count in counts:
-                group = common.Processes(
-                    count, 1, common.rollouts, policies, batch // count, longer, common.load_policy
-                )
-                groups.append(group)
-                runs[str(count)] = functools.partial(group.run, "rollout 2x256")
-            found = common.in_turns(runs, common.repeats(arguments))
-            for group in groups:
-                group.__exit__()
+            steps = min(1000 - asked.skipped, asked.steps * max(1, 512 // batch))
+            window = watching.Window(asked.skipped, steps, fractions=(1.0,))
+            with contextlib.ExitStack() as stack:
+                runs = {}
+                for count in counts:
+                    group = processes.Processes(count, 1, watching.rollouts, policies, batch // count, window, load, {})
+                    runs[str(count)] = functools.partial(stack.enter_context(group).run, "2x256")
+                found = processes.in_turns(runs, reporting.repeats(arguments))
             for count in counts:
                 run = found[str(count)]
-                shares = {part: run.parts[part] / run.cpu for part in ("physics", "inference")}
+                shares = {part: run.parts[f"{part} within"] / run.cpu for part in watching.WITHIN}
                 shares["rest"] = 1 - sum(shares.values())
                 rows.append(
                     {
@@ -54,7 +49,7 @@ def main() -> None:
                         "bound by": max(shares, key=lambda part: shares[part]),
                     }
                 )
-    common.report(arguments, rows, {})
+    reporting.report(arguments, rows, {})
 
 
 if __name__ == "__main__":

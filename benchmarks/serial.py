@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-import common
 import gymnasium
 import mujoco
 import numpy as np
 import onnx
 import torch
+from support import prepared, processes, reporting, watching
 
 from d4rl_automl import tasks
 from d4rl_automl.policies.loading import load, read_metadata
@@ -55,8 +55,8 @@ class Actor(torch.nn.Module):
         return self(torch.tensor(observation.reshape(1, -1), dtype=torch.float32)).cpu().numpy().flatten()
 
 
-def serial(index: int, handle: str, seconds: float) -> dict[str, common.Measured]:
-    """For `common.Processes`: episodes of one environment for so many seconds."""
+def serial(index: int, handle: str, seconds: float) -> dict[str, processes.Measured]:
+    """For `processes.Processes`: episodes of one environment for so many seconds."""
     torch.set_num_threads(1)
     metadata = read_metadata(handle)
     task = tasks.get(metadata["task"])
@@ -74,13 +74,13 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, common.Measured
     theirs = np.stack([actor.act(np.append(observation, target)) for observation in observations])
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
-    def play(stopwatch: common.Stopwatch) -> None:
+    def play(stopwatch: processes.Stopwatch) -> None:
         steps, seed = 0, index
         stopwatch.start()
         enough = time.perf_counter() + seconds
         while time.perf_counter() < enough:
             observation, _ = environment.reset(seed=seed)
-            seed += common.CORES
+            seed += processes.CORES
             ended = False
             while not ended and (steps % 100 or time.perf_counter() < enough):
                 observation, _, terminated, truncated, _ = environment.step(actor.act(np.append(observation, target)))
@@ -92,36 +92,37 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, common.Measured
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    common.add_window(parser)
+    parser = reporting.parser(__doc__)
+    reporting.add_window(parser)
     parser.add_argument("--seconds", type=float, help="of a run of the loop; default: 10, or 2 with --quick")
     arguments = parser.parse_args()
     seconds = arguments.seconds or (2 if arguments.quick else 10)
-    asked = common.window(arguments)
-    window = common.Window(asked.skipped, asked.steps, "gymnasium", (OUTCOME_FRACTION,))
+    asked = reporting.window(arguments)
+    window = watching.Window(asked.skipped, asked.steps, "gymnasium", (OUTCOME_FRACTION,))
     rows = []
     for task in arguments.tasks:
-        handle = str(common.student(task))
+        handle = str(prepared.student(task))
         with (
-            common.Processes(1, 1, serial, handle, seconds) as alone,
-            common.Processes(common.CORES, 1, serial, handle, seconds) as each,
-            common.Processes(
-                common.CORES,
+            processes.Processes(1, 1, serial, handle, seconds) as alone,
+            processes.Processes(processes.CORES, 1, serial, handle, seconds) as each,
+            processes.Processes(
+                processes.CORES,
                 1,
-                common.rollouts,
+                watching.rollouts,
                 {"2x256": handle},
-                arguments.environments // common.CORES,
+                arguments.environments // processes.CORES,
                 window,
-                common.load_policy,
+                load,
+                {},
             ) as batched,
         ):
-            found = common.in_turns(
+            found = processes.in_turns(
                 {
                     "loop": functools.partial(alone.run, "serial"),
                     "loops": functools.partial(each.run, "serial"),
-                    "rollout": functools.partial(batched.run, "rollout 2x256"),
+                    "rollout": functools.partial(batched.run, "2x256"),
                 },
-                common.repeats(arguments),
+                reporting.repeats(arguments),
             )
         rows.append(
             {
@@ -136,7 +137,7 @@ def main() -> None:
                 "runs": found.facts(),
             }
         )
-    common.report(arguments, rows, {"times one loop": ">= 4"})
+    reporting.report(arguments, rows, {"times one loop": ">= 4"})
 
 
 if __name__ == "__main__":

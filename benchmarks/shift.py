@@ -7,18 +7,16 @@ with their recorded outcomes, and on the states that the policy itself visited, 
 `python benchmarks/shift.py --results DIRECTORY`
 """
 
-import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import common
 import numpy as np
 from numpy.typing import NDArray
+from support import reporting, watching
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.core.files import write_json
 from d4rl_automl.core.script import run
 from d4rl_automl.data import transitions
 from d4rl_automl.policies import loading
@@ -33,10 +31,11 @@ def visited(loaded: Policy, seed: int) -> tuple[NDArray[np.float32], NDArray[np.
     """States (N, d) and commanded outcomes (N, 1) of `EPISODES` episodes at fraction 1.0."""
     kept: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
 
-    def keep(step: int, observations: Any, outcome: Any) -> None:
-        kept.append((np.array(observations, np.float32), np.array(outcome, np.float32)))
+    def keep(_number: int, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> None:
+        assert outcome is not None, "the policy is commanded an average reward-to-go"
+        kept.append((observations, outcome))
 
-    common.watch(loaded, EPISODES, seed, common.Window(fractions=(1.0,)), on_act=keep)
+    watching.watch(loaded, "d4rl", (1.0,), EPISODES, seed, keep)
     states, outcomes = map(np.concatenate, zip(*kept, strict=True))
     drawn = np.random.default_rng(seed).permutation(len(states))[:ROWS]
     return states[drawn], outcomes[drawn]
@@ -79,19 +78,13 @@ def _difference(actions: NDArray[np.float32], taught: NDArray[np.float32]) -> fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--results", type=Path, default=common.ROOT / "results", help="results of a finished run")
-    parser.add_argument("--output", type=Path, default=common.RESULTS / "shift.json", help="JSON file")
-    arguments = parser.parse_args()
+    arguments = reporting.parser_of_results(__doc__).parse_args()
     folders = sorted(path.parent for path in arguments.results.absolute().glob("*/policies"))
     rows = [row for folder in folders for row in shifts(folder)]
     if not rows:
         raise InputError(f"{arguments.results}: found no teacher; --results names the results of a finished run")
-    common.show(rows)
-    write_json(arguments.output, {"benchmark": "shift", "results": str(arguments.results), "rows": rows})
-    print(f"written to {arguments.output}")
+    reporting.show(rows)
+    reporting.write(arguments.output, {"results": str(arguments.results), "rows": rows})
 
 
 if __name__ == "__main__":

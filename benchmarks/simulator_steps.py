@@ -7,18 +7,17 @@ and counted.
 
 import argparse
 import json
-from pathlib import Path
 
 import mujoco
 import numpy as np
 import pandas as pd
+from support import ROOT
 
 from d4rl_automl import tasks
 from d4rl_automl.core.files import write_json
 from d4rl_automl.core.script import run
 from d4rl_automl.simulators.batch import compute_rewards, is_terminated, make_model
 
-ROOT = Path(__file__).parents[1]
 # What the simulators differ by: a variant, and a factor on its contact margins.
 MODELS = {
     "stock v4": ("gymnasium", 1.0),

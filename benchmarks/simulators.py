@@ -21,6 +21,7 @@ import onnx
 import pandas as pd
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from support import ROOT
 from tqdm import tqdm
 
 from d4rl_automl import tasks
@@ -36,7 +37,6 @@ from d4rl_automl.tasks.seeds import episode_seeds
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-ROOT = Path(__file__).parents[1]
 POLICIES = ("halfcheetah-medium", "hopper-medium", "hopper-expert", "walker2d-medium", "walker2d-expert")
 ORIGINAL, MOVED = "original", "original, moved"
 SIMULATORS = {

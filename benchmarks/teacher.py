@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import common
 import numpy as np
+from support import floors, prepared, processes, reporting, watching
 
 from d4rl_automl import tasks
 from d4rl_automl.methods import teacher as teacher_method
+from d4rl_automl.policies.base import Policy, load
 
 TEACHERS: dict[str, dict[str, Any]] = {
     "LightGBM": {
@@ -51,7 +52,7 @@ TEACHERS: dict[str, dict[str, Any]] = {
 }
 """Settings of each, as in the config's `teachers`."""
 EXPORTED = ("networks",)
-SHORT = common.Window(5, 4)
+SHORT = watching.Window(5, 4)
 """Where a step of 2,000 environments takes seconds."""
 CALLS = 10
 """Of one row, every few steps."""
@@ -59,15 +60,15 @@ CALLS = 10
 
 def prepared_teacher(task: str, name: str) -> Path:
     """The handle of one of `TEACHERS`."""
-    folder = common.PREPARED / task / f"{name}-s0"
+    folder = prepared.PREPARED / task / f"{name}-s0"
     output = folder / "policy.json"
     if output.exists():
         return output
     # AutoGluon takes seconds to import, and only this needs its training half.
     from d4rl_automl.teachers.training import train_dimension  # noqa: PLC0415
 
-    data = common.prepared_transitions(task)
-    settings = common.settings(task, "teachers", TEACHERS[name])
+    data = prepared.transitions_of(task)
+    settings = prepared.settings(task, "teachers", TEACHERS[name])
     deployed = [str(folder / "deployed" / f"ac{i}") for i in range(tasks.get(task).action_size)]
     print(f"fitting the teacher {name} of {task}; log: {folder / 'fit.log'}", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,44 +114,48 @@ def printed_to(log: Path) -> Iterator[None]:
             os.close(before)
 
 
-def predict(loaded: Any, chunk: common.Chunk, clock: Any) -> None:
+def predict(policy: Policy, chunk: floors.Chunk, timer: processes.Timer) -> None:
     """The predictors alone, in calls of 2,000 rows."""
-    ask(loaded, chunk, clock, common.BATCH, math.ceil(chunk.steps / common.BATCH))
+    ask(policy, chunk, timer, floors.BATCH, math.ceil(chunk.steps / floors.BATCH))
 
 
-def one_row(loaded: Any, chunk: common.Chunk, clock: Any) -> None:
+def one_row(policy: Policy, chunk: floors.Chunk, timer: processes.Timer) -> None:
     """The predictors alone, in calls of one row."""
-    ask(loaded, chunk, clock, 1, CALLS)
+    ask(policy, chunk, timer, 1, CALLS)
 
 
-def ask(loaded: Any, chunk: common.Chunk, clock: Any, rows: int, calls: int) -> None:
+def ask(policy: Policy, chunk: floors.Chunk, timer: processes.Timer, rows: int, calls: int) -> None:
     """Times `calls` calls of `rows` states each, with the actions that were played as the columns of a chain."""
+    # AutoGluon takes seconds to import, and only the processes that play its teachers need it.
+    from d4rl_automl.policies.autogluon import AutoGluonPolicy  # noqa: PLC0415
     from d4rl_automl.teachers.features import features  # noqa: PLC0415
 
-    predictors, chain = loaded.predictors.predictors, loaded.metadata["chain"]
+    assert isinstance(policy, AutoGluonPolicy)
+    predictors, chain = policy.predictors.predictors, policy.metadata["chain"]
     observations, outcomes = chunk.inputs(rows * calls)
+    assert outcomes is not None, "a teacher is conditioned on an outcome"
     actions = np.resize(np.concatenate(chunk.controls).astype(np.float32), (rows * calls, len(predictors)))
     tables = [features(observations, outcomes, actions[:, : i * chain]) for i in range(len(predictors))]
-    clock.start()
-    with loaded.predictors.limited():
+    timer.start()
+    with policy.predictors.limited():
         for first in range(0, rows * calls, rows):
             for predictor, table in zip(predictors, tables, strict=True):
                 predictor.predict(table[first : first + rows], as_pandas=False)
-    clock.stop(rows * calls)
+    timer.stop(rows * calls)
 
 
-FLOORS = {"physics": common.physics, "predict": predict, "one row": one_row}
+FLOORS: dict[str, floors.Floor] = {"physics": floors.physics, "predict": predict, "one row": one_row}
 
 
 def against_predict(
-    name: str, handle: Path, environments: int, window: common.Window, *, repeats: int
+    name: str, handle: Path, environments: int, window: watching.Window, *, repeats: int
 ) -> dict[str, Any]:
-    found = common.interleave(
+    found = watching.interleave(
         {name: str(handle)},
-        environments * common.CORES,
+        environments * processes.CORES,
         window,
         repeats=repeats,
-        load=common.load_policy,
+        load=load,
         floors=FLOORS,
     )
     run, parts = found[name], found[name].parts
@@ -158,7 +163,7 @@ def against_predict(
     return {
         "task": json.loads(handle.read_text())["task"],
         "policy": name,
-        **{what: round(run.units / parts[what] * common.CORES) for what in (*FLOORS, "rollout")},
+        **{what: round(run.units / parts[what] * processes.CORES) for what in (*FLOORS, "rollout")},
         "of predict": round(parts["predict"] / loop, 3),
         "of both": round((parts["physics"] + parts["predict"]) / loop, 3),
         "times one row": round(parts["one row"] / loop, 1),
@@ -169,15 +174,15 @@ def against_predict(
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    common.add_window(parser)
+    parser = reporting.parser(__doc__)
+    reporting.add_window(parser)
     parser.add_argument("--policy", type=Path, help="handle of a teacher of your own that AutoGluon plays, instead")
     parser.set_defaults(tasks=["hopper"])
     arguments = parser.parse_args()
-    window, environments, repeats = common.window(arguments), arguments.environments, common.repeats(arguments)
+    window, environments, repeats = reporting.window(arguments), arguments.environments, reporting.repeats(arguments)
     if arguments.policy:
         rows = [against_predict("own", arguments.policy, environments, window, repeats=repeats)]
-        common.report(arguments, rows, {"of predict (of both, where physics takes its share)": ">= 0.8"})
+        reporting.report(arguments, rows, {"of predict (of both, where physics takes its share)": ">= 0.8"})
         return
     rows, exported = [], []
     for task in arguments.tasks:
@@ -185,15 +190,13 @@ def main() -> None:
             handle = prepared_teacher(task, name)
             rows.append(against_predict(name, handle, environments, shown, repeats=repeats))
         policies = {name: str(prepared_teacher(task, name)) for name in EXPORTED}
-        exported += common.against_floors(
-            task, policies, environments, window, repeats=repeats, load=common.load_policy
-        )
-    common.show(exported)
+        exported += watching.against_floors(task, policies, environments, window, repeats=repeats, load=load)
+    reporting.show(exported)
     targets = {
         "of predict (of both, where physics takes its share)": ">= 0.8",
         "exported, of physics": ">= 0.5",
     }
-    common.report(arguments, rows, targets, exported=exported)
+    reporting.report(arguments, rows, targets, exported=exported)
 
 
 if __name__ == "__main__":

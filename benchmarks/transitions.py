@@ -14,11 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import common
 import h5py
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from support import ROOT, prepared, processes, reporting
 
 from d4rl_automl.core import files
 from d4rl_automl.data import catalogue, making, recordings, returns
@@ -35,12 +35,12 @@ def entry(rows: int) -> dict[str, Any]:
     return catalogue.entry(given)
 
 
-def prepared(rows: int) -> Path:
+def compressed(rows: int) -> Path:
     """A folder with raw.hdf5, compressed as D4RL compresses its files, and raw.json."""
-    folder = common.PREPARED / f"transitions-{rows}"
+    folder = prepared.PREPARED / f"transitions-{rows}"
     if not (folder / "raw.hdf5").exists():
         print(f"collecting {rows} transitions", file=sys.stderr)
-        embedded.collect(entry(rows), folder / "collected.hdf5", folder / "raw.json", common.CORES)
+        embedded.collect(entry(rows), folder / "collected.hdf5", folder / "raw.json", processes.CORES)
         part = folder / "part.hdf5"
         with h5py.File(folder / "collected.hdf5") as collected, h5py.File(part, "w") as file:
             names: list[str] = []
@@ -55,8 +55,8 @@ def prepared(rows: int) -> Path:
     return folder
 
 
-def measured(index: int, folder: Path, rows: int, temporary: Path) -> dict[str, common.Measured]:
-    """For `common.Processes`: the conversion, its floor in two parts, and the reward-to-go in two ways."""
+def measured(index: int, folder: Path, rows: int, temporary: Path) -> dict[str, processes.Measured]:
+    """For `processes.Processes`: the conversion, its floor in two parts, and the reward-to-go in two ways."""
     raw, output, again = folder / "raw.hdf5", temporary / "transitions.parquet", temporary / "again.parquet"
 
     def convert() -> None:
@@ -87,7 +87,7 @@ def measured(index: int, folder: Path, rows: int, temporary: Path) -> dict[str, 
         "reward-to-go, loop": functools.partial(rvs_loop, arrays["rewards"], *flags),
     }
 
-    def timed(run: Any, stopwatch: common.Stopwatch) -> None:
+    def timed(run: Any, stopwatch: processes.Stopwatch) -> None:
         stopwatch.start()
         run()
         stopwatch.stop(rows)
@@ -111,11 +111,11 @@ def rvs_loop(
 
 def memory(rows: int) -> dict[str, Any]:
     """The highest resident set of scripts/make_transitions.py."""
-    folder = prepared(rows)
+    folder = compressed(rows)
     with h5py.File(folder / "raw.hdf5") as file:
         size = sum(file[name].size * file[name].dtype.itemsize for name in ARRAYS)
     with tempfile.TemporaryDirectory() as temporary:
-        script = [sys.executable, str(common.ROOT / "scripts" / "make_transitions.py")]
+        script = [sys.executable, str(ROOT / "scripts" / "make_transitions.py")]
         command = [*script, "--raw", str(folder / "raw.hdf5"), "--provenance", str(folder / "raw.json")]
         command += ["--dataset", json.dumps(entry(rows)), "--split", json.dumps(SPLIT)]
         command += ["--output", f"{temporary}/transitions.parquet", "--episodes", f"{temporary}/episodes.parquet"]
@@ -142,19 +142,19 @@ def highest(command: list[str]) -> int:
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = reporting.parser(__doc__)
     parser.add_argument("--rows", type=int, help="for the times; default: 1,000,000; 100,000 if --quick")
     parser.add_argument("--memory-rows", type=int, help="for the memory; default: twice as many")
-    common.add_repeats(parser)
+    reporting.add_repeats(parser)
     arguments = parser.parse_args()
     rows = arguments.rows or (100_000 if arguments.quick else 1_000_000)
-    folder = prepared(rows)
+    folder = compressed(rows)
     with (
         tempfile.TemporaryDirectory() as temporary,
-        common.Processes(1, 1, measured, folder, rows, Path(temporary)) as process,
+        processes.Processes(1, 1, measured, folder, rows, Path(temporary)) as process,
     ):
         runs = {name: functools.partial(process.run, name) for name in process.names}
-        found = common.in_turns(runs, common.repeats(arguments))
+        found = processes.in_turns(runs, reporting.repeats(arguments))
     seconds = {name: round(found[name].seconds, 4) for name in found.runs}
     row = {
         "rows": rows,
@@ -164,13 +164,13 @@ def main() -> None:
         "loop over reward-to-go": round(found.ratio("reward-to-go", "reward-to-go, loop")),
     }
     used = memory(arguments.memory_rows or 2 * rows)
-    common.show([used])
+    reporting.show([used])
     targets = {
         "times the floor": "<= 1.5",
         "loop over reward-to-go": ">= 100",
         "peak of the arrays, at 2,000,000 rows": "<= 3",
     }
-    common.report(arguments, [row], targets, memory=used)
+    reporting.report(arguments, [row], targets, memory=used)
 
 
 if __name__ == "__main__":

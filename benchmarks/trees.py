@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import catboost
-import common
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
+from support import floors, prepared, processes, reporting, watching
 
 from d4rl_automl import tasks
 from d4rl_automl.data.transitions import read
@@ -59,29 +59,29 @@ class TreePolicy(Policy):
 
 
 def prepared_trees(task: str, library: str, trees: int) -> Path:
-    output = common.PREPARED / task / f"{library}{trees}.{ENDINGS[library]}"
+    output = prepared.PREPARED / task / f"{library}{trees}.{ENDINGS[library]}"
     if output.exists():
         return output
-    rows = read(common.prepared_transitions(task))
+    rows = read(prepared.transitions_of(task))
     inputs = np.column_stack([rows.observations, rows.rtg])
     print(f"fitting {trees} trees of {library} to {task}", file=sys.stderr)
     if library == "catboost":
         model = catboost.CatBoost(
             {"loss_function": "MultiRMSE", "iterations": trees, "depth": 6, "learning_rate": 0.1, "random_seed": 0}
-            | {"thread_count": common.CORES, "allow_writing_files": False, "verbose": False}
+            | {"thread_count": processes.CORES, "allow_writing_files": False, "verbose": False}
         )
         model.fit(inputs, rows.actions)
     else:
         settings = {"multi_strategy": "multi_output_tree", "tree_method": "hist", "max_depth": 6, "eta": 0.1, "seed": 0}
         model = xgboost.train(
-            settings | {"nthread": common.CORES}, xgboost.DMatrix(inputs, rows.actions), num_boost_round=trees
+            settings | {"nthread": processes.CORES}, xgboost.DMatrix(inputs, rows.actions), num_boost_round=trees
         )
     robot = tasks.get(task)
     metadata = {
         "method": f"{library}{trees}",
         "kind": library,
         "seed": 0,
-        "dataset": common.entry(task)["name"],
+        "dataset": prepared.entry(task)["name"],
         "task": task,
         "outcome_rule": "constant",
         "observation_size": robot.observation_size,
@@ -95,8 +95,8 @@ def prepared_trees(task: str, library: str, trees: int) -> Path:
 def ways(task: str, path: Path, seconds: float) -> list[dict[str, Any]]:
     """Rows per second of each way to call the forest, one thread, 2,000 rows a call; the fastest of three runs."""
     policy = TreePolicy(path)
-    data = read(common.prepared_transitions(task))
-    rows = np.column_stack([data.observations, data.rtg])[: common.BATCH]
+    data = read(prepared.transitions_of(task))
+    rows = np.column_stack([data.observations, data.rtg])[: floors.BATCH]
     expected = WAYS[policy.library][FASTEST[policy.library]](policy.model, rows)
     rates: dict[str, list[float]] = {}
     for _ in range(3):
@@ -114,23 +114,23 @@ def ways(task: str, path: Path, seconds: float) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    common.add_window(parser)
+    parser = reporting.parser(__doc__)
+    reporting.add_window(parser)
     parser.add_argument("--trees", type=int, help="of each forest; default: 500, or 100 with --quick")
     arguments = parser.parse_args()
     trees = arguments.trees or (100 if arguments.quick else 500)
-    window = common.window(arguments)
+    window = reporting.window(arguments)
     rows, played = [], []
     for task in arguments.tasks:
         paths = {library: prepared_trees(task, library, trees) for library in WAYS}
         for path in paths.values():
             played += ways(task, path, 0.3 if arguments.quick else 1.0)
         policies = {path.stem: str(path) for path in paths.values()}
-        rows += common.against_floors(
-            task, policies, arguments.environments, window, repeats=common.repeats(arguments), load=TreePolicy
+        rows += watching.against_floors(
+            task, policies, arguments.environments, window, repeats=reporting.repeats(arguments), load=TreePolicy
         )
-    common.show(played)
-    common.report(arguments, rows, {"of both (back to back)": ">= 0.8"}, ways=played)
+    reporting.show(played)
+    reporting.report(arguments, rows, {"of both (back to back)": ">= 0.8"}, ways=played)
 
 
 if __name__ == "__main__":

@@ -113,13 +113,13 @@ def compare(before: Path, after: Path) -> bool:
     same: Counter[str] = Counter()
     different = 0
     for name in sorted(set(kept[0]) | set(kept[1])):
-        found = [files.get(name) for files in kept]
-        if None in found:
-            differences = [f"only {'after' if found[0] is None else 'before'}"]
+        one, other = (files.get(name) for files in kept)
+        if one is None or other is None:
+            differences = [f"only {'after' if one is None else 'before'}"]
             kind = "missing"
         else:
             kind, compared = how(name)
-            differences = list(compared(*found))  # type: ignore[arg-type]
+            differences = list(compared(one, other))
         if differences:
             different += 1
             print(f"{name}: {'; '.join(differences[:4])}{' …' if len(differences) > 4 else ''}")
@@ -187,7 +187,7 @@ def parquet_files(before: Path, after: Path) -> Iterator[str]:
     """Cell for cell, and the metadata."""
     one, other = pq.read_table(before), pq.read_table(after)
     metadata = [json.loads((table.schema.metadata or {}).get(b"d4rl_automl", b"{}")) for table in (one, other)]
-    yield from values(*metadata, "metadata")
+    yield from values(metadata[0], metadata[1], "metadata")
     if not one.schema.equals(other.schema):
         yield "other columns"
     else:
@@ -201,7 +201,7 @@ def onnx_files(before: Path, after: Path) -> Iterator[str]:
     models = [onnx.load(str(path)) for path in (before, after)]
     metadata = [{prop.key: prop.value for prop in model.metadata_props} for model in models]
     told = [{key: json.loads(v) if v[:1] in "[{" and v else v for key, v in one.items()} for one in metadata]
-    yield from values(*told, "metadata")
+    yield from values(told[0], told[1], "metadata")
     if models[0].graph.SerializeToString(deterministic=True) != models[1].graph.SerializeToString(deterministic=True):
         yield "another graph"
 

@@ -1,9 +1,7 @@
 """The simulator against Gymnasium's own environments, its independence of batching, and its model cures."""
 
 import json
-import warnings
 
-import gymnasium
 import mujoco
 import numpy as np
 import pytest
@@ -14,17 +12,10 @@ from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import RESOURCES
 from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator, compute_rewards, is_terminated, make_model, observe
+from tests.support.stock import make_environment, searching_model
 
 ALL_TASKS = list(tasks.SIMULATED)
 SEEDS = np.array([0, 7, 2**62 - 1, 123_456_789_012])
-
-
-def make_environment(task):
-    """Gymnasium's own environment."""
-    make_model(task)  # Turns MuJoCo's log file off, which Gymnasium's loading would write into the working directory.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # v4 is old on purpose.
-        return gymnasium.make(f"{tasks.get(task).environment}-v4", disable_env_checker=True)
 
 
 @pytest.fixture(scope="module")
@@ -145,20 +136,11 @@ def test_d4rl_variant_has_the_old_inertias_and_half_the_margins(task):
     assert not np.allclose(returns["d4rl"], returns["gymnasium"], rtol=1e-3)
 
 
-def reference_model(task, variant):
-    """Gymnasium's model as its file says, with the cures of the variant: MuJoCo looks for contacts by itself."""
-    model, ours = make_environment(task).unwrapped.model, make_model(task, variant)
-    for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
-        getattr(model, field)[:] = getattr(ours, field)
-    mujoco.mj_setConst(model, mujoco.MjData(model))
-    return model
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_listed_contacts_are_those_that_mujoco_finds(task, variant):
     """From states over all joint angles, above and within the floor: the same contacts and steps, to the bit."""
-    ours, reference = make_model(task, variant), reference_model(task, variant)
+    ours, reference = make_model(task, variant), searching_model(task, variant)
     assert (reference.npair, reference.opt.disableflags) == (0, 0)
     assert ours.npair == {"halfcheetah": 8, "hopper": 7, "walker2d": 7}[task]
     # Or it looks for them as well, to the same end.

@@ -1,0 +1,126 @@
+"""The command line of a benchmark, the facts of the machine, and the report as a table and as JSON."""
+
+import argparse
+import datetime
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from d4rl_automl import tasks
+from d4rl_automl.core.files import write_json
+from support import RESULTS, ROOT
+from support.floors import BATCH
+from support.processes import CORES
+from support.watching import STEPS, Window
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The options that every benchmark which measures has."""
+    result = _parser(description)
+    result.add_argument("--quick", action="store_true", help="short sizes: a look, not a figure to quote")
+    result.add_argument("--tasks", nargs="+", default=tasks.SIMULATED, choices=tasks.SIMULATED)
+    result.add_argument("--output", type=Path, help=f"JSON file; default: {RESULTS.relative_to(ROOT)}/…")
+    return result
+
+
+def parser_of_results(description: str | None) -> argparse.ArgumentParser:
+    """The options of what reads the results of a finished run."""
+    result = _parser(description)
+    result.add_argument("--results", type=Path, default=ROOT / "results", help="results of a finished run")
+    result.add_argument("--output", type=Path, default=RESULTS / f"{_benchmark()}.json", help="JSON file")
+    return result
+
+
+def _parser(description: str | None) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+
+
+def _benchmark() -> str:
+    """The name of the script that runs."""
+    return Path(sys.argv[0]).stem
+
+
+def add_window(result: argparse.ArgumentParser) -> None:
+    """Options of what a rollout is measured over."""
+    result.add_argument("--environments", type=int, default=BATCH)
+    result.add_argument("--skip", type=int, help="steps before, to get into the gait; default: 50, or 10 with --quick")
+    result.add_argument("--steps", type=int, help="steps that count, an even number; default: 30, or 10 with --quick")
+    add_repeats(result)
+
+
+def add_repeats(result: argparse.ArgumentParser) -> None:
+    """The option that `repeats` reads."""
+    result.add_argument("--repeats", type=int, help="turns that each thing is run in; default: 3, or 2 with --quick")
+
+
+def repeats(arguments: argparse.Namespace) -> int:
+    """How many turns were asked for."""
+    return arguments.repeats or (2 if arguments.quick else 3)
+
+
+def window(arguments: argparse.Namespace) -> Window:
+    """What `add_window` was told."""
+    skip, steps = (10, 10) if arguments.quick else (50, 30)
+    found = Window(skip if arguments.skip is None else arguments.skip, arguments.steps or steps)
+    if found.steps < STEPS or found.steps % STEPS:
+        sys.exit(f"--steps: found {found.steps}, expected a multiple of {STEPS}")
+    return found
+
+
+def show(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a table, without what is nested in them."""
+    table = pd.DataFrame([{key: value for key, value in row.items() if not isinstance(value, dict)} for row in rows])
+    print(table.to_string(index=False, na_rep=""))
+
+
+def report(
+    arguments: argparse.Namespace,
+    rows: Sequence[Mapping[str, Any]],
+    targets: Mapping[str, str],
+    **more: Any,
+) -> None:
+    """Print the rows as a table and write them, with `more` and the machine, as JSON."""
+    show(rows)
+    for what, target in targets.items():
+        print(f"target: {what}: {target}")
+    facts = {
+        "quick": arguments.quick,
+        "arguments": {key: str(value) for key, value in vars(arguments).items() if key != "output"},
+        "machine": machine(),
+        "targets": dict(targets),
+        "rows": list(rows),
+        **more,
+    }
+    write(arguments.output or RESULTS / f"{_benchmark()}{'-quick' * arguments.quick}.json", facts)
+    print(f"{machine()['cpu']}, {CORES} cores, load {os.getloadavg()[0]:.2f}{' (quick)' * arguments.quick}")
+
+
+def write(output: Path, facts: Mapping[str, Any]) -> None:
+    """Write what a benchmark found, and its name, as JSON, and say where."""
+    write_json(output, {"benchmark": _benchmark(), **facts})
+    print(f"written to {output}")
+
+
+def machine() -> dict[str, Any]:
+    """Processor, memory, load and versions, as they are now."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    packages = ("mujoco", "gymnasium", "onnxruntime", "numpy", "torch", "autogluon.tabular", "catboost", "snakemake")
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": CORES,
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "system": platform.platform(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in packages},
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
