@@ -1,4 +1,4 @@
-# What every rule stands on: the validated config, the plan of the run, and how a script is started.
+# The validated config, the plan of the run, and how a script is started: all rules stand on these.
 
 import gc
 import json

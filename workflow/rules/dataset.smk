@@ -30,12 +30,6 @@ rule write_config:
         "script write_config --config {params.config:q} --output {output:q} > {log:q} 2>&1"
 
 
-def identity(wildcards):
-    """What identifies a dataset, by its provider: where it may be had from is no reason to fetch it again."""
-    entry = PLAN.datasets[wildcards.dataset]
-    return json.dumps(PROVIDERS[entry.provider].identity(entry))
-
-
 for provider in PROVIDERS.values():
 
     rule:
@@ -54,16 +48,16 @@ for provider in PROVIDERS.values():
         wildcard_constraints:
             dataset=any_of(PLAN.provided_by(provider.name)),
         retries: provider.retries
+        localrule: provider.local
         conda:
             "../../envs/data.yaml"
-        localrule: provider.local
         threads: provider.threads
         resources:
             mem_mb=growing(provider.memory),
             runtime=growing(provider.minutes),
             download=provider.downloads,
         params:
-            identity=identity,
+            identity=lambda wildcards: PLAN.identity(wildcards.dataset),
             code=digest("fetch_dataset", f"data.providers.{provider.name}:fetch", resources=provider.resources),
         shell:
             "script fetch_dataset --config {input.config:q} --dataset {wildcards.dataset} --threads {threads}"

@@ -5,23 +5,9 @@
 # Which figures there are, and what each is drawn from: src/d4rl_automl/figures/table.py. `script name …` is
 # scripts/name.py (common.smk).
 
-from functools import partial
-
 from d4rl_automl.core.files import sha256
 from d4rl_automl.figures.table import FIGURES
-from d4rl_automl.plan.figures import planned
-
-
-def drawn_from(figure, wildcards):
-    """The files that a figure is drawn from, by name."""
-    return figure.inputs(PLAN, dict(wildcards.items()))
-
-
-def arguments(figure, wildcards):
-    """The files and settings of a figure, as options of its script."""
-    these = dict(wildcards.items())
-    return options({**figure.inputs(PLAN, these), **figure.settings(PLAN, these), "prefix": f"results/{figure.job}".format(**these)})
-
+from d4rl_automl.plan.figures import files_of, options_of, planned
 
 for figure in FIGURES.values():
 
@@ -30,26 +16,26 @@ for figure in FIGURES.values():
         name:
             f"plot_{figure.name}"
         input:
-            unpack(partial(drawn_from, figure)),
+            unpack(files_of(PLAN, figure)),
         output:
             multiext(f"results/{figure.job}", ".png", ".svg", ".csv"),
         log:
             paths.log(figure.job),
         benchmark:
             paths.benchmark(figure.job)
+        localrule: True
         conda:
             "../../envs/figures.yaml"
-        localrule: True
         threads: 1
         resources:
             mem_mb=growing(figure.memory),
             runtime=growing(10),
         params:
             figure=figure.name,
-            arguments=partial(arguments, figure),
+            options=options_of(PLAN, figure),
             code=digest("plot", f"figures.{figure.name}", resources=figure.resources),
         shell:
-            "script plot {params.figure} {params.arguments} > {log:q} 2>&1"
+            "script plot {params.figure} {params.options} > {log:q} 2>&1"
 
 
 rule report:

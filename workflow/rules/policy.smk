@@ -6,12 +6,6 @@
 
 from d4rl_automl.policies.formats import FORMATS
 
-
-def taught(wildcards):
-    """What the method is fitted to besides the transitions."""
-    return PLAN.taught(wildcards.dataset, wildcards.method, wildcards.seed)
-
-
 for kind, making, own in PLAN.makings():
 
     rule:
@@ -19,7 +13,7 @@ for kind, making, own in PLAN.makings():
         name:
             making.rule
         input:
-            unpack(taught),
+            unpack(lambda wildcards: PLAN.taught(wildcards.dataset, wildcards.method, wildcards.seed)),
             transitions=paths.TRANSITIONS,
             config=ancient(paths.CONFIG),
         output:
@@ -40,9 +34,9 @@ for kind, making, own in PLAN.makings():
             runtime=growing(making.minutes),
             gpu=GPU if kind.uses_gpu else 0,
         params:
-            settings=lambda wildcards: json.dumps(PLAN.methods[wildcards.method].shaping()),
+            settings=lambda wildcards: PLAN.shaping(PLAN.methods[wildcards.method]),
             device=CONFIG.device,
-            taught=lambda wildcards: options(taught(wildcards)),
+            taught=lambda wildcards: options(PLAN.taught(wildcards.dataset, wildcards.method, wildcards.seed)),
             code=lambda wildcards: PLAN.fitted_by(wildcards.method),
         shell:
             "script fit_policy --config {input.config:q} --method {wildcards.method} {params.taught}"

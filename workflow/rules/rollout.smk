@@ -42,7 +42,14 @@ rule rollout:
 rule choose_target:
     """The target to report, chosen on the selection episodes alone."""
     input:
-        expand(paths.ROLLOUT, dataset="{dataset}", method="{method}", seed=CONFIG.seeds, simulator="{simulator}", purpose="selection"),
+        expand(
+            paths.ROLLOUT,
+            dataset="{dataset}",
+            method="{method}",
+            seed=CONFIG.seeds,
+            simulator="{simulator}",
+            purpose="selection",
+        ),
     output:
         paths.TARGET,
     log:

@@ -6,11 +6,6 @@
 # `script name …` is scripts/name.py (common.smk).
 
 
-def shaping(entry):
-    """What shapes what is made of an entry of the config, for params."""
-    return json.dumps(entry.shaping())
-
-
 rule train_teacher:
     """Let AutoGluon fit one action dimension. The trained directory never changes afterwards."""
     input:
@@ -35,7 +30,7 @@ rule train_teacher:
         runtime=growing(lambda wildcards: autogluon_minutes(PLAN.teachers[wildcards.teacher].time_limit)),
         gpu=GPU,
     params:
-        settings=lambda wildcards: shaping(PLAN.teachers[wildcards.teacher]),
+        settings=lambda wildcards: PLAN.shaping(PLAN.teachers[wildcards.teacher]),
         device=CONFIG.device,
         code=digest("train_teacher"),
     shell:
@@ -129,7 +124,9 @@ rule distill_teacher:
     """AutoGluon's own distillation of one action dimension, in a copy of the trained directory."""
     input:
         transitions=paths.TRANSITIONS,
-        predictor=lambda wildcards: paths.PREDICTOR.format(teacher=PLAN.teacher_of(wildcards.method), **dict(wildcards.items())),
+        predictor=lambda wildcards: paths.PREDICTOR.format(
+            teacher=PLAN.teacher_of(wildcards.method), **dict(wildcards.items())
+        ),
         config=ancient(paths.CONFIG),
     output:
         distilled=directory(paths.DISTILLED),
@@ -149,7 +146,7 @@ rule distill_teacher:
         gpu=GPU,
     params:
         # How its policy is played does not shape it.
-        settings=lambda wildcards: json.dumps({k: v for k, v in PLAN.methods[wildcards.method].shaping().items() if k != "export"}),
+        settings=lambda wildcards: PLAN.shaping(PLAN.methods[wildcards.method], "export"),
         device=CONFIG.device,
         code=digest("distill_teacher"),
     shell:

@@ -1,12 +1,12 @@
 """Which figures a run draws."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from string import Formatter
 from typing import Any
 
-from d4rl_automl.figures.table import FIGURES, Wildcards
-from d4rl_automl.plan.run import Plan
+from d4rl_automl.figures.table import FIGURES, Figure, Files, Wildcards
+from d4rl_automl.plan.run import Plan, options
 
 
 def planned(plan: Plan) -> list[str]:
@@ -17,6 +17,22 @@ def planned(plan: Plan) -> list[str]:
         for these in _combinations(plan, figure.job)
         if figure.drawn(plan, these)
     ]
+
+
+def files_of(plan: Plan, figure: Figure) -> Callable[[Any], Files]:
+    """An input function: the files that a figure is drawn from, by the argument of its `plot`."""
+    return lambda wildcards: figure.inputs(plan, dict(wildcards.items()))
+
+
+def options_of(plan: Plan, figure: Figure) -> Callable[[Any], str]:
+    """A function for params: the files and settings of a figure, as options of scripts/plot.py."""
+
+    def told(wildcards: Any) -> str:
+        these = dict(wildcards.items())
+        prefix = f"results/{figure.job.format(**these)}"
+        return options({**figure.inputs(plan, these), **figure.settings(plan, these), "prefix": prefix})
+
+    return told
 
 
 def _combinations(plan: Plan, pattern: str) -> Iterator[Wildcards]:

@@ -1,16 +1,19 @@
 """What a run makes: every file of it, by the validated config. The rules ask this for all their lists."""
 
+import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
 from d4rl_automl import tasks
+from d4rl_automl.data.providers.table import PROVIDERS
 from d4rl_automl.methods.table import METHODS
 from d4rl_automl.plan import paths
 from d4rl_automl.plan.config import Config
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.kinds import Making, Method, MethodSettings, Needs
+from d4rl_automl.plan.models import Model
 from d4rl_automl.policies.formats import FORMATS
 
 MOST_ROWS = 2_000_000
@@ -44,6 +47,17 @@ class Plan:
         """The datasets that policies are made of. Of a task without simulator there are data alone."""
         self.providers = list(dict.fromkeys(self.datasets[name].provider for name in self.learned))
         """Of the datasets that policies are made of."""
+
+    # What shapes what is made of an entry of the config, as text for params: another text, and it is stale.
+
+    def identity(self, dataset: str) -> str:
+        """Of a dataset, by its provider: where it may be had from is no reason to fetch it again."""
+        entry = self.datasets[dataset]
+        return json.dumps(PROVIDERS[entry.provider].identity(entry))
+
+    def shaping(self, entry: Model, *others: str) -> str:
+        """Of a teacher or a method, without the keys `others`."""
+        return json.dumps({key: value for key, value in entry.shaping().items() if key not in others})
 
     # Datasets and teachers
 
