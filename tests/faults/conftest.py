@@ -18,7 +18,8 @@ from ..workflow.conftest import MINE, SNAKEMAKE, copy_project, environment, snak
 from ..workflow.test_download import hosts  # noqa: F401
 
 FIGURE = f"results/{DATASET}/figures/returns.d4rl.png"
-CONFIG = {key: TINY[key] for key in ("datasets", "seeds", "device", "simulators", "split")} | {
+CONFIG = {key: TINY[key] for key in ("seeds", "device", "simulators", "split")} | {
+    "datasets": TINY["datasets"][:2],
     "teachers": [
         {"name": "tiny", "preset": "medium", "rows": 1000, "hyperparameters": {"GBM": {"num_boost_round": 5}}}
     ],

@@ -10,16 +10,21 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support import every_kind
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config.yaml", "config", "workflow", "scripts", "src", "envs", "profiles")
 
 EMBEDDED = "hopper-medium-expert-embedded-tiny"
 MINE = "hopper-mine"
+D4RL = "hopper-medium-v2"
 CONFIG = {
     "datasets": [
         {"name": EMBEDDED, "provider": "embedded", "task": "hopper", "recipe": "medium-expert", "transitions": 6000},
         {"name": MINE, "provider": "file", "task": "hopper", "path": "mine.hdf5"},
+        D4RL,
     ],
+    "d4rl_dir": "d4rl",
     "seeds": [0],
     "device": "cpu",
     "simulators": ["d4rl"],
@@ -58,6 +63,7 @@ CONFIG = {
             "datasets": [EMBEDDED],
         },
         {"name": "rcdtp", "kind": "rcdtp", "trees": 20, "datasets": [EMBEDDED]},
+        {"name": "rvs-r", "kind": "rvs_r", "datasets": [D4RL]},
         {"name": "rwdtp", "kind": "rwdtp", "trees": 20, "datasets": [EMBEDDED]},
     ],
     "labels": {"recorded": 1000, "perturbed": 500, "commanded": 500},
@@ -122,6 +128,9 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = copy_project(tmp_path_factory.mktemp("run") / "project")
     shutil.copy(ROOT / "tests/workflow/trace.py", project / "src/sitecustomize.py")
     (project / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    # RvS-R has its published size, whatever the dataset: of 120 rows it takes half a minute.
+    every_kind.write_hdf5(project / "d4rl/hopper_medium-v2.hdf5", 11, 3, 120, 10)
+    every_kind.expect(project / "src/d4rl_automl/resources/catalogue.csv", project / "d4rl")
     snakemake(*ARGUMENTS, f"results/{EMBEDDED}/raw.hdf5", directory=project)
     shutil.copy(project / f"results/{EMBEDDED}/raw.hdf5", project / "mine.hdf5")
     snakemake(*ARGUMENTS, directory=project)

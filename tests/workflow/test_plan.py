@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.rules import Rule
+from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings, StorageSettings
 
 from .conftest import ROOT, snakemake
 
@@ -34,8 +37,9 @@ def test_bare_dry_run_plans_all_twelve_datasets(project: Path) -> None:
     # Three seeds of the medium teacher everywhere, and of five more on one HalfCheetah dataset.
     assert planned["train_teacher"] == 3 * (dimensions + 5 * 6)
     assert planned["fit_student"] == planned["fit_catboost_student"] == planned["label_teacher"] == 3 * 12
-    # RvS-R, three of cloning, and the control; two of trees.
-    assert (planned["fit_policy"], planned["fit_forest"]) == (3 * 12 * 5, 3 * 12 * 2)
+    assert planned["fit_bc"] == 3 * 12 * 3
+    assert {planned[f"fit_{kind}"] for kind in ("rvs_r", "mlp", "rcdtp", "rwdtp")} == {3 * 12}
+    assert planned["write_config"] == 1
     assert planned["rollout"] == (12 * 11 + 1) * 3
 
 
@@ -50,7 +54,7 @@ def test_data_of_the_embedded_config_are_all_twelve_and_nothing_is_trained(proje
     for dataset in GYM:
         assert f"results/{dataset.removesuffix('-v2')}-embedded-v1/card.md" in output
     made = dict.fromkeys(("collect", "make_transitions", "make_card", "plot_card"), 12)
-    assert planned == {**made, "merge_cards": 1, "data": 1, "total": 50}
+    assert planned == {**made, "write_config": 1, "merge_cards": 1, "data": 1, "total": 51}
 
 
 def test_quickstart_means_the_same_over_the_benchmark_config_and_alone(project: Path, tmp_path: Path) -> None:
@@ -105,18 +109,32 @@ def test_rules_that_train_ask_for_the_gpu_unless_the_device_is_the_cpu(project: 
     assert "gpu=1" not in cpu
     auto = snakemake(*quickstart, "--config", "device=auto", directory=project).stdout
     asking = {match[1] for match in re.finditer(r"rule (\w+):\n(?:    .*\n)*?    resources: .*gpu=1", auto)}
-    assert asking == {"train_teacher", "distill_teacher", "fit_student", "fit_policy"}
+    assert asking == {"train_teacher", "distill_teacher", "fit_student", "fit_mlp"}
+
+
+def rules() -> dict[str, Rule]:
+    """The rules of the workflow with the quickstart, as Snakemake has read them."""
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(configfiles=[ROOT / "config/quickstart.yaml"]),
+            storage_settings=StorageSettings(),
+            snakefile=ROOT / "Snakefile",
+        )
+        return {rule.name: rule for rule in workflow._workflow.rules}
 
 
 def test_every_rule_has_log_benchmark_threads_and_resources() -> None:
-    local = {"all", "list_arguments", "behaviour", "data", "transitions", "csv", "teachers", "policies"}
-    text = "\n".join(path.read_text() for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")])
-    rules = re.findall(r"^rule (\w+):\n((?:(?: .*)?\n)*)", text, re.M)
-    assert len(rules) > len(local)
-    for name, body in rules:
-        if name not in local:
-            for part in ("log:", "benchmark:", "threads:", "mem_mb=growing(", "runtime=growing(", "conda:", "code="):
-                assert part in body, f"rule {name} has no {part}"
+    targets = {"all", "behaviour", "data", "transitions", "csv", "teachers", "policies"}
+    found = rules()
+    assert targets < set(found)
+    for name, rule in found.items():
+        assert rule.docstring, f"rule {name} does not say what it does"
+        if name not in targets:
+            has = {"log": rule.log, "benchmark": rule.benchmark, "conda": rule.conda_env}
+            has |= {"code": "code" in rule.params, "threads": "_cores" in rule.resources}
+            has |= {key: callable(rule.resources.get(key)) for key in ("mem_mb", "runtime")}
+            assert all(has.values()), f"rule {name} lacks {[key for key, value in has.items() if not value]}"
 
 
 def test_memory_and_time_double_with_every_attempt(project: Path) -> None:

@@ -56,12 +56,12 @@ def entry(dataset: str | Mapping[str, Any]) -> DatasetEntry:
                 dataset,
                 (
                     "",
-                    f"is not in the catalogue, which has {', '.join(names())}; data of your own is given as a mapping: "
-                    "name, provider: file, task, path",
+                    f"found {dataset!r}, which is not in the catalogue, which has {', '.join(names())}; data of your own are "
+                    "given as a mapping: name, provider: file, task, path",
                 ),
             ) from None
     if not isinstance(dataset, Mapping):
-        raise EntryError(dataset, ("", "expected a name of the catalogue or a mapping with name and provider"))
+        raise EntryError(dataset, ("", f"found {dataset!r}, expected a name of the catalogue or a mapping with name and provider"))
     name, provider = dataset.get("name"), dataset.get("provider")
     _refuse_name(name)
     if provider not in OWN_PROVIDERS:
