@@ -23,7 +23,8 @@ import mujoco.batch
 import numpy as np
 
 from d4rl_automl.data import catalogue, hdf5, returns
-from d4rl_automl.simulators.batch import BatchSimulator, observe
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.robots import observe
 from d4rl_automl.tasks.seeds import episode_seeds
 
 

@@ -49,7 +49,7 @@ from d4rl_automl.data.providers import embedded
 from d4rl_automl.evaluation.rollout import rollout
 from d4rl_automl.plan import config
 from d4rl_automl.policies import base
-from d4rl_automl.simulators import batch
+from d4rl_automl.simulators import models, robots
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "benchmarks" / "performance"
@@ -295,8 +295,8 @@ def _searching_model(task: str) -> mujoco.MjModel:
     """With the inertias and margins of the variant d4rl."""
     assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
     with warnings.catch_warnings(action="ignore"):
-        model = mujoco.MjSpec.from_file(str(assets / batch._ENVIRONMENTS[task].xml)).compile()
-    cured = batch.make_model(task)
+        model = mujoco.MjSpec.from_file(str(assets / robots._ENVIRONMENTS[task].xml)).compile()
+    cured = models.make_model(task)
     for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
         getattr(model, name)[:] = getattr(cured, name)
     mujoco.mj_setConst(model, mujoco.MjData(model))

@@ -16,7 +16,8 @@ import pandas as pd
 from d4rl_automl import tasks
 from d4rl_automl.core.files import write_json
 from d4rl_automl.core.script import run
-from d4rl_automl.simulators.batch import compute_rewards, is_terminated, make_model
+from d4rl_automl.simulators.models import make_model
+from d4rl_automl.simulators.robots import compute_rewards, is_terminated
 
 ROOT = Path(__file__).parents[1]
 # What the simulators differ by: a variant, and a factor on its contact margins.

@@ -27,8 +27,10 @@ from d4rl_automl.core import files
 from d4rl_automl.core.script import run
 from d4rl_automl.figures import style
 from d4rl_automl.policies.base import OnnxPolicy
-from d4rl_automl.simulators.batch import BatchSimulator, draw_initial_states, make_model
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.models import make_model
 from d4rl_automl.simulators.original import LegacySimulator
+from d4rl_automl.simulators.robots import draw_initial_states
 from d4rl_automl.tasks import scores
 from d4rl_automl.tasks.seeds import episode_seeds
 

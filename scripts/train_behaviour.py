@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from d4rl_automl.behaviour.choosing import train
+from d4rl_automl.behaviour.training import train
 from d4rl_automl.core.script import run
 
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import RESOURCES
-from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator, compute_rewards, is_terminated, make_model, observe
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.models import VARIANTS, make_model
+from d4rl_automl.simulators.robots import compute_rewards, is_terminated, observe
 
 ALL_TASKS = list(tasks.SIMULATED)
 SEEDS = np.array([0, 7, 2**62 - 1, 123_456_789_012])

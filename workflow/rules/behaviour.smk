@@ -28,7 +28,7 @@ rule train_behaviour:
         runtime=growing(120),
     params:
         settings=lambda wildcards: json.dumps(TRAINING[wildcards.task]),
-        code=digest("train_behaviour", "behaviour.training", resources=("mujoco210_inertia.json",)),
+        code=digest("train_behaviour", "behaviour.training_worker", resources=("mujoco210_inertia.json",)),
     shell:
         "script train_behaviour --task {wildcards.task} --settings {params.settings:q} --output {output:q} > {log:q} 2>&1"
 

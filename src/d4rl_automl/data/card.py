@@ -19,7 +19,9 @@ from d4rl_automl import tasks
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import hdf5
-from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator, observe
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.models import VARIANTS
+from d4rl_automl.simulators.robots import observe
 
 REPLAYED_ROWS = 10_000
 REPLAY_SEED = 0

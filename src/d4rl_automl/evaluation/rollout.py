@@ -26,7 +26,8 @@ from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError, killed_process
 from d4rl_automl.core.processes import end_with_job
 from d4rl_automl.policies.base import Policy, load, read_metadata
-from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.models import VARIANTS
 from d4rl_automl.simulators.original import LegacySimulator
 from d4rl_automl.tasks import outcomes, scores
 from d4rl_automl.tasks.seeds import episode_seeds

@@ -1,193 +1,23 @@
-"""D4RL's locomotion tasks on current MuJoCo, many episodes stepped side by side.
+"""D4RL's locomotion tasks on current MuJoCo, many episodes stepped side by side."""
 
-Two variants of the physics:
-
-- ``d4rl`` reproduces MuJoCo 2.1.0, in which the benchmark is evaluated. MuJoCo 2.1.2 and
-  later compute other inertias for capsules, and 3.5.0 and later combine contact margins by
-  adding them up instead of taking the larger, so 2.1.0's inertias are written into the model
-  and the margins halved (every one of these models has a single margin).
-- ``gymnasium`` has the physics of Gymnasium's v4 environments as it is.
-
-Rewards, terminations, observations and resets are those of Gymnasium's v4 classes
-(gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py) in both.
-
-Two things that MuJoCo does for scenes of many bodies are left out for one robot on a floor, which
-saves 17 to 21 % of a step's time (benchmarks/rollout.py) and changes no bit of it: looking for the
-pairs of geoms that may touch (they are listed in the model), and splitting the constraints into
-independent islands.
-"""
-
-import ctypes
-import functools
-import itertools
-import json
-import warnings
-from dataclasses import dataclass
-from pathlib import Path
-
-import gymnasium.envs.mujoco
 import mujoco
 import mujoco.batch
 import numpy as np
-from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import tasks
-from d4rl_automl.core.errors import InputError
-from d4rl_automl.core.files import RESOURCES
+from d4rl_automl.simulators.models import make_model
+from d4rl_automl.simulators.robots import (
+    _ENVIRONMENTS,
+    Actions,
+    compute_rewards,
+    draw_initial_states,
+    is_terminated,
+    observe,
+)
 
-VARIANTS = ("d4rl", "gymnasium")
-
-_INERTIA = RESOURCES / "mujoco210_inertia.json"
 # BADQPOS, BADQVEL and BADQACC follow each other.
 _BLOW_UPS = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
-Actions = NDArray[np.float32] | NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Environment:
-    """What Gymnasium's v4 class of a robot sets; each constant is a default argument there."""
-
-    xml: str
-    frame_skip: int
-    control_cost_weight: float
-    healthy_reward: float
-    reset_noise: float
-    normal_velocity: bool
-    """Initial velocities are drawn from a normal distribution rather than a uniform one."""
-    velocity_limit: float
-    """Velocities in the observation are clipped to plus and minus this."""
-
-
-_ENVIRONMENTS = {
-    "halfcheetah": _Environment("half_cheetah.xml", 5, 0.1, 0.0, 0.1, True, np.inf),
-    "hopper": _Environment("hopper.xml", 4, 1e-3, 1.0, 5e-3, False, 10.0),
-    "walker2d": _Environment("walker2d.xml", 4, 1e-3, 1.0, 5e-3, False, 10.0),
-}
-
-
-@functools.cache
-def _prepare_mujoco() -> None:
-    """Settings of the MuJoCo library itself, once per process."""
-    # The Python bindings install a timer callback that costs 10-25 % on models this small;
-    # mujoco.set_mjcb_time(None) does not remove it.
-    library = next(Path(mujoco.__file__).parent.glob("libmujoco.*"))
-    ctypes.c_void_p.in_dll(ctypes.CDLL(str(library)), "mjcb_time").value = None
-    # Otherwise a diverged simulation leaves a MUJOCO_LOG.TXT in the working directory.
-    log = mujoco.MjLogConfig.get()
-    log.logto_file = False
-    log.set()
-
-
-def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
-    """The MuJoCo model of `task` ("hopper", "halfcheetah", "walker2d") in one `variant` of the physics.
-
-    Contacts have the parameters of the model's pairs (`pair_margin`, `pair_friction`, …), not of its geoms.
-
-    Raises InputError for an unknown task or variant, and for a task without simulator.
-    """
-    environment = tasks.get(task).environment
-    if environment is None:
-        raise InputError(f"task {task!r} has no simulator; those that have one are {', '.join(tasks.SIMULATED)}")
-    if variant not in VARIANTS:
-        raise InputError(f"simulator {variant!r} is unknown; the simulators are {', '.join(VARIANTS)}")
-    _prepare_mujoco()
-    model = _compile(Path(gymnasium.envs.mujoco.__file__).parent / "assets" / _ENVIRONMENTS[task].xml)
-    if variant == "d4rl":
-        for field, values in json.loads(_INERTIA.read_text())[environment].items():
-            getattr(model, field)[:] = values
-        mujoco.mj_setConst(model, mujoco.MjData(model))
-        model.geom_margin *= 0.5
-    # As MuJoCo 3.5.0 and later combine the margins of a pair that is not listed.
-    model.pair_margin[:] = model.geom_margin[model.pair_geom1] + model.geom_margin[model.pair_geom2]
-    # Nothing is left to look for. Last, because mj_setConst derives these from the geoms anew.
-    model.body_contype[:] = 0
-    model.body_conaffinity[:] = 0
-    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
-    return model
-
-
-def _compile(xml: Path) -> mujoco.MjModel:
-    """The model of an XML file, with every pair of geoms that may touch listed."""
-    spec = mujoco.MjSpec.from_file(str(xml))
-    for first, second in itertools.combinations(spec.geoms, 2):
-        if _may_touch(first, second):
-            pair = spec.add_pair(
-                geomname1=first.name, geomname2=second.name, condim=max(first.condim, second.condim), margin=0
-            )
-            # What is not a number is combined from the two geoms, as for a pair that is not listed.
-            for field in ("friction", "solref", "solimp"):
-                getattr(pair, field)[:] = np.nan
-    with warnings.catch_warnings():
-        # Gymnasium's cheetah uses an attribute that MuJoCo is about to drop; MuJoCo's version is pinned.
-        warnings.filterwarnings("ignore", "compiler attribute 'settotalmass' is deprecated")
-        return spec.compile()
-
-
-def _may_touch(first: mujoco.MjsGeom, second: mujoco.MjsGeom) -> bool:
-    """MuJoCo's own filters: the bit masks match, and the bodies are neither the same nor parent and child.
-
-    The world is the parent of the robot's root, but its floor touches that.
-    """
-    one, other = first.parent, second.parent
-    related = one == other or (one.parent == other and other.name != "world")
-    related |= other.parent == one and one.name != "world"
-    matching = first.contype & second.conaffinity or second.contype & first.conaffinity
-    return bool(matching) and not related
-
-
-def draw_initial_states(
-    task: str, model: mujoco.MjModel, seeds: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Positions (n, nq) and velocities (n, nv) that Gymnasium's ``reset(seed=s)`` draws for `seeds` (n,)."""
-    environment = _ENVIRONMENTS[task]
-    noise = environment.reset_noise
-    qpos, qvel = np.empty((len(seeds), model.nq)), np.empty((len(seeds), model.nv))
-    for row, seed in enumerate(seeds):
-        generator, _ = seeding.np_random(int(seed))
-        qpos[row] = model.qpos0 + generator.uniform(-noise, noise, model.nq)
-        if environment.normal_velocity:
-            qvel[row] = noise * generator.standard_normal(model.nv)
-        else:
-            qvel[row] = generator.uniform(-noise, noise, model.nv)
-    return qpos, qvel
-
-
-def observe(task: str, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Observations (N, d) of states qpos (N, nq) and qvel (N, nv): all but the x position, velocities clipped."""
-    limit = _ENVIRONMENTS[task].velocity_limit
-    return np.concatenate((qpos[:, 1:], np.clip(qvel, -limit, limit)), axis=1)
-
-
-def is_terminated(task: str, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether the robot has fallen, (N,) bool, in states qpos (N, nq) and qvel (N, nv). A cheetah never has."""
-    if task == "halfcheetah":
-        return np.zeros(len(qpos), bool)
-    height, angle = qpos[:, 1], qpos[:, 2]
-    if task == "walker2d":
-        return ~((height > 0.8) & (height < 2.0) & (angle > -1.0) & (angle < 1.0))
-    healthy = (height > 0.7) & (angle > -0.2) & (angle < 0.2) & np.isfinite(height)
-    return ~(healthy & (np.abs(qpos[:, 2:]) < 100.0).all(1) & (np.abs(qvel) < 100.0).all(1))
-
-
-def compute_rewards(
-    task: str, velocity: NDArray[np.float64], actions: Actions, variant: str = "gymnasium"
-) -> NDArray[np.float64]:
-    """Rewards (N,) of one step from the x velocities (N,), in m/s, and the applied actions (N, a).
-
-    Velocity, plus the reward for being healthy (paid in the last step too), minus the control
-    cost: a sum in the dtype of the action, weighted in that dtype in `gymnasium` (NumPy 2), in
-    float64 in `d4rl` (NumPy 1).
-    """
-    environment = _ENVIRONMENTS[task]
-    squares = np.square(actions)
-    # Column by column: the rounding then cannot depend on how many rows there are.
-    cost = squares[:, 0].copy()
-    for column in squares.T[1:]:
-        cost += column
-    if variant == "d4rl":
-        cost = cost.astype(np.float64)
-    return (velocity + environment.healthy_reward) - environment.control_cost_weight * cost
 
 
 class BatchSimulator:

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.simulators import original_worker
-from d4rl_automl.simulators.batch import Actions, draw_initial_states, make_model
+from d4rl_automl.simulators.models import make_model
+from d4rl_automl.simulators.robots import Actions, draw_initial_states
 
 PYTHON_VARIABLE = "D4RL_AUTOML_MUJOCO_PY"
 """Environment variable that names the python of D4RL's environment, if it is not the project's own."""
