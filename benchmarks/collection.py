@@ -24,7 +24,6 @@ import numpy as np
 
 from d4rl_automl.data import catalogue, hdf5, returns
 from d4rl_automl.simulators.batch import BatchSimulator
-from d4rl_automl.simulators.robots import observe
 from d4rl_automl.tasks.seeds import episode_seeds
 
 
@@ -85,8 +84,8 @@ def floors(index: int, asked: dict[str, Any], path: Path) -> dict[str, common.Me
     actions = ((dataset.actions + np.float32(1)) - np.float32(1)).astype(np.float64)
     ids = [np.flatnonzero(where.lengths[mine] > step) for step in range(where.lengths[mine].max())]
     controls = [actions[where.starts[mine][rows] + step] for step, rows in enumerate(ids)]
-    frame_skip = simulator._environment.frame_skip
-    chunk = common.Chunk(simulator.model, frame_skip, simulator._batch.state.copy(), ids, controls)
+    frame_skip = simulator.robot.frame_skip
+    chunk = common.Chunk(simulator.model, frame_skip, simulator.batch.state.copy(), ids, controls)
     batch = mujoco.batch.Batch(chunk.model, len(mine), 1)
     batch.state[:] = chunk.states
     for rows, control in zip(ids, controls, strict=True):
@@ -95,7 +94,7 @@ def floors(index: int, asked: dict[str, Any], path: Path) -> dict[str, common.Me
     chunk.positions = batch.qpos.copy()
     assert dataset.next_observations is not None
     np.testing.assert_array_equal(
-        observe(asked["task"], batch.qpos, batch.qvel).astype(np.float32), dataset.next_observations[ends[mine] - 1]
+        simulator.robot.observe(batch.qpos, batch.qvel).astype(np.float32), dataset.next_observations[ends[mine] - 1]
     )
     return {"physics": functools.partial(common.physics, None, chunk)}
 

@@ -35,7 +35,6 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-import gymnasium.envs.mujoco
 import mujoco
 import mujoco.batch
 import numpy as np
@@ -293,10 +292,10 @@ def inference(loaded: base.Policy, chunk: Chunk, clock: Clock | Stopwatch) -> No
 @functools.cache
 def _searching_model(task: str) -> mujoco.MjModel:
     """With the inertias and margins of the variant d4rl."""
-    assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
+    robot = robots.get(task)
     with warnings.catch_warnings(action="ignore"):
-        model = mujoco.MjSpec.from_file(str(assets / robots._ENVIRONMENTS[task].xml)).compile()
-    cured = models.make_model(task)
+        model = robot.specification().compile()
+    cured = models.make_model(robot)
     for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
         getattr(model, name)[:] = getattr(cured, name)
     mujoco.mj_setConst(model, mujoco.MjData(model))

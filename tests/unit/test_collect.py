@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from d4rl_automl import tasks
 from d4rl_automl.behaviour import policies
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data import catalogue, hdf5
 from d4rl_automl.data.providers import embedded
+from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.models import make_model
 from d4rl_automl.tasks.seeds import episode_seeds
 
@@ -82,8 +82,8 @@ def test_layout_is_d4rls(made):
 
 def reference_environment(task):
     """Gymnasium's own class, carrying the inertias and margins of the d4rl variant."""
-    environment = gymnasium.make(f"{tasks.get(task).environment}-v4")
-    model, cured = environment.unwrapped.model, make_model(task)
+    environment = gymnasium.make(f"{robots.get(task).name}-v4")
+    model, cured = environment.unwrapped.model, make_model(robots.get(task))
     for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
         getattr(model, field)[:] = getattr(cured, field)
     mujoco.mj_setConst(model, environment.unwrapped.data)

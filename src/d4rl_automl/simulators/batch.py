@@ -1,20 +1,15 @@
-"""D4RL's locomotion tasks on current MuJoCo, many episodes stepped side by side."""
+"""The robots on current MuJoCo, many episodes stepped side by side."""
 
+import gymnasium
 import mujoco
 import mujoco.batch
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import tasks
+from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.models import make_model
-from d4rl_automl.simulators.robots import (
-    _ENVIRONMENTS,
-    Actions,
-    compute_rewards,
-    draw_initial_states,
-    is_terminated,
-    observe,
-)
+from d4rl_automl.simulators.robots import Actions
 
 # BADQPOS, BADQVEL and BADQACC follow each other.
 _BLOW_UPS = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
@@ -23,35 +18,39 @@ _BLOW_UPS = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.m
 class BatchSimulator:
     """`size` independent episodes of one task; what one does never depends on the others or on `threads`.
 
-    Environments are numbered 0 to size - 1. Methods take `ids`, ascending and without
-    repetition, to reach some of them; arrays then have one row for each, in that order.
-    Nothing resets by itself: an environment that has terminated, been truncated or diverged
-    refuses further steps until it is reset.
+    A `Simulator` in one of the variants of `models`. An environment that has terminated, been
+    truncated or diverged refuses further steps until it is reset.
 
-    Raises InputError for an unknown task or variant.
+    Raises InputError for an unknown task or variant, and for a task without simulator.
     """
 
     def __init__(self, task: str, size: int, variant: str = "d4rl", threads: int = 1) -> None:
-        self.model = make_model(task, variant)
         self.task = tasks.get(task)
+        self.robot = robots.get(task)
+        self.model = make_model(self.robot, variant)
         self.variant = variant
         self.size = size
-        self._environment = _ENVIRONMENTS[task]
         # Keeps the solver's warm start of every environment, without which results would
         # differ from a loop over one environment.
-        self._batch = mujoco.batch.Batch(self.model, size, threads)
-        self._initial_state = self._batch.state[0].copy()
-        self._ctrl = self._batch.bind("ctrl")
-        self._warnings = self._batch.warning[:, _BLOW_UPS, 1]
-        self.qpos: NDArray[np.float64] = self._batch.bind("qpos")
+        self.batch = mujoco.batch.Batch(self.model, size, threads)
+        """The environments themselves. Read them; write through `set_state` and `step`."""
+        self._initial_state = self.batch.state[0].copy()
+        self._ctrl = self.batch.bind("ctrl")
+        self._warnings = self.batch.warning[:, _BLOW_UPS, 1]
+        self.qpos: NDArray[np.float64] = self.batch.bind("qpos")
         """Positions (size, nq), a live view. Read it; write through `set_state`."""
-        self.qvel: NDArray[np.float64] = self._batch.bind("qvel")
+        self.qvel: NDArray[np.float64] = self.batch.bind("qvel")
         """Velocities (size, nv), a live view. Read it; write through `set_state`."""
         self.steps = np.zeros(size, np.int64)
         """Steps (size,) since the last reset."""
         self.diverged = np.zeros(size, bool)
         """Whether (size,) the physics of the current episode became non-finite or unbounded."""
         self._ended = np.ones(size, bool)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """As `Simulator.versions`."""
+        return {"mujoco": mujoco.__version__, "gymnasium": gymnasium.__version__}
 
     def reset(self, seeds: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """Start new episodes exactly as Gymnasium's ``reset(seed=s)`` does; returns observations (n, d).
@@ -62,7 +61,7 @@ class BatchSimulator:
         ids = np.arange(len(seeds)) if ids is None else np.asarray(ids)
         if len(seeds) != len(ids):
             raise ValueError(f"{len(seeds)} seeds for {len(ids)} environments")
-        return self.set_state(*draw_initial_states(self.task.name, self.model, seeds), ids)
+        return self.set_state(*self.robot.initial_states(self.model, seeds), ids)
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """Start new episodes from the given positions (n, nq) and velocities (n, nv); returns observations (n, d).
@@ -71,14 +70,14 @@ class BatchSimulator:
         """
         rows = self._rows(ids)
         # Everything else that an earlier episode left is cleared, the solver's warm start included.
-        self._batch.state[rows] = self._initial_state
-        self._batch.warning[rows] = 0
+        self.batch.state[rows] = self._initial_state
+        self.batch.warning[rows] = 0
         self.qpos[rows] = qpos
         self.qvel[rows] = qvel
         self.steps[rows] = 0
         self.diverged[rows] = False
         self._ended[rows] = False
-        return observe(self.task.name, self.qpos[rows], self.qvel[rows])
+        return self.robot.observe(self.qpos[rows], self.qvel[rows])
 
     def step(
         self, actions: Actions, ids: ArrayLike | None = None
@@ -86,7 +85,7 @@ class BatchSimulator:
         """Apply `actions` (n, a) to the environments in `ids` (all by default) for one step.
 
         Returns observations (n, d) float64, rewards (n,) float64, terminated (n,) and truncated
-        (n,) bool; truncated is true at the task's 1,000th step. Actions are clipped to [-1, 1]
+        (n,) bool; truncated is true at the task's time limit. Actions are clipped to [-1, 1]
         before both the physics and the control cost, as D4RL does; `d4rl` rounds as D4RL does, too.
 
         An environment whose physics blows up ends: `terminated` and `diverged` are set, its
@@ -112,7 +111,7 @@ class BatchSimulator:
         if ids is None:  # Then these are views.
             before, before_velocity = before.copy(), before_velocity.copy()
         self._ctrl[rows] = clipped
-        self._batch.step(ids, nstep=self._environment.frame_skip)
+        self.batch.step(ids, nstep=self.robot.frame_skip)
         qpos, qvel = self.qpos[rows], self.qvel[rows]
         # MuJoCo resets a simulation that blows up and steps on; its warning counters tell.
         warnings = self._warnings[rows]
@@ -125,13 +124,14 @@ class BatchSimulator:
             self.qvel[broken] = before_velocity[diverged]
             self.diverged[broken] = True
             qpos, qvel = self.qpos[rows], self.qvel[rows]
-        velocity = (qpos[:, 0] - before[:, 0]) / (self.model.opt.timestep * self._environment.frame_skip)
-        rewards = np.where(diverged, 0.0, compute_rewards(self.task.name, velocity, clipped, self.variant))
-        terminated = is_terminated(self.task.name, qpos, qvel) | diverged
+        seconds = self.model.opt.timestep * self.robot.frame_skip
+        rewards = self.robot.rewards(before, qpos, clipped, seconds=seconds, variant=self.variant)
+        rewards = np.where(diverged, 0.0, rewards)
+        terminated = self.robot.terminated(qpos, qvel) | diverged
         self.steps[rows] += 1
         truncated = self.steps[rows] >= self.task.episode_steps
         self._ended[rows] = terminated | truncated
-        return observe(self.task.name, qpos, qvel), rewards, terminated, truncated
+        return self.robot.observe(qpos, qvel), rewards, terminated, truncated
 
     @staticmethod
     def _rows(ids: ArrayLike | None) -> slice | NDArray[np.int64]:
@@ -142,3 +142,13 @@ class BatchSimulator:
         if rows.dtype == bool:
             raise ValueError("ids are numbers of environments, found a mask: pass np.flatnonzero(mask)")
         return rows.astype(np.int64)
+
+
+def make_d4rl(task: str, size: int) -> BatchSimulator:
+    """A simulator in the variant `d4rl`."""
+    return BatchSimulator(task, size, "d4rl")
+
+
+def make_gymnasium(task: str, size: int) -> BatchSimulator:
+    """A simulator in the variant `gymnasium`."""
+    return BatchSimulator(task, size, "gymnasium")

@@ -1,4 +1,4 @@
-"""The MuJoCo models of the robots, in each variant of the physics.
+"""The MuJoCo models of the robots, in two variants of the physics.
 
 - ``d4rl`` reproduces MuJoCo 2.1.0, in which the benchmark is evaluated. MuJoCo 2.1.2 and
   later compute other inertias for capsules, and 3.5.0 and later combine contact margins by
@@ -15,27 +15,21 @@ independent islands.
 import ctypes
 import functools
 import itertools
-import json
 import warnings
 from pathlib import Path
 
-import gymnasium.envs.mujoco
 import mujoco
 import numpy as np
 
-from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.core.files import RESOURCES
-from d4rl_automl.simulators.robots import _ENVIRONMENTS
+from d4rl_automl.simulators.robots import Robot
 
 VARIANTS = ("d4rl", "gymnasium")
 
-_INERTIA = RESOURCES / "mujoco210_inertia.json"
-
 
 @functools.cache
-def _prepare_mujoco() -> None:
-    """Settings of the MuJoCo library itself, once per process."""
+def prepare_mujoco() -> None:
+    """Settings of the MuJoCo library itself, once per process: without timers, without a log file."""
     # The Python bindings install a timer callback that costs 10-25 % on models this small;
     # mujoco.set_mjcb_time(None) does not remove it.
     library = next(Path(mujoco.__file__).parent.glob("libmujoco.*"))
@@ -46,22 +40,24 @@ def _prepare_mujoco() -> None:
     log.set()
 
 
-def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
-    """The MuJoCo model of `task` ("hopper", "halfcheetah", "walker2d") in one `variant` of the physics.
+def make_model(robot: Robot, variant: str = "d4rl") -> mujoco.MjModel:
+    """The MuJoCo model of a robot in one `variant` of the physics.
 
     Contacts have the parameters of the model's pairs (`pair_margin`, `pair_friction`, …), not of its geoms.
 
-    Raises InputError for an unknown task or variant, and for a task without simulator.
+    Raises InputError for an unknown variant.
     """
-    environment = tasks.get(task).environment
-    if environment is None:
-        raise InputError(f"task {task!r} has no simulator; those that have one are {', '.join(tasks.SIMULATED)}")
     if variant not in VARIANTS:
         raise InputError(f"simulator {variant!r} is unknown; the simulators are {', '.join(VARIANTS)}")
-    _prepare_mujoco()
-    model = _compile(Path(gymnasium.envs.mujoco.__file__).parent / "assets" / _ENVIRONMENTS[task].xml)
+    prepare_mujoco()
+    specification = robot.specification()
+    _list_contacts(specification)
+    with warnings.catch_warnings():
+        # Gymnasium's cheetah uses an attribute that MuJoCo is about to drop; MuJoCo's version is pinned.
+        warnings.filterwarnings("ignore", "compiler attribute 'settotalmass' is deprecated")
+        model = specification.compile()
     if variant == "d4rl":
-        for field, values in json.loads(_INERTIA.read_text())[environment].items():
+        for field, values in robot.old_inertias().items():
             getattr(model, field)[:] = values
         mujoco.mj_setConst(model, mujoco.MjData(model))
         model.geom_margin *= 0.5
@@ -74,21 +70,16 @@ def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     return model
 
 
-def _compile(xml: Path) -> mujoco.MjModel:
-    """The model of an XML file, with every pair of geoms that may touch listed."""
-    spec = mujoco.MjSpec.from_file(str(xml))
-    for first, second in itertools.combinations(spec.geoms, 2):
+def _list_contacts(specification: mujoco.MjSpec) -> None:
+    """List every pair of geoms that may touch."""
+    for first, second in itertools.combinations(specification.geoms, 2):
         if _may_touch(first, second):
-            pair = spec.add_pair(
+            pair = specification.add_pair(
                 geomname1=first.name, geomname2=second.name, condim=max(first.condim, second.condim), margin=0
             )
             # What is not a number is combined from the two geoms, as for a pair that is not listed.
             for field in ("friction", "solref", "solimp"):
                 getattr(pair, field)[:] = np.nan
-    with warnings.catch_warnings():
-        # Gymnasium's cheetah uses an attribute that MuJoCo is about to drop; MuJoCo's version is pinned.
-        warnings.filterwarnings("ignore", "compiler attribute 'settotalmass' is deprecated")
-        return spec.compile()
 
 
 def _may_touch(first: mujoco.MjsGeom, second: mujoco.MjsGeom) -> bool:

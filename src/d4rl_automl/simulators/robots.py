@@ -1,90 +1,203 @@
-"""What a simulator asks of a robot.
+"""The robots: what a simulator asks of each, and those of D4RL's gym suite.
 
-Rewards, terminations, observations and resets are those of Gymnasium's v4 classes
-(gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py).
+Their rewards, terminations, observations and resets are those of Gymnasium's v4 classes
+(gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py); each constant is a default argument there.
 """
 
-from dataclasses import dataclass
+import functools
+import json
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
 
+import gymnasium.envs.mujoco
 import mujoco
 import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
+from d4rl_automl import tasks
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import RESOURCES
+
 Actions = NDArray[np.float32] | NDArray[np.float64]
+"""(n, a), of one dtype or the other: rewards are rounded in it."""
+
+_ASSETS = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
+_INERTIAS = RESOURCES / "mujoco210_inertia.json"
 
 
-@dataclass(frozen=True)
-class _Environment:
-    """What Gymnasium's v4 class of a robot sets; each constant is a default argument there."""
+class Robot(ABC):
+    """A robot in its surroundings, and what it is to do there. It has no state of its own.
 
-    xml: str
-    frame_skip: int
-    control_cost_weight: float
-    healthy_reward: float
-    reset_noise: float
-    normal_velocity: bool
+    States are positions qpos (n, nq) and velocities qvel (n, nv) as MuJoCo has them, float64, one row an episode.
+    """
+
+    frame_skip: ClassVar[int]
+    """Steps of the physics within one step of an episode."""
+
+    @abstractmethod
+    def specification(self) -> mujoco.MjSpec:
+        """The model as its file says, not yet compiled."""
+
+    @abstractmethod
+    def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
+        """The fields of the model that MuJoCo 2.1.0 computes otherwise, by their names in MjModel."""
+
+    @abstractmethod
+    def initial_states(
+        self, model: mujoco.MjModel, seeds: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Positions (n, nq) and velocities (n, nv) that the environment's ``reset(seed=s)`` draws for `seeds` (n,)."""
+
+    @abstractmethod
+    def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Observations (n, d) of states: a new array."""
+
+    @abstractmethod
+    def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether an episode ends (n,) in these states, other than by the time limit."""
+
+    @abstractmethod
+    def rewards(
+        self,
+        before: NDArray[np.float64],
+        after: NDArray[np.float64],
+        actions: Actions,
+        *,
+        seconds: float,
+        variant: str,
+    ) -> NDArray[np.float64]:
+        """Rewards (n,) of one step that took `seconds`, from positions `before` to `after`, both (n, nq).
+
+        `actions` (n, a) are those applied, `variant` that of the physics (`models.VARIANTS`), which tells how to round.
+        """
+
+
+class Runner(Robot):
+    """A robot of the gym suite: it moves in a plane, and is to run towards positive x."""
+
+    name: ClassVar[str]
+    """Gymnasium's: the environment is `make(f"{name}-v4")`."""
+    xml: ClassVar[str]
+    """File among Gymnasium's assets."""
+    control_cost_weight: ClassVar[float]
+    healthy_reward: ClassVar[float]
+    """Paid in every step, the last one included."""
+    reset_noise: ClassVar[float]
+    normal_velocity: ClassVar[bool] = False
     """Initial velocities are drawn from a normal distribution rather than a uniform one."""
-    velocity_limit: float
+    velocity_limit: ClassVar[float] = 10.0
     """Velocities in the observation are clipped to plus and minus this."""
 
+    def specification(self) -> mujoco.MjSpec:
+        """As `Robot.specification`."""
+        return mujoco.MjSpec.from_file(str(_ASSETS / self.xml))
 
-_ENVIRONMENTS = {
-    "halfcheetah": _Environment("half_cheetah.xml", 5, 0.1, 0.0, 0.1, True, np.inf),
-    "hopper": _Environment("hopper.xml", 4, 1e-3, 1.0, 5e-3, False, 10.0),
-    "walker2d": _Environment("walker2d.xml", 4, 1e-3, 1.0, 5e-3, False, 10.0),
-}
+    def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
+        """As `Robot.old_inertias`; recorded from MuJoCo 2.1.0 in resources/mujoco210_inertia.json."""
+        return _read_inertias()[self.name]
+
+    def initial_states(
+        self, model: mujoco.MjModel, seeds: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """As `Robot.initial_states`: noise around the model's own position, at rest."""
+        noise = self.reset_noise
+        qpos, qvel = np.empty((len(seeds), model.nq)), np.empty((len(seeds), model.nv))
+        for row, seed in enumerate(seeds):
+            generator, _ = seeding.np_random(int(seed))
+            qpos[row] = model.qpos0 + generator.uniform(-noise, noise, model.nq)
+            if self.normal_velocity:
+                qvel[row] = noise * generator.standard_normal(model.nv)
+            else:
+                qvel[row] = generator.uniform(-noise, noise, model.nv)
+        return qpos, qvel
+
+    def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Observations (n, nq - 1 + nv): all but the x position, velocities clipped."""
+        limit = self.velocity_limit
+        return np.concatenate((qpos[:, 1:], np.clip(qvel, -limit, limit)), axis=1)
+
+    def rewards(
+        self,
+        before: NDArray[np.float64],
+        after: NDArray[np.float64],
+        actions: Actions,
+        *,
+        seconds: float,
+        variant: str,
+    ) -> NDArray[np.float64]:
+        """Velocity along x in m/s, plus the reward for being healthy, minus the control cost.
+
+        The cost is a sum of squares in the dtype of the action, weighted in that dtype in `gymnasium` (NumPy 2), in
+        float64 in `d4rl` (NumPy 1).
+        """
+        velocity = (after[:, 0] - before[:, 0]) / seconds
+        squares = np.square(actions)
+        # Column by column: the rounding then cannot depend on how many rows there are.
+        cost = squares[:, 0].copy()
+        for column in squares.T[1:]:
+            cost += column
+        if variant == "d4rl":
+            cost = cost.astype(np.float64)
+        return (velocity + self.healthy_reward) - self.control_cost_weight * cost
 
 
-def draw_initial_states(
-    task: str, model: mujoco.MjModel, seeds: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Positions (n, nq) and velocities (n, nv) that Gymnasium's ``reset(seed=s)`` draws for `seeds` (n,)."""
-    environment = _ENVIRONMENTS[task]
-    noise = environment.reset_noise
-    qpos, qvel = np.empty((len(seeds), model.nq)), np.empty((len(seeds), model.nv))
-    for row, seed in enumerate(seeds):
-        generator, _ = seeding.np_random(int(seed))
-        qpos[row] = model.qpos0 + generator.uniform(-noise, noise, model.nq)
-        if environment.normal_velocity:
-            qvel[row] = noise * generator.standard_normal(model.nv)
-        else:
-            qvel[row] = generator.uniform(-noise, noise, model.nv)
-    return qpos, qvel
+class HalfCheetah(Runner):
+    """Two legs and a body that cannot fall."""
 
+    name, xml, frame_skip = "HalfCheetah", "half_cheetah.xml", 5
+    control_cost_weight, healthy_reward, reset_noise = 0.1, 0.0, 0.1
+    normal_velocity = True
+    velocity_limit = np.inf
 
-def observe(task: str, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Observations (N, d) of states qpos (N, nq) and qvel (N, nv): all but the x position, velocities clipped."""
-    limit = _ENVIRONMENTS[task].velocity_limit
-    return np.concatenate((qpos[:, 1:], np.clip(qvel, -limit, limit)), axis=1)
-
-
-def is_terminated(task: str, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether the robot has fallen, (N,) bool, in states qpos (N, nq) and qvel (N, nv). A cheetah never has."""
-    if task == "halfcheetah":
+    def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Never."""
         return np.zeros(len(qpos), bool)
-    height, angle = qpos[:, 1], qpos[:, 2]
-    if task == "walker2d":
+
+
+class Hopper(Runner):
+    """One leg."""
+
+    name, xml, frame_skip = "Hopper", "hopper.xml", 4
+    control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
+
+    def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether it has fallen: is too low or tilted, or any other number of its state is beyond 100."""
+        height, angle = qpos[:, 1], qpos[:, 2]
+        healthy = (height > 0.7) & (angle > -0.2) & (angle < 0.2) & np.isfinite(height)
+        return ~(healthy & (np.abs(qpos[:, 2:]) < 100.0).all(1) & (np.abs(qvel) < 100.0).all(1))
+
+
+class Walker2d(Runner):
+    """Two legs."""
+
+    name, xml, frame_skip = "Walker2d", "walker2d.xml", 4
+    control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
+
+    def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether it has fallen or jumped: is too low or high, or tilted."""
+        height, angle = qpos[:, 1], qpos[:, 2]
         return ~((height > 0.8) & (height < 2.0) & (angle > -1.0) & (angle < 1.0))
-    healthy = (height > 0.7) & (angle > -0.2) & (angle < 0.2) & np.isfinite(height)
-    return ~(healthy & (np.abs(qpos[:, 2:]) < 100.0).all(1) & (np.abs(qvel) < 100.0).all(1))
 
 
-def compute_rewards(
-    task: str, velocity: NDArray[np.float64], actions: Actions, variant: str = "gymnasium"
-) -> NDArray[np.float64]:
-    """Rewards (N,) of one step from the x velocities (N,), in m/s, and the applied actions (N, a).
+HALFCHEETAH, HOPPER, WALKER2D = HalfCheetah(), Hopper(), Walker2d()
 
-    Velocity, plus the reward for being healthy (paid in the last step too), minus the control
-    cost: a sum in the dtype of the action, weighted in that dtype in `gymnasium` (NumPy 2), in
-    float64 in `d4rl` (NumPy 1).
-    """
-    environment = _ENVIRONMENTS[task]
-    squares = np.square(actions)
-    # Column by column: the rounding then cannot depend on how many rows there are.
-    cost = squares[:, 0].copy()
-    for column in squares.T[1:]:
-        cost += column
-    if variant == "d4rl":
-        cost = cost.astype(np.float64)
-    return (velocity + environment.healthy_reward) - environment.control_cost_weight * cost
+
+def get(task: str) -> Robot:
+    """The robot that plays a task; raises InputError for an unknown task, and for one without simulator."""
+    reference = tasks.get(task).robot
+    if reference is None:
+        raise InputError(f"task {task!r} has no simulator; those that have one are {', '.join(tasks.SIMULATED)}")
+    robot = pkgutil.resolve_name(reference)
+    if not isinstance(robot, Robot):
+        raise TypeError(f"task {task!r}: {reference} is {robot!r}, not a Robot")
+    return robot
+
+
+@functools.cache
+def _read_inertias() -> dict[str, dict[str, list[float] | list[list[float]]]]:
+    found: dict[str, dict[str, list[float] | list[list[float]]]] = json.loads(_INERTIAS.read_text())
+    return found

@@ -1,12 +1,20 @@
-"""The robots, and the reference returns that define their normalised score."""
+"""The tasks, and the reference returns that define their normalised scores; known without any other package."""
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.tasks import antmaze, gym
 from d4rl_automl.tasks.task import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (*gym.TASKS, *antmaze.TASKS)}
+TASKS: dict[str, Task] = {
+    task.name: task
+    for module in (
+        gym,
+        antmaze,
+    )
+    for task in module.TASKS
+}
+"""Every task by its name: those that each module lists."""
 
-SIMULATED = tuple(task.name for task in TASKS.values() if task.environment)
+SIMULATED = tuple(task.name for task in TASKS.values() if task.robot)
 """The tasks that can be played here. Of the others there are data alone."""
 
 

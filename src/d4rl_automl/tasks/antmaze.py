@@ -1,11 +1,13 @@
-"""D4RL's ant in mazes: data alone."""
+"""D4RL's ant in mazes: data alone, since there is no simulator of it yet.
+
+Time limits: d4rl/locomotion/__init__.py, Farama-Foundation/D4RL@89141a6.
+"""
 
 from d4rl_automl.tasks.task import Task
 
 
 def _antmaze(maze: str, episode_steps: int = 1000) -> Task:
-    """Time limits: d4rl/locomotion/__init__.py, Farama-Foundation/D4RL@89141a6."""
-    return Task(f"antmaze-{maze}", None, 29, 8, 0.0, 1.0, episode_steps, maze=True)
+    return Task(f"antmaze-{maze}", 29, 8, 0.0, 1.0, episode_steps=episode_steps, maze=True)
 
 
 TASKS = (

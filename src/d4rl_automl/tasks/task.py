@@ -5,17 +5,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Task:
-    """One robot of D4RL's gym suite, or its ant in one of the mazes."""
+    """What is to be done, by which robot: sizes, reference returns and the time limit."""
 
     name: str
-    environment: str | None
-    """Gymnasium's class name, `make(f"{environment}-v4")`; None where there is no simulator yet."""
     observation_size: int
     action_size: int
     reference_min: float
     """Return of a random policy; D4RL's REF_MIN_SCORE (d4rl/infos.py, Farama-Foundation/D4RL@89141a6)."""
     reference_max: float
     """Return of an expert; D4RL's REF_MAX_SCORE (same file)."""
+    robot: str | None = None
+    """The `simulators.robots.Robot` that plays it, as "module:name"; None where there is no simulator yet.
+
+    A reference, since tasks are known where nothing is simulated and MuJoCo is not installed.
+    """
     episode_steps: int = 1000
     """The time limit of the environment, and what a commanded return is divided by."""
     maze: bool = False
