@@ -62,7 +62,7 @@ def test_the_time_limit_is_told_from_a_fall():
     environment = training_worker.SimulatorVecEnv("halfcheetah", 2, 0, squash=False)
     simulator = BatchSimulator("halfcheetah", 2)
     environment.reset()
-    simulator.set_state(environment._episodes.simulator.qpos, environment._episodes.simulator.qvel)
+    simulator.set_state(environment.episodes.simulator.qpos, environment.episodes.simulator.qvel)
     actions = np.zeros((2, 6), np.float32)
     for step in range(1, 1001):
         observations, _, ended, infos = environment.step(actions)

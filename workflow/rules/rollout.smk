@@ -2,6 +2,8 @@
 # selection rollouts  -> targets/{method}.{simulator}.json
 # report rollouts     -> results/scores.csv, results/summary.csv, results/comparisons.csv
 
+from d4rl_automl import simulators
+
 ROLLOUT = "results/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.parquet"
 TARGET = "results/{dataset}/targets/{method}.{simulator}.json"
 
@@ -32,7 +34,10 @@ rule rollout:
         report=lambda wildcards: f"--play report {episodes(wildcards, 'report')}",
         seed=f"--seed {config['rollout']['seed']}",
         code=lambda wildcards: digest(
-            "rollout", *loaded_by([METHODS[wildcards.method]]), resources=("mujoco210_inertia.json",)
+            "rollout",
+            simulators.get(wildcards.simulator).module.removeprefix("d4rl_automl."),
+            *loaded_by([METHODS[wildcards.method]]),
+            resources=("mujoco210_inertia.json",),
         ),
     shell:
         "script rollout --policy {input.policy:q} --dataset {params.entry:q}"

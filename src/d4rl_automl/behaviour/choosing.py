@@ -1,15 +1,13 @@
-"""Behaviour policies: how they are trained, how good they are, and which of them collect a dataset.
+"""Behaviour policies: how good they are, and which of them collect a dataset.
 
-A training (`behaviour_training`, in an environment of its own) leaves checkpoints and a curve of
-their returns. Of these, `choose` takes
+A training (`behaviour.training`) leaves checkpoints and a curve of their returns. Of these, `choose` takes
 
     medium    the first whose curve reaches `medium_score`
     replay    `REPLAY` up to and with medium, evenly spaced in steps: what a replay buffer saw
     expert    the one with the best curve
 
 and measures them anew, on other episodes, since the best of many is partly luck. A level is the
-return of a policy's stochastic actions in the `d4rl` variant of the simulator. Files are
-those that `collect.TanhGaussian` reads.
+return of a policy's stochastic actions. Files are those of `behaviour.policies`.
 """
 
 import csv
@@ -21,10 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from d4rl_automl.behaviour.policies import VARIANT, TanhGaussian
+from d4rl_automl.behaviour.policies import VARIANT, TanhGaussian, draw_chance
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
+from d4rl_automl.simulators import closed_loop
 from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.closed_loop import Moment
 from d4rl_automl.tasks.scores import normalise
 from d4rl_automl.tasks.seeds import episode_seeds
 
@@ -39,26 +39,18 @@ def evaluate(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Returns (n,) and lengths (n,) of one episode per seed, all side by side.
 
-    Actions are sampled as `collect` samples them, or are tanh(mu) unless `stochastic`.
+    Actions are sampled as a collection samples them, or are tanh(mu) unless `stochastic`.
     """
     simulator = BatchSimulator(task, len(seeds), VARIANT)
-    steps = simulator.task.episode_steps
-    chance = np.zeros((len(seeds), steps, simulator.task.action_size), np.float32)
-    if stochastic:
-        for row, seed in enumerate(seeds):
-            chance[row] = policy.draw(np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(1,))), steps)
-    returns = np.zeros(len(seeds))
-    running = np.arange(len(seeds))
-    observations = simulator.reset(seeds)
-    for step in range(steps):
-        actions, _ = policy.act(observations.astype(np.float32), chance[running, step])
-        observations, rewards, terminated, truncated = simulator.step(actions, running)
-        returns[running] += rewards
-        going = ~(terminated | truncated)
-        running, observations = running[going], observations[going]
-        if not len(running):
-            break
-    return returns, simulator.steps.copy()
+    chance = draw_chance(policy, seeds, simulator.task.episode_steps)
+    if not stochastic:
+        chance[:] = 0
+
+    def act(moment: Moment) -> NDArray[np.float32]:
+        return policy.act(moment.observations.astype(np.float32), chance[moment.step, moment.ids])[0]
+
+    played = closed_loop.play(simulator, seeds, act)
+    return played.returns, played.lengths
 
 
 def roles(curve: Sequence[Mapping[str, str]], medium_score: float) -> dict[str, Mapping[str, str]]:

@@ -15,6 +15,7 @@ from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
 
 VARIANT = "d4rl"
+"""Of the simulators, in which these policies are trained and measured, and in which they collect."""
 
 _WEIGHTS = ("w0", "b0", "w1", "b1", "w_mu", "b_mu", "w_ls", "b_ls", "log_std_min", "log_std_max")
 _ACTIVATIONS: dict[str, Callable[[NDArray[np.float32]], Any]] = {
@@ -108,8 +109,17 @@ class TanhGaussian:
         return result
 
 
+def draw_chance(policy: Uniform | TanhGaussian, seeds: NDArray[np.int64], steps: int) -> NDArray[np.float32]:
+    """The chance (steps, n, a) of n episodes' actions, each drawn from its own seed, (n,).
+
+    A reset draws from SeedSequence(seed) itself; this from a child of it.
+    """
+    generators = [np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(1,))) for seed in seeds]
+    return np.stack([policy.draw(generator, steps) for generator in generators], axis=1)
+
+
 def save(path: str | Path, layers: Mapping[str, ArrayLike], activation: str) -> None:
-    """Write a policy as float32 arrays.
+    """Write a policy as `TanhGaussian` reads it, as float32 arrays.
 
     `layers` has w0 (d, h), b0 (h,), w1 (h, k), b1 (k,), w_mu and w_ls (k, a), b_mu and b_ls (a,),
     where a layer is x @ w + b; `activation` is tanh or relu.

@@ -1,4 +1,7 @@
-"""Training of behaviour policies, in an environment of its own."""
+"""Training of behaviour policies: its settings, its start, and the episodes that it learns from.
+
+What learns is `training_worker`, in the environment that envs/behaviour/install.sh makes.
+"""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Training of behaviour policies with sbx; run as a program by `training.train`, in an environment of its own."""
+"""Training of behaviour policies with sbx: the program that `training.train` starts in an environment of its own."""
 
 import csv
 import json
@@ -43,10 +43,10 @@ class SimulatorVecEnv(VecEnv):
     """
 
     def __init__(self, task: str, size: int, seed: int, squash: bool) -> None:
-        self._episodes = training.EndlessEpisodes(task, size, seed)
+        self.episodes = training.EndlessEpisodes(task, size, seed)
         self._squash = squash
         self.render_mode = None
-        robot = self._episodes.simulator.task
+        robot = self.episodes.simulator.task
         bound = _UNBOUNDED if squash else 1.0
         super().__init__(
             size,
@@ -55,13 +55,13 @@ class SimulatorVecEnv(VecEnv):
         )
 
     def reset(self) -> NDArray[np.float32]:
-        return self._episodes.reset().astype(np.float32)
+        return self.episodes.reset().astype(np.float32)
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         self._actions = np.tanh(actions) if self._squash else actions
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
-        following, rewards, terminated, truncated, reached = self._episodes.step(self._actions)
+        following, rewards, terminated, truncated, reached = self.episodes.step(self._actions)
         ended = terminated | truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for i in np.flatnonzero(ended):

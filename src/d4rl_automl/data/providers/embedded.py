@@ -34,12 +34,14 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from d4rl_automl import tasks
-from d4rl_automl.behaviour.policies import VARIANT, Source, TanhGaussian, Uniform
+from d4rl_automl.behaviour.policies import VARIANT, Source, TanhGaussian, Uniform, draw_chance
 from d4rl_automl.core import files
 from d4rl_automl.core.processes import end_with_job
 from d4rl_automl.data import catalogue, hdf5
 from d4rl_automl.data.catalogue import BEHAVIOUR
+from d4rl_automl.simulators import closed_loop
 from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.closed_loop import Moment, Outcome
 from d4rl_automl.tasks.seeds import episode_seeds
 
 ROWS = 256
@@ -184,46 +186,53 @@ def _policy(task: str, source: Source) -> Uniform | TanhGaussian:
 
 
 def _play(task: str, source: Source, first: int, seeds: NDArray[np.int64]) -> tuple[Block, list[int]]:
-    """Play the source's episodes from number `first` on, one per seed, side by side; who has finished leaves.
+    """Play the source's episodes from number `first` on, one per seed, side by side.
 
     Returns their rows, one episode after the other, and the length of each.
     """
     policy, simulator = _policy(task, source), _simulator(task)
-    count, steps = len(seeds), simulator.task.episode_steps
-    # The reset draws from SeedSequence(seed) itself; the actions from a child of it.
-    generators = [np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(1,))) for seed in seeds]
-    chance = np.stack([policy.draw(generator, steps) for generator in generators], axis=1)
-    record: Block = np.empty((count, steps), _row_type(simulator))
-    now: Block = np.empty(count, record.dtype)
-    rows = (first + np.arange(count)) % ROWS
-    batch_observations = np.zeros((ROWS, simulator.task.observation_size), np.float32)
-    batch_chance = np.zeros((ROWS, simulator.task.action_size), np.float32)
-    running = np.arange(count)
-    observations = simulator.reset(seeds).astype(np.float32)
-    for step in range(steps):
-        now["observations"] = observations
-        now["infos/qpos"], now["infos/qvel"] = simulator.qpos[running], simulator.qvel[running]
-        batch_observations[rows] = observations
-        batch_chance[rows] = chance[step, running]
-        every_action, every_log_probability = policy.act(batch_observations, batch_chance)
-        actions = every_action[rows]
-        now["actions"], now["infos/action_log_probs"] = actions, every_log_probability[rows]
-        following, rewards, terminated, truncated = simulator.step(actions, running)
-        observations = following.astype(np.float32)
-        now["rewards"], now["next_observations"] = rewards, observations
-        now["terminals"], now["timeouts"] = terminated, truncated & ~terminated
-        record[running, step] = now
-        going = ~(terminated | truncated)
-        if not going.all():
-            running, rows, observations = running[going], rows[going], observations[going]
-            now = now[: len(running)]
-        if not len(running):
-            break
-    if simulator.diverged[:count].any():
-        diverged = seeds[simulator.diverged[:count]]
-        raise RuntimeError(f"{task}: the physics diverged in the episode of seed {diverged[0]}")
-    lengths = simulator.steps[:count]
-    return record[np.arange(steps) < lengths[:, None]], lengths.tolist()
+    recorder = _Recorder(simulator, policy, seeds, first)
+    played = closed_loop.play(simulator, seeds, recorder.act, recorder.record)
+    if played.diverged.any():
+        raise RuntimeError(f"{task}: the physics diverged in the episode of seed {seeds[played.diverged][0]}")
+    rows = recorder.rows[np.arange(simulator.task.episode_steps) < played.lengths[:, None]]
+    return rows, played.lengths.tolist()
+
+
+class _Recorder:
+    """Acts in the episodes of `seeds` (n,), numbers `first` to first + n - 1 of a source, and keeps their rows."""
+
+    def __init__(
+        self, simulator: BatchSimulator, policy: Uniform | TanhGaussian, seeds: NDArray[np.int64], first: int
+    ) -> None:
+        count, steps, size = len(seeds), simulator.task.episode_steps, simulator.task.action_size
+        self.rows: Block = np.empty((count, steps), _row_type(simulator))
+        """(n, 1000): rows from an episode's end on hold nothing."""
+        self._simulator, self._policy = simulator, policy
+        self._chance = draw_chance(policy, seeds, steps)
+        self._now: Block = np.empty(count, self.rows.dtype)
+        self._places = (first + np.arange(count)) % ROWS
+        self._observations = np.zeros((ROWS, simulator.task.observation_size), np.float32)
+        self._batch_chance = np.zeros((ROWS, size), np.float32)
+
+    def act(self, moment: Moment) -> NDArray[np.float32]:
+        """Actions (n, a) for observations as the file has them, in float32."""
+        ids, now, places = moment.ids, self._now[: len(moment.ids)], self._places[moment.ids]
+        now["observations"] = moment.observations
+        now["infos/qpos"], now["infos/qvel"] = self._simulator.qpos[ids], self._simulator.qvel[ids]
+        self._observations[places] = moment.observations
+        self._batch_chance[places] = self._chance[moment.step, ids]
+        every_action, every_log_probability = self._policy.act(self._observations, self._batch_chance)
+        actions = every_action[places]
+        now["actions"], now["infos/action_log_probs"] = actions, every_log_probability[places]
+        return actions
+
+    def record(self, moment: Moment, outcome: Outcome) -> None:
+        """Complete the rows of a step."""
+        now = self._now[: len(moment.ids)]
+        now["rewards"], now["next_observations"] = outcome.rewards, outcome.observations
+        now["terminals"], now["timeouts"] = outcome.terminated, outcome.truncated & ~outcome.terminated
+        self.rows[moment.ids, moment.step] = now
 
 
 def _row_type(simulator: BatchSimulator) -> np.dtype:
