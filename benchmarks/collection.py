@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from support import ROOT, floors, prepared, processes, reporting
 
-from d4rl_automl.data import catalogue, datasets, recipes, returns, writing
-from d4rl_automl.simulators.batch import BatchSimulator, observe
+from d4rl_automl.data import catalogue, datasets, returns, writing
+from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks.seeds import episode_seeds
 
 
@@ -77,13 +77,13 @@ def physics(index: int, asked: dict[str, Any], path: Path) -> dict[str, processe
     actions = ((dataset.actions + np.float32(1)) - np.float32(1)).astype(np.float64)
     ids = [np.flatnonzero(where.lengths[mine] > step) for step in range(where.lengths[mine].max())]
     controls = [actions[where.starts[mine][rows] + step] for step, rows in enumerate(ids)]
-    frame_skip = simulator._environment.frame_skip
-    chunk = floors.Chunk(simulator.model, simulator._batch.state.copy(), frame_skip, ids, controls)
+    frame_skip = simulator.robot.frame_skip
+    chunk = floors.Chunk(simulator.model, simulator.batch.state.copy(), frame_skip, ids, controls)
     batch = floors.replay_in_batch(chunk, processes.Clock())
     chunk.positions = batch.qpos
     assert dataset.next_observations is not None
     np.testing.assert_array_equal(
-        observe(asked["task"], batch.qpos, batch.qvel).astype(np.float32), dataset.next_observations[ends[mine] - 1]
+        simulator.robot.observe(batch.qpos, batch.qvel).astype(np.float32), dataset.next_observations[ends[mine] - 1]
     )
     return {"physics": functools.partial(floors.replay, chunk)}
 

@@ -20,6 +20,7 @@ from support import prepared, processes, reporting, watching
 
 from d4rl_automl import tasks
 from d4rl_automl.policies.loading import load, read_metadata
+from d4rl_automl.simulators import robots
 
 OUTCOME_FRACTION = 1.0
 
@@ -59,7 +60,8 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, processes.Measu
     """For `processes.Processes`: episodes of one environment for so many seconds."""
     torch.set_num_threads(1)
     metadata = read_metadata(handle)
-    task = tasks.get(metadata["task"])
+    task, robot = tasks.get(metadata["task"]), robots.get(metadata["task"])
+    assert isinstance(robot, robots.Runner)
     actor = Actor(Path(handle).with_suffix(".onnx"))
     log = mujoco.MjLogConfig.get()
     # Of a deprecated attribute in Gymnasium's file.
@@ -67,7 +69,7 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, processes.Measu
     log.set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        environment = gymnasium.make(f"{task.environment}-v4")
+        environment = gymnasium.make(f"{robot.name}-v4")
     target = np.float32(task.target(OUTCOME_FRACTION))
     observations = np.random.default_rng(0).normal(size=(100, task.observation_size)).astype(np.float32)
     ours = load(handle).act(observations, np.full((100, 1), target))

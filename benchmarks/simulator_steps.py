@@ -16,7 +16,8 @@ from support import ROOT
 from d4rl_automl import tasks
 from d4rl_automl.core.files import write_json
 from d4rl_automl.core.script import run
-from d4rl_automl.simulators.batch import compute_rewards, is_terminated, make_model
+from d4rl_automl.simulators import robots
+from d4rl_automl.simulators.models import make_model
 
 # What the simulators differ by: a variant, and a factor on its contact margins.
 MODELS = {
@@ -44,9 +45,9 @@ def measure(recording: dict[str, np.ndarray], task: str, model: str) -> dict[str
     determined = steps["twin_error"] <= 1e-6
     steps = {name: values[determined] for name, values in steps.items()}
     variant, factor = MODELS[model]
-    physics = make_model(task, variant)
+    robot = robots.get(task)
+    physics = make_model(robot, variant)
     physics.pair_margin *= factor
-    frames = 5 if task == "halfcheetah" else 4
     # The arithmetic of D4RL's action wrapper is the same for all models, in float32 where the action was.
     single = steps["kind"] == json.loads(str(recording["metadata"]))["kinds"].index("float32")
     in_single = (steps["action"].astype(np.float32) + np.float32(1)) - np.float32(1)
@@ -56,15 +57,15 @@ def measure(recording: dict[str, np.ndarray], task: str, model: str) -> dict[str
     for row in range(len(qpos)):
         mujoco.mj_resetData(physics, data)
         data.qpos[:], data.qvel[:], data.ctrl[:] = steps["qpos"][row], steps["qvel"][row], actions[row]
-        mujoco.mj_step(physics, data, nstep=frames)
+        mujoco.mj_step(physics, data, nstep=robot.frame_skip)
         qpos[row], qvel[row] = data.qpos, data.qvel
-    velocity = (qpos[:, 0] - steps["qpos"][:, 0]) / (physics.opt.timestep * frames)
-    rewards = np.where(
-        single,
-        compute_rewards(task, velocity, actions.astype(np.float32), "d4rl"),
-        compute_rewards(task, velocity, actions, "d4rl"),
+    seconds = physics.opt.timestep * robot.frame_skip
+    rounded, exact = (
+        robot.rewards(steps["qpos"], qpos, those, seconds=seconds, variant="d4rl")
+        for those in (actions.astype(np.float32), actions)
     )
-    terminated = is_terminated(task, qpos, qvel)
+    rewards = np.where(single, rounded, exact)
+    terminated = robot.terminated(qpos, qvel)
     errors = np.maximum(np.abs(qpos - steps["next_qpos"]).max(axis=1), np.abs(qvel - steps["next_qvel"]).max(axis=1))
     return {
         "task": task,

@@ -29,7 +29,9 @@ from d4rl_automl.core import files
 from d4rl_automl.core.script import run
 from d4rl_automl.figures import style
 from d4rl_automl.policies.onnx import OnnxPolicy
-from d4rl_automl.simulators.batch import BatchSimulator, draw_initial_states, make_model
+from d4rl_automl.simulators import robots
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.models import prepare_mujoco
 from d4rl_automl.simulators.original import LegacySimulator
 from d4rl_automl.tasks import scores
 from d4rl_automl.tasks.seeds import episode_seeds
@@ -60,7 +62,9 @@ class Serial:
 
     def __init__(self, task: str, size: int) -> None:
         self.task, self.steps = tasks.get(task), np.zeros(size, np.int64)
-        name = f"{self.task.environment}-v5"
+        robot = robots.get(task)
+        assert isinstance(robot, robots.Runner)
+        name = f"{robot.name}-v5"
         self._environments = [gymnasium.make(name, disable_env_checker=True).unwrapped for _ in range(size)]
 
     def reset(self, seeds: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -79,7 +83,7 @@ def main() -> None:
     parser.add_argument("--output", default=ROOT / "results/benchmarks/simulators.json", help="every return, as JSON")
     parser.add_argument("--figure", default=ROOT / "docs/figures/simulators.png")
     arguments = parser.parse_args()
-    make_model("hopper")  # Turns MuJoCo's log file off.
+    prepare_mujoco()
     rows = []
     for name in arguments.policies:
         for simulator in tqdm(SIMULATORS, desc=name, file=sys.stderr):
@@ -91,7 +95,7 @@ def main() -> None:
         "machine": platform.processor() or platform.machine(),
         "mujoco": mujoco.__version__,
         "gymnasium": gymnasium.__version__,
-        "original": LegacySimulator("hopper", 0).versions,
+        "original": LegacySimulator("hopper", 1).versions,
         "summary": table.to_dict("records"),
         "episodes": rows,
     }
@@ -113,7 +117,8 @@ def play(name: str, simulator: str, episodes: int) -> dict[str, Any]:
     observations = played.reset(seeds)
     np.testing.assert_array_equal(observations, BatchSimulator(task, episodes).reset(seeds))
     if simulator == MOVED:
-        qpos, qvel = draw_initial_states(task, make_model(task), seeds)
+        ours = BatchSimulator(task, 1)
+        qpos, qvel = ours.robot.initial_states(ours.model, seeds)
         observations = played.set_state(
             qpos + 1e-15 * np.random.default_rng(0).standard_normal(qpos.shape), qvel, np.arange(episodes)
         )

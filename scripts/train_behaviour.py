@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from d4rl_automl.behaviour.choosing import train
+from d4rl_automl.behaviour.training import train
 from d4rl_automl.core.script import run
 
 

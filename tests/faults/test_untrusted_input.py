@@ -20,10 +20,11 @@ import torch
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from d4rl_automl.behaviour import policies
 from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import card, catalogue, datasets, making, recordings, transitions
-from d4rl_automl.data.providers import embedded, file
+from d4rl_automl.data.providers import file
 from d4rl_automl.learners import fitting
 from d4rl_automl.learners.checkpoints import Checkpoint
 from d4rl_automl.plan import config
@@ -292,8 +293,8 @@ def test_a_pickle_in_the_place_of_any_file_is_not_loaded(tmp_path: Path) -> None
         lambda: tables.read_parquet(bad, ["return"]),
         lambda: tables.read_csv(bad, ["return"]),
         lambda: tables.read_json(bad, ["return"]),
-        lambda: embedded.TanhGaussian(bad, "hopper", 1.0),
-        lambda: embedded.TanhGaussian(tmp_path / "behaviour.npz", "hopper", 1.0),
+        lambda: policies.TanhGaussian(bad, "hopper", 1.0),
+        lambda: policies.TanhGaussian(tmp_path / "behaviour.npz", "hopper", 1.0),
     ]
     for form, ending in (("onnx", "onnx"), ("xgboost", "ubj"), ("catboost", "cbm")):
         file, handle = tmp_path / f"x.{ending}", tmp_path / f"{form}.json"

@@ -6,20 +6,22 @@ import gymnasium
 import mujoco
 from gymnasium.envs.mujoco import MujocoEnv
 
-from d4rl_automl import tasks
-from d4rl_automl.simulators.batch import make_model
+from d4rl_automl.simulators import robots
+from d4rl_automl.simulators.models import make_model, prepare_mujoco
 
 
 def make_environment(task: str) -> gymnasium.Env:
     """Gymnasium's v4 environment of a robot."""
-    make_model(task)  # Turns MuJoCo's log file off, which Gymnasium's loading would write into the working directory.
+    robot = robots.get(task)
+    assert isinstance(robot, robots.Runner), f"Gymnasium has no environment of {task}"
+    prepare_mujoco()  # Or Gymnasium's loading would write a log file into the working directory.
     with warnings.catch_warnings(action="ignore"):  # v4 is old on purpose.
-        return gymnasium.make(f"{tasks.get(task).environment}-v4", disable_env_checker=True)
+        return gymnasium.make(f"{robot.name}-v4", disable_env_checker=True)
 
 
 def searching_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     """The model as Gymnasium's file says, with the cures of the variant: MuJoCo looks for contacts by itself."""
-    environment, ours = make_environment(task).unwrapped, make_model(task, variant)
+    environment, ours = make_environment(task).unwrapped, make_model(robots.get(task), variant)
     assert isinstance(environment, MujocoEnv)
     model = environment.model
     for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):

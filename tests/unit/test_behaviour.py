@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from d4rl_automl.behaviour import choosing
-from d4rl_automl.behaviour.choosing import EndlessEpisodes
+from d4rl_automl.behaviour import choosing, policies, training
+from d4rl_automl.behaviour.policies import TanhGaussian
+from d4rl_automl.behaviour.training import EndlessEpisodes
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data import catalogue
 from d4rl_automl.data.catalogue import BEHAVIOUR
-from d4rl_automl.data.providers.embedded import TanhGaussian
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks.scores import normalise
 from d4rl_automl.tasks.seeds import episode_seeds
@@ -78,7 +78,7 @@ finite = st.floats(-10, 10)
     npst.arrays(np.float64, (3, 5), elements=finite),
 )
 def test_a_folded_layer_does_what_the_layer_did_after_normalising(weights, bias, mean, deviation, observations):
-    folded, shift = choosing.fold_normalisation(weights, bias, mean, deviation)
+    folded, shift = training.fold_normalisation(weights, bias, mean, deviation)
     expected = (observations - mean) / deviation @ weights + bias
     np.testing.assert_allclose(observations @ folded + shift, expected, atol=1e-8 * (1 + np.abs(folded).max()))
 
@@ -87,7 +87,7 @@ def random_policy(path, task="hopper", activation="relu", seed=0):
     generator = np.random.default_rng(seed)
     sizes = {"w0": (11, 8), "b0": 8, "w1": (8, 7), "b1": 7, "w_mu": (7, 3), "b_mu": 3, "w_ls": (7, 3), "b_ls": 3}
     layers = {name: generator.normal(size=size) for name, size in sizes.items()}
-    choosing.save(path, layers, activation)
+    policies.save(path, layers, activation)
     return layers
 
 
@@ -209,19 +209,19 @@ def test_chosen_policies_are_a_set_of_recipes_with_levels(tmp_path, monkeypatch)
 )
 def test_wrong_settings_are_refused(tmp_path, change, message):
     with pytest.raises(InputError, match=message):
-        choosing.train("hopper", {**TRAINING["hopper"], **change}, tmp_path / "training")
+        training.train("hopper", {**TRAINING["hopper"], **change}, tmp_path / "training")
 
 
 def test_a_missing_environment_is_named(tmp_path, monkeypatch):
-    monkeypatch.setenv(choosing.PYTHON_VARIABLE, str(tmp_path / "python"))
+    monkeypatch.setenv(training.PYTHON_VARIABLE, str(tmp_path / "python"))
     with pytest.raises(InputError, match=r"python does not exist; .* envs/behaviour/install.sh"):
-        choosing.train("hopper", TRAINING["hopper"], tmp_path / "training")
+        training.train("hopper", TRAINING["hopper"], tmp_path / "training")
 
 
 def test_training_in_its_own_environment():
     """Runs test_behaviour_training.py with the python that can."""
     try:
-        python = choosing.find_python()
+        python = training.find_python()
     except InputError as error:
         pytest.skip(str(error))
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_behaviour_training.py"]

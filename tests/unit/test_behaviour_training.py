@@ -7,10 +7,10 @@ import pytest
 
 pytest.importorskip("sbx", reason="sbx is in an environment of its own (envs/behaviour/install.sh)")
 
-from d4rl_automl.behaviour import training
-from d4rl_automl.behaviour.choosing import EndlessEpisodes
+from d4rl_automl.behaviour import training_worker
+from d4rl_automl.behaviour.policies import TanhGaussian
+from d4rl_automl.behaviour.training import EndlessEpisodes
 from d4rl_automl.core.files import sha256
-from d4rl_automl.data.providers.embedded import TanhGaussian
 from d4rl_automl.simulators.batch import BatchSimulator
 
 PPO = {
@@ -37,7 +37,7 @@ SETTINGS = {"PPO": PPO, "SAC": SAC}
 @pytest.mark.parametrize("squash", [True, False])
 def test_environment_steps_the_simulator(squash):
     size = 3
-    environment = training.SimulatorVecEnv("hopper", size, 7, squash)
+    environment = training_worker.SimulatorVecEnv("hopper", size, 7, squash)
     endless = EndlessEpisodes("hopper", size, 7)
     np.testing.assert_array_equal(environment.reset(), endless.reset().astype(np.float32))
     generator, ends = np.random.default_rng(0), 0
@@ -59,10 +59,10 @@ def test_environment_steps_the_simulator(squash):
 
 
 def test_the_time_limit_is_told_from_a_fall():
-    environment = training.SimulatorVecEnv("halfcheetah", 2, 0, squash=False)
+    environment = training_worker.SimulatorVecEnv("halfcheetah", 2, 0, squash=False)
     simulator = BatchSimulator("halfcheetah", 2)
     environment.reset()
-    simulator.set_state(environment._episodes.simulator.qpos, environment._episodes.simulator.qvel)
+    simulator.set_state(environment.episodes.simulator.qpos, environment.episodes.simulator.qvel)
     actions = np.zeros((2, 6), np.float32)
     for step in range(1, 1001):
         observations, _, ended, infos = environment.step(actions)
@@ -75,9 +75,9 @@ def test_the_time_limit_is_told_from_a_fall():
 
 @pytest.mark.parametrize("algorithm", ["PPO", "SAC"])
 def test_the_exported_policy_is_the_trained_one(tmp_path, algorithm):
-    model = training.make_model("hopper", SETTINGS[algorithm])
+    model = training_worker.make_model("hopper", SETTINGS[algorithm])
     model.learn(512)
-    training.export(model, tmp_path / "policy.npz")
+    training_worker.export(model, tmp_path / "policy.npz")
     policy = TanhGaussian(tmp_path / "policy.npz", "hopper", 1.0)
     simulator = BatchSimulator("hopper", 50)
     simulator.reset(range(50))
@@ -108,7 +108,7 @@ def test_the_exported_policy_is_the_trained_one(tmp_path, algorithm):
 @pytest.mark.parametrize("algorithm", ["PPO", "SAC"])
 def test_the_same_seed_trains_the_same_policies(tmp_path, algorithm):
     for run in ("first", "second"):
-        training.train("hopper", SETTINGS[algorithm], tmp_path / run)
+        training_worker.train("hopper", SETTINGS[algorithm], tmp_path / run)
     names = sorted(path.name for path in (tmp_path / "first").iterdir())
     assert names == ["00000004.npz", "00000064.npz", "00000128.npz", "curve.csv"]
     for name in names:

@@ -33,7 +33,7 @@ def edit(path: Path, line: str) -> None:
 
 def test_own_script_and_imported_modules_count_and_others_do_not(tree: Path) -> None:
     before = {name: digest(name) for name in ("rollout", "plot_returns", "train_teacher")}
-    edit(tree / "src/d4rl_automl/simulators/batch.py", "MORE = 1")
+    edit(tree / "src/d4rl_automl/simulators/closed_loop.py", "MORE = 1")
     assert digest("rollout") != before["rollout"]
     assert digest("plot_returns") == before["plot_returns"]
     assert digest("train_teacher") == before["train_teacher"]

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from d4rl_automl import tasks
+from d4rl_automl.behaviour import policies
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data import catalogue, datasets, recordings
 from d4rl_automl.data.providers import embedded
-from d4rl_automl.simulators.batch import make_model
+from d4rl_automl.simulators import robots
+from d4rl_automl.simulators.models import make_model
 from d4rl_automl.tasks.seeds import episode_seeds
 
 from .test_datasets import MISSING, d4rl_itself
@@ -81,8 +82,8 @@ def test_layout_is_d4rls(made):
 
 def reference_environment(task):
     """Gymnasium's own class, carrying the inertias and margins of the d4rl variant."""
-    environment = gymnasium.make(f"{tasks.get(task).environment}-v4")
-    model, cured = environment.unwrapped.model, make_model(task)
+    environment = gymnasium.make(f"{robots.get(task).name}-v4")
+    model, cured = environment.unwrapped.model, make_model(robots.get(task))
     for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
         getattr(model, field)[:] = getattr(cured, field)
     mujoco.mj_setConst(model, environment.unwrapped.data)
@@ -240,14 +241,14 @@ def test_sources_follow_each_other_in_the_order_of_the_recipe(tmp_path):
     start = 0
     for number, source in enumerate(sources, 1):
         end = next((int(end) for end in ends if end >= 1000 * number), rows)
-        policy = embedded.TanhGaussian(catalogue.BEHAVIOUR / source["policy"], "hopper", source["noise"])
+        policy = policies.TanhGaussian(catalogue.BEHAVIOUR / source["policy"], "hopper", source["noise"])
         mean, _ = policy.act(dataset.observations[start:end], np.zeros((end - start, 3), np.float32))
         # The actions scatter around this policy's mean and no other's.
         own = np.abs(dataset.actions[start:end] - mean).mean()
         assert own == min(
             np.abs(
                 dataset.actions[start:end]
-                - embedded.TanhGaussian(catalogue.BEHAVIOUR / other["policy"], "hopper", 1.0).act(
+                - policies.TanhGaussian(catalogue.BEHAVIOUR / other["policy"], "hopper", 1.0).act(
                     dataset.observations[start:end], np.zeros((end - start, 3), np.float32)
                 )[0]
             ).mean()
@@ -283,7 +284,7 @@ def test_every_shipped_recipe():
         for source in used:
             assert source["noise"] > 0
             if source["policy"] != "uniform":
-                embedded.TanhGaussian(catalogue.BEHAVIOUR / source["policy"], task, source["noise"])
+                policies.TanhGaussian(catalogue.BEHAVIOUR / source["policy"], task, source["noise"])
     shipped = {path.name for path in catalogue.BEHAVIOUR.glob("*.npz")}
     assert shipped == {row["policy"] for row in rows} - {"uniform"}
 
@@ -296,7 +297,7 @@ def test_unknown_recipe():
 def test_bad_policies_are_refused(tmp_path):
     good = catalogue.BEHAVIOUR / "hopper-medium.npz"
     with pytest.raises(InputError, match="walker2d's are"):
-        embedded.TanhGaussian(good, "walker2d", 1.0)
+        policies.TanhGaussian(good, "walker2d", 1.0)
     with np.load(good) as file:
         arrays = {name: file[name] for name in file.files}
     np.savez(tmp_path / "pickled.npz", **{**arrays, "w0": np.array([print], object)})
@@ -304,7 +305,7 @@ def test_bad_policies_are_refused(tmp_path):
     (tmp_path / "cut.npz").write_bytes(good.read_bytes()[:-5000])
     for name in ("pickled", "partial", "cut", "absent"):
         with pytest.raises(InputError, match=f"{name}.npz: not a behaviour policy"):
-            embedded.TanhGaussian(tmp_path / f"{name}.npz", "hopper", 1.0)
+            policies.TanhGaussian(tmp_path / f"{name}.npz", "hopper", 1.0)
 
 
 def test_transitions_that_leave_a_source_none(tmp_path):

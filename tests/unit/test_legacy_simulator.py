@@ -104,7 +104,7 @@ def test_blow_up_ends_one_episode_and_leaves_the_others():
 @needs_original
 def test_the_process_ends_with_the_simulator():
     simulator = LegacySimulator("hopper", 1)
-    process = simulator._process
+    process = simulator.process
     assert process.poll() is None
     del simulator
     gc.collect()

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import RESOURCES
-from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator, compute_rewards, is_terminated, make_model, observe
+from d4rl_automl.simulators import robots
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.models import VARIANTS, make_model
 from tests.support.stock import make_environment, searching_model
 
 ALL_TASKS = list(tasks.SIMULATED)
@@ -116,8 +118,9 @@ def test_what_an_episode_does_depends_on_nothing_else(task):
 
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_d4rl_variant_has_the_old_inertias_and_half_the_margins(task):
-    cured, stock = make_model(task), make_model(task, "gymnasium")
-    fields = json.loads((RESOURCES / "mujoco210_inertia.json").read_text())[tasks.get(task).environment]
+    robot = robots.get(task)
+    cured, stock = make_model(robot), make_model(robot, "gymnasium")
+    fields = json.loads((RESOURCES / "mujoco210_inertia.json").read_text())[robot.name]
     assert fields.keys() == {"body_mass", "body_inertia", "body_ipos", "body_iquat"}
     for field, values in fields.items():
         np.testing.assert_array_equal(getattr(cured, field), values)
@@ -140,7 +143,7 @@ def test_d4rl_variant_has_the_old_inertias_and_half_the_margins(task):
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_listed_contacts_are_those_that_mujoco_finds(task, variant):
     """From states over all joint angles, above and within the floor: the same contacts and steps, to the bit."""
-    ours, reference = make_model(task, variant), searching_model(task, variant)
+    ours, reference = make_model(robots.get(task), variant), searching_model(task, variant)
     assert (reference.npair, reference.opt.disableflags) == (0, 0)
     assert ours.npair == {"halfcheetah": 8, "hopper": 7, "walker2d": 7}[task]
     # Or it looks for them as well, to the same end.
@@ -170,7 +173,7 @@ def test_listed_contacts_are_those_that_mujoco_finds(task, variant):
 
 def test_stock_variant_is_gymnasiums_model(environments):
     for task in ALL_TASKS:
-        ours, theirs = make_model(task, "gymnasium"), environments[task].unwrapped.model
+        ours, theirs = make_model(robots.get(task), "gymnasium"), environments[task].unwrapped.model
         for field in ("body_mass", "body_inertia", "geom_margin", "geom_friction", "dof_damping", "actuator_gear"):
             np.testing.assert_array_equal(getattr(ours, field), getattr(theirs, field))
 
@@ -221,14 +224,14 @@ def test_set_state_starts_from_the_given_state():
         source.step(actions[t])
     simulator = BatchSimulator("hopper", 3)
     observations = simulator.set_state(source.qpos, source.qvel, [1])
-    np.testing.assert_array_equal(observations, observe("hopper", source.qpos, source.qvel))
+    np.testing.assert_array_equal(observations, source.robot.observe(source.qpos, source.qvel))
     np.testing.assert_allclose(simulator.step(actions[5], [1])[0], source.step(actions[5])[0], rtol=0, atol=1e-6)
     assert simulator.steps.tolist() == [0, 1, 0]
 
 
 def test_timer_callback_is_gone():
-    make_model("hopper")
-    model = make_model("hopper", "gymnasium")
+    make_model(robots.HOPPER)
+    model = make_model(robots.HOPPER, "gymnasium")
     data = mujoco.MjData(model)
     mujoco.mj_step(model, data)
     assert data.timer[mujoco.mjtTimer.mjTIMER_STEP].duration == 0
@@ -236,9 +239,9 @@ def test_timer_callback_is_gone():
 
 def test_refusals():
     with pytest.raises(InputError, match=r"'ant' is unknown.*halfcheetah, hopper, walker2d"):
-        make_model("ant")
+        robots.get("ant")
     with pytest.raises(InputError, match="'antmaze-umaze' has no simulator; those that have one are halfcheetah"):
-        make_model("antmaze-umaze")
+        BatchSimulator("antmaze-umaze", 1)
     with pytest.raises(InputError, match=r"'mujoco' is unknown.*d4rl, gymnasium"):
         BatchSimulator("hopper", 2, "mujoco")
     simulator = BatchSimulator("hopper", 2)
@@ -279,7 +282,8 @@ def test_terminations_and_observations_equal_gymnasiums(environments, task, data
     # Height and angle decide most often.
     states[0, 1 + data.draw(st.integers(0, 1))] = data.draw(NUMBERS)
     qpos, qvel = states[:, : environment.model.nq], states[:, environment.model.nq :]
-    observations, terminated = observe(task, qpos, qvel), is_terminated(task, qpos, qvel)
+    robot = robots.get(task)
+    observations, terminated = robot.observe(qpos, qvel), robot.terminated(qpos, qvel)
     for k in range(count):
         environment.data.qpos[:], environment.data.qvel[:] = qpos[k], qvel[k]
         np.testing.assert_array_equal(observations[k], environment._get_obs())
@@ -296,7 +300,10 @@ def test_rewards_equal_gymnasiums(environments, task, dtype, seed, count):
     generator = np.random.default_rng(seed)
     velocity = generator.normal(0, 3, count)
     actions = generator.uniform(-1, 1, (count, tasks.get(task).action_size)).astype(dtype)
-    rewards = compute_rewards(task, velocity, actions)
+    # In a second, from where x is 0.
+    after = np.column_stack([velocity, generator.normal(size=(count, 2))])
+    moved = {"before": np.zeros((count, 3)), "after": after, "seconds": 1.0}
+    rewards = robots.get(task).rewards(actions=actions, variant="gymnasium", **moved)
     assert rewards.dtype == np.float64
     for k in range(count):
         healthy = getattr(environment, "healthy_reward", 0.0)

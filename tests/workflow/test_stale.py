@@ -474,7 +474,8 @@ def traces(tiny_run: Path, done: Project) -> dict[Kind, str]:
     for job in done.jobs.values():
         if job.script and kind_of(job, CONFIG["methods"]) not in found:
             found[job.rule, None] = help_of(tiny_run, job.script)
-    found["train_behaviour", None] += "\nloaded behaviour/training.py\n"
+    # What the training starts measures its checkpoints as they are measured when some are chosen.
+    found["train_behaviour", None] += f"{found['choose_behaviour', None]}\nloaded behaviour/training_worker.py\n"
     return found
 
 

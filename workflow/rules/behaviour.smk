@@ -33,7 +33,7 @@ rule train_behaviour:
         settings=str(TRAINING_FILE),
     params:
         settings=lambda wildcards: json.dumps(TRAINING[wildcards.task]),
-        code=digest("train_behaviour", "behaviour.training", resources=("mujoco210_inertia.json",)),
+        code=digest("train_behaviour", "behaviour.training_worker", resources=("mujoco210_inertia.json",)),
     shell:
         "script train_behaviour --task {wildcards.task} --settings {resources.settings:q} --output {output:q} > {log:q} 2>&1"
 

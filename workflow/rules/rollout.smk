@@ -5,6 +5,9 @@
 #
 # `script name …` is scripts/name.py (common.smk).
 
+from d4rl_automl import simulators
+
+
 
 rule rollout:
     """Play a policy: all targets and episodes, those that choose a target and those to report, step in one batch."""
@@ -31,7 +34,10 @@ rule rollout:
         report=lambda wildcards: f"--play report {PLAN.episodes(wildcards.method, 'report')}",
         seed=options({"seed": CONFIG.rollout.seed}),
         code=lambda wildcards: digest(
-            "rollout", *PLAN.loaded_by([wildcards.method]), resources=("mujoco210_inertia.json",)
+            "rollout",
+            simulators.get(wildcards.simulator).module,
+            *PLAN.loaded_by([wildcards.method]),
+            resources=("mujoco210_inertia.json",),
         ),
     shell:
         "script rollout --policy {input.policy:q} --dataset {wildcards.dataset}"

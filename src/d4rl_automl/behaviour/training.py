@@ -1,178 +1,121 @@
-"""Training of behaviour policies with sbx; run as a program by `choosing.train`, in an environment of its own."""
+"""Training of behaviour policies: its settings, its start, and the episodes that it learns from.
 
-import csv
+What learns is `training_worker`, in the environment that envs/behaviour/install.sh makes.
+"""
+
 import json
-import logging
 import os
-import sys
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# Before JAX starts. Networks this small gain nothing from threads, and one thread sums in one order.
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-os.environ["JAX_PLATFORMS"] = "cpu"
-
 import numpy as np
-import sbx
-import torch
-from gymnasium import spaces
-from numpy.typing import NDArray
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
-from threadpoolctl import threadpool_limits
+from numpy.typing import ArrayLike, NDArray
 
-from d4rl_automl.behaviour import choosing
-from d4rl_automl.core.script import run
-from d4rl_automl.data.providers.embedded import TanhGaussian
-from d4rl_automl.tasks.scores import normalise
-from d4rl_automl.tasks.seeds import episode_seeds
+from d4rl_automl.behaviour.policies import VARIANT
+from d4rl_automl.core import files
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.robots import Actions
 
-_log = logging.getLogger(__name__)
+PYTHON_VARIABLE = "D4RL_AUTOML_BEHAVIOUR"
+"""Environment variable that names the python of the training's environment, if it is not the project's own."""
 
-# Stable-Baselines3 asks for bounds of what tanh is taken of. Beyond these, tanh is 1 in float32.
-_UNBOUNDED = 20.0
+_SETTINGS: dict[str, tuple[type, ...]] = {
+    "algorithm": (str,),
+    "seed": (int,),
+    "steps": (int,),
+    "checkpoint_steps": (int,),
+    "curve_episodes": (int,),
+    "medium_score": (int, float),
+    "environments": (int,),
+    "learning_rate": (dict,),
+    "policy": (dict,),
+    "arguments": (dict,),
+}
+_ALGORITHMS = ("PPO", "SAC")
+_ROOT = Path(__file__).parents[3]
+_OWN = _ROOT / ".venv-behaviour" / "bin" / "python"
 
 
-class SimulatorVecEnv(VecEnv):
-    """`choosing.EndlessEpisodes` as an environment of Stable-Baselines3.
+def find_python() -> Path:
+    """The python that can train; raises InputError, saying how to install it, where there is none."""
+    path = Path(os.environ.get(PYTHON_VARIABLE, _OWN))
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist; make the environment that trains behaviour policies with "
+            f"envs/behaviour/install.sh, or set {PYTHON_VARIABLE} to the python of one that is made"
+        )
+    return path
 
-    With `squash`, what steps the simulator is tanh of the action. The info of an episode's
-    last step has "terminal_observation", and "TimeLimit.truncated" where it was the time limit
-    that ended it: the value of that observation is then bootstrapped.
+
+def train(task: str, settings: Mapping[str, Any], output: str | Path) -> None:
+    """Train by one task's `settings`; `output` becomes a folder of checkpoints and their curve.csv.
+
+    resources/behaviour/training.yaml explains the settings. Raises InputError for a missing,
+    unknown or ill-typed one, and where the environment to train in is missing.
+    """
+    _check_settings(task, settings)
+    command = [str(find_python()), "-m", "d4rl_automl.behaviour.training_worker", task, json.dumps(settings)]
+    with files.whole(output) as part:
+        subprocess.run([*command, str(part)], env={**os.environ, "PYTHONPATH": str(_ROOT / "src")}, check=True)
+
+
+def _check_settings(task: str, settings: Mapping[str, Any]) -> None:
+    where = f"resources/behaviour/training.yaml: {task}"
+    if settings.keys() != _SETTINGS.keys():
+        wrong = ", ".join(sorted(settings.keys() ^ _SETTINGS.keys()))
+        raise InputError(f"{where}: missing or unknown: {wrong}; the settings are {', '.join(_SETTINGS)}")
+    for name, kinds in _SETTINGS.items():
+        if type(settings[name]) not in kinds:
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise InputError(f"{where}: {name} is {settings[name]!r}, expected {wanted}")
+    if settings["algorithm"] not in _ALGORITHMS:
+        raise InputError(f"{where}: algorithm is {settings['algorithm']!r}, expected {' or '.join(_ALGORITHMS)}")
+    if settings["learning_rate"].keys() != {"start", "end", "steps"}:
+        raise InputError(f"{where}: learning_rate is {settings['learning_rate']!r}, expected start, end and steps")
+
+
+def fold_normalisation(
+    weights: ArrayLike, bias: ArrayLike, mean: ArrayLike, deviation: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The layer (d, h), (h,) for observations that does what `weights` and `bias` do for normalised ones.
+
+    Normalised is (observation - mean) / deviation, with `mean` and `deviation` (d,).
+    """
+    scaled = np.asarray(weights, np.float64) / np.asarray(deviation, np.float64)[:, None]
+    return scaled, np.asarray(bias, np.float64) - np.asarray(mean, np.float64) @ scaled
+
+
+class EndlessEpisodes:
+    """`size` environments in which the next episode follows each that ends.
+
+    Every environment draws the seeds of its episodes from a stream of its own, made from `seed`.
     """
 
-    def __init__(self, task: str, size: int, seed: int, squash: bool) -> None:
-        self._episodes = choosing.EndlessEpisodes(task, size, seed)
-        self._squash = squash
-        self.render_mode = None
-        robot = self._episodes.simulator.task
-        bound = _UNBOUNDED if squash else 1.0
-        super().__init__(
-            size,
-            spaces.Box(-np.inf, np.inf, (robot.observation_size,), np.float32),
-            spaces.Box(-bound, bound, (robot.action_size,), np.float32),
-        )
+    def __init__(self, task: str, size: int, seed: int) -> None:
+        self.simulator = BatchSimulator(task, size, VARIANT)
+        self._streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(size)]
 
-    def reset(self) -> NDArray[np.float32]:
-        return self._episodes.reset().astype(np.float32)
+    def reset(self) -> NDArray[np.float64]:
+        """Start an episode everywhere; returns observations (size, d)."""
+        return self._start(np.arange(self.simulator.size))
 
-    def step_async(self, actions: NDArray[np.float32]) -> None:
-        self._actions = np.tanh(actions) if self._squash else actions
+    def step(
+        self, actions: Actions
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.float64]]:
+        """Apply `actions` (size, a) to all.
 
-    def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
-        following, rewards, terminated, truncated, reached = self._episodes.step(self._actions)
-        ended = terminated | truncated
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        for i in np.flatnonzero(ended):
-            infos[i] = {
-                "terminal_observation": reached[i].astype(np.float32),
-                "TimeLimit.truncated": bool(truncated[i] and not terminated[i]),
-            }
-        return following.astype(np.float32), rewards.astype(np.float32), ended, infos
+        Returns the observations (size, d) to act on next, those of a new episode where one has
+        ended; rewards, terminated and truncated (size,) as `BatchSimulator.step` does; and the
+        observations (size, d) that the actions led to.
+        """
+        reached, rewards, terminated, truncated = self.simulator.step(actions)
+        following = reached.copy()
+        if len(ended := np.flatnonzero(terminated | truncated)):
+            following[ended] = self._start(ended)
+        return following, rewards, terminated, truncated, reached
 
-    def close(self) -> None:
-        pass
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        return [getattr(self, attr_name) for _ in self._get_indices(indices)]
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        raise NotImplementedError("the environments have no attributes of their own")
-
-    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        raise NotImplementedError("the environments have no methods of their own")
-
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        return [False for _ in self._get_indices(indices)]
-
-
-def make_model(task: str, settings: Mapping[str, Any]) -> Any:
-    """The untrained sbx.PPO or sbx.SAC of `task` by its `settings`."""
-    ppo = settings["algorithm"] == "PPO"
-    arguments, rate = settings["arguments"], settings["learning_rate"]
-    environment: VecEnv = SimulatorVecEnv(task, settings["environments"], settings["seed"], squash=ppo)
-    if ppo:
-        # Observations without limits: their normalisation is then linear, and export can fold it into a layer.
-        environment = VecNormalize(environment, gamma=arguments["gamma"], clip_obs=np.inf)
-    return getattr(sbx, settings["algorithm"])(
-        "MlpPolicy",
-        environment,
-        seed=settings["seed"],
-        policy_kwargs=settings["policy"],
-        learning_rate=lambda remaining: rate["end"] + (rate["start"] - rate["end"]) * remaining,
-        **arguments,
-    )
-
-
-def export(model: Any, path: str | Path) -> None:
-    """Write the actor of an sbx.PPO or sbx.SAC, of two hidden layers, as a behaviour policy."""
-    weights = model.policy.actor_state.params["params"]
-    layers = {
-        f"{kind}{name}": np.asarray(weights[f"Dense_{i}"][parameter])
-        for i, name in enumerate(("0", "1", "_mu"))
-        for kind, parameter in (("w", "kernel"), ("b", "bias"))
-    }
-    if isinstance(model, sbx.PPO):
-        normalisation = model.get_vec_normalize_env()
-        deviation = np.sqrt(normalisation.obs_rms.var + normalisation.epsilon)
-        layers["w0"], layers["b0"] = choosing.fold_normalisation(
-            layers["w0"], layers["b0"], normalisation.obs_rms.mean, deviation
-        )
-        layers["w_ls"], layers["b_ls"] = np.zeros_like(layers["w_mu"]), np.asarray(weights["log_std"])
-        activation = "tanh"
-    else:
-        layers["w_ls"], layers["b_ls"] = (np.asarray(weights["Dense_3"][name]) for name in ("kernel", "bias"))
-        activation = "relu"
-    choosing.save(path, layers, activation)
-
-
-class _Checkpoints(BaseCallback):
-    """Every `checkpoint_steps` environment steps, exports the policy and adds a row to curve.csv; ends at `steps`."""
-
-    def __init__(self, task: str, settings: Mapping[str, Any], folder: Path) -> None:
-        super().__init__()
-        self._task, self._settings, self._folder = task, settings, folder
-        self._next = 0
-        self._seeds = episode_seeds(settings["seed"], f"{task}-behaviour", "selection", settings["curve_episodes"])
-
-    def _on_step(self) -> bool:
-        if self.num_timesteps >= self._next:
-            self._next += self._settings["checkpoint_steps"]
-            self._add()
-        return bool(self.num_timesteps < self._settings["steps"])
-
-    def _add(self) -> None:
-        name = f"{self.num_timesteps:08d}.npz"
-        export(self.model, self._folder / name)
-        policy = TanhGaussian(self._folder / name, self._task, 1.0)
-        row: dict[str, Any] = {"policy": name, "environment_steps": self.num_timesteps}
-        for kind in ("stochastic", "deterministic"):
-            returns, lengths = choosing.evaluate(policy, self._task, self._seeds, stochastic=kind == "stochastic")
-            row |= {
-                f"{kind}_return": f"{returns.mean():.1f}",
-                f"{kind}_return_std": f"{returns.std():.1f}",
-                f"{kind}_score": f"{normalise(self._task, returns.mean()):.1f}",
-                f"{kind}_length": f"{lengths.mean():.0f}",
-            }
-        curve = self._folder / "curve.csv"
-        header = not curve.exists()
-        with curve.open("a", newline="") as stream:
-            writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-            if header:
-                writer.writeheader()
-            writer.writerow(row)
-        _log.info("%s", row)
-
-
-def train(task: str, settings: Mapping[str, Any], folder: str | Path) -> None:
-    """Train by one task's `settings`; the new `folder` holds checkpoints and curve.csv, added to as they come."""
-    torch.set_num_threads(1)
-    Path(folder).mkdir()
-    with threadpool_limits(1):
-        model = make_model(task, settings)
-        model.learn(settings["learning_rate"]["steps"], _Checkpoints(task, settings, Path(folder)))
-
-
-if __name__ == "__main__":
-    run(lambda: train(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]))
+    def _start(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self.simulator.reset([int(self._streams[i].integers(2**62)) for i in ids], ids)

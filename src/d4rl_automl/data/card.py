@@ -19,7 +19,8 @@ from d4rl_automl import tasks
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import hdf5, recordings
-from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator, observe
+from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.models import VARIANTS
 
 REPLAYED_ROWS = 10_000
 REPLAY_SEED = 0
@@ -94,8 +95,7 @@ def replay(reader: recordings.Reader, task: str, rows: int = REPLAYED_ROWS, seed
     terminations differ. Where nothing can be replayed there is a `reason` instead. Without
     `next_observations` the next row's observation serves, and rows that end an episode are left out.
     """
-    robot = tasks.get(task)
-    if robot.environment is None:
+    if tasks.get(task).robot is None:
         return {"reason": f"there is no simulator for {task}"}
     if not all(isinstance(reader.file.get(f"infos/{name}"), h5py.Dataset) for name in ("qpos", "qvel")):
         return {"reason": "the file has no infos/qpos and infos/qvel"}
@@ -110,12 +110,12 @@ def replay(reader: recordings.Reader, task: str, rows: int = REPLAYED_ROWS, seed
     target = _picked(reader, "next_observations", chosen) if following else _picked(reader, "observations", chosen + 1)
     qpos, qvel = (found[f"infos/{name}"].astype(np.float64) for name in ("qpos", "qvel"))
     simulators = {variant: BatchSimulator(task, len(chosen), variant) for variant in VARIANTS}
-    model = simulators[VARIANTS[0]].model
-    if qpos.shape[1:] != (model.nq,) or qvel.shape[1:] != (model.nv,):
+    one = simulators[VARIANTS[0]]
+    if qpos.shape[1:] != one.qpos.shape[1:] or qvel.shape[1:] != one.qvel.shape[1:]:
         return {"reason": f"infos/qpos and infos/qvel have {qpos.shape[1:]} and {qvel.shape[1:]} entries a row"}
     if not (np.isfinite(qpos).all() and np.isfinite(qvel).all()):
         return {"reason": "infos/qpos or infos/qvel hold NaN or infinity"}
-    apart = np.abs(observe(task, qpos, qvel) - found["observations"]).max(axis=1)
+    apart = np.abs(one.robot.observe(qpos, qvel) - found["observations"]).max(axis=1)
     if np.median(apart) > _SAME_STATE:
         return {"reason": "infos/qpos and infos/qvel are not the states of the observations in the same rows"}
     errors = {}

@@ -20,9 +20,8 @@ import functools
 import json
 import math
 import multiprocessing
-import zipfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,119 +34,30 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from d4rl_automl import tasks
+from d4rl_automl.behaviour.policies import VARIANT, Source, TanhGaussian, Uniform, draw_chance
 from d4rl_automl.core import files
-from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.processes import end_with_job
 from d4rl_automl.data import recipes, writing
 from d4rl_automl.data.providers.embedded import Entry
 from d4rl_automl.data.recipes import BEHAVIOUR
+from d4rl_automl.simulators import closed_loop
 from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.simulators.closed_loop import Moment, Outcome
 from d4rl_automl.tasks.seeds import episode_seeds
 
-VARIANT = "d4rl"
 ROWS = 256
 """Rows of a policy's batch, and the most episodes played side by side. Data depend on it."""
 LEAST = 4
 """The fewest episodes worth a task of their own: fewer take nearly as long."""
 
-_WEIGHTS = ("w0", "b0", "w1", "b1", "w_mu", "b_mu", "w_ls", "b_ls", "log_std_min", "log_std_max")
-_ACTIVATIONS: dict[str, Callable[[NDArray[np.float32]], Any]] = {
-    "tanh": lambda values: np.tanh(values, out=values),
-    "relu": lambda values: np.maximum(values, 0, out=values),
-}
-"""In place, as is all arithmetic of a network here: after the physics, memory is what costs."""
-
 Block = np.ndarray[Any, Any]
 """Consecutive rows, (n,): a field for each of D4RL's arrays, by its name."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One row of recipes.csv."""
-
-    policy: str
-    """File in resources/behaviour, or "uniform"."""
-    share: float
-    """Of the transitions."""
-    noise: float
-    """Factor on the policy's standard deviation; 1 for "uniform", where it means nothing."""
-
-
-class Uniform:
-    """Actions drawn uniformly from [-1, 1]."""
-
-    def __init__(self, task: str) -> None:
-        self._size = tasks.get(task).action_size
-
-    def draw(self, generator: np.random.Generator, steps: int) -> NDArray[np.float32]:
-        """The chance of an episode's `steps` steps, (steps, a), drawn at once."""
-        return generator.uniform(-1, 1, (steps, self._size)).astype(np.float32)
-
-    def act(
-        self, observations: NDArray[np.float32], chance: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Actions (n, a) and their log-density (n,) for observations (n, d) and drawn chance (n, a)."""
-        return chance, np.full(len(chance), -self._size * np.log(2), np.float32)
-
-
-class TanhGaussian:
-    """A network's stochastic policy: tanh(mu + noise exp(log_std) eps), eps standard normal.
-
-    `path` is an npz of float32 arrays: two hidden layers w0, b0, w1, b1; heads w_mu, b_mu and
-    w_ls, b_ls (log_std, clipped to log_std_min and log_std_max); activation, tanh or relu.
-    Raises InputError for a file that is not so, or not of `task`.
-    """
-
-    def __init__(self, path: Path, task: str, noise: float) -> None:
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                self._weights = {name: arrays[name].astype(np.float32) for name in _WEIGHTS}
-                self._activation = _ACTIVATIONS[str(arrays["activation"])]
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: not a behaviour policy ({error}); restore it from the repository") from error
-        robot = tasks.get(task)
-        sizes = len(self._weights["w0"]), len(self._weights["b_mu"])
-        if sizes != (robot.observation_size, robot.action_size):
-            raise InputError(
-                f"{path}: observations and actions have sizes {sizes}, but {task}'s are "
-                f"{(robot.observation_size, robot.action_size)}"
-            )
-        # One product for both heads.
-        for kind in ("w", "b"):
-            heads = self._weights[f"{kind}_mu"], self._weights[f"{kind}_ls"]
-            self._weights[f"{kind}_heads"] = np.concatenate(heads, axis=-1)
-        self._log_noise = np.float32(math.log(noise))
-
-    def draw(self, generator: np.random.Generator, steps: int) -> NDArray[np.float32]:
-        """As `Uniform.draw`."""
-        return generator.standard_normal((steps, len(self._weights["b_mu"])), np.float32)
-
-    def act(
-        self, observations: NDArray[np.float32], chance: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """As `Uniform.act`."""
-        hidden = observations
-        for layer in ("0", "1"):
-            hidden = self._linear(hidden, layer)
-            self._activation(hidden)
-        mean, log_std = np.split(self._linear(hidden, "_heads"), 2, axis=1)
-        log_std = np.clip(log_std, self._weights["log_std_min"], self._weights["log_std_max"]) + self._log_noise
-        raw = mean + np.exp(log_std) * chance
-        # Change of variables: log(1 - tanh(u)^2) = 2 (log 2 - u - log(1 + exp(-2u))), which does not cancel.
-        normal = -0.5 * (chance * chance + math.log(2 * math.pi)) - log_std
-        squash = 2 * (math.log(2) - raw - np.logaddexp(0, -2 * raw))
-        return np.tanh(raw), (normal - squash).sum(axis=1)
-
-    def _linear(self, values: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-        result = values @ self._weights[f"w{name}"]
-        result += self._weights[f"b{name}"]
-        return result
 
 
 def collect(entry: Entry, output: str | Path, provenance: str | Path, processes: int = 1) -> None:
     """Collect an embedded dataset into HDF5 in D4RL's layout; the same bytes for any number of `processes`.
 
-        next_observations are what the simulator returned, at an episode's end too; infos/qpos
+    next_observations are what the simulator returned, at an episode's end too; infos/qpos
     and infos/qvel are the state before the action. `provenance` becomes JSON: SHA-256,
     policies and theirs, variant of the simulator, versions.
 
@@ -274,46 +184,53 @@ def _policy(task: str, source: Source) -> Uniform | TanhGaussian:
 
 
 def _play(task: str, source: Source, first: int, seeds: NDArray[np.int64]) -> tuple[Block, list[int]]:
-    """Play the source's episodes from number `first` on, one per seed, side by side; who has finished leaves.
+    """Play the source's episodes from number `first` on, one per seed, side by side.
 
     Returns their rows, one episode after the other, and the length of each.
     """
     policy, simulator = _policy(task, source), _simulator(task)
-    count, steps = len(seeds), simulator.task.episode_steps
-    # The reset draws from SeedSequence(seed) itself; the actions from a child of it.
-    generators = [np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(1,))) for seed in seeds]
-    chance = np.stack([policy.draw(generator, steps) for generator in generators], axis=1)
-    record: Block = np.empty((count, steps), _row_type(simulator))
-    now: Block = np.empty(count, record.dtype)
-    rows = (first + np.arange(count)) % ROWS
-    batch_observations = np.zeros((ROWS, simulator.task.observation_size), np.float32)
-    batch_chance = np.zeros((ROWS, simulator.task.action_size), np.float32)
-    running = np.arange(count)
-    observations = simulator.reset(seeds).astype(np.float32)
-    for step in range(steps):
-        now["observations"] = observations
-        now["infos/qpos"], now["infos/qvel"] = simulator.qpos[running], simulator.qvel[running]
-        batch_observations[rows] = observations
-        batch_chance[rows] = chance[step, running]
-        every_action, every_log_probability = policy.act(batch_observations, batch_chance)
-        actions = every_action[rows]
-        now["actions"], now["infos/action_log_probs"] = actions, every_log_probability[rows]
-        following, rewards, terminated, truncated = simulator.step(actions, running)
-        observations = following.astype(np.float32)
-        now["rewards"], now["next_observations"] = rewards, observations
-        now["terminals"], now["timeouts"] = terminated, truncated & ~terminated
-        record[running, step] = now
-        going = ~(terminated | truncated)
-        if not going.all():
-            running, rows, observations = running[going], rows[going], observations[going]
-            now = now[: len(running)]
-        if not len(running):
-            break
-    if simulator.diverged[:count].any():
-        diverged = seeds[simulator.diverged[:count]]
-        raise RuntimeError(f"{task}: the physics diverged in the episode of seed {diverged[0]}")
-    lengths = simulator.steps[:count]
-    return record[np.arange(steps) < lengths[:, None]], lengths.tolist()
+    recorder = _Recorder(simulator, policy, seeds, first)
+    played = closed_loop.play(simulator, seeds, recorder.act, recorder.record)
+    if played.diverged.any():
+        raise RuntimeError(f"{task}: the physics diverged in the episode of seed {seeds[played.diverged][0]}")
+    rows = recorder.rows[np.arange(simulator.task.episode_steps) < played.lengths[:, None]]
+    return rows, played.lengths.tolist()
+
+
+class _Recorder:
+    """Acts in the episodes of `seeds` (n,), numbers `first` to first + n - 1 of a source, and keeps their rows."""
+
+    def __init__(
+        self, simulator: BatchSimulator, policy: Uniform | TanhGaussian, seeds: NDArray[np.int64], first: int
+    ) -> None:
+        count, steps, size = len(seeds), simulator.task.episode_steps, simulator.task.action_size
+        self.rows: Block = np.empty((count, steps), _row_type(simulator))
+        """(n, 1000): rows from an episode's end on hold nothing."""
+        self._simulator, self._policy = simulator, policy
+        self._chance = draw_chance(policy, seeds, steps)
+        self._now: Block = np.empty(count, self.rows.dtype)
+        self._places = (first + np.arange(count)) % ROWS
+        self._observations = np.zeros((ROWS, simulator.task.observation_size), np.float32)
+        self._batch_chance = np.zeros((ROWS, size), np.float32)
+
+    def act(self, moment: Moment) -> NDArray[np.float32]:
+        """Actions (n, a) for observations as the file has them, in float32."""
+        ids, now, places = moment.ids, self._now[: len(moment.ids)], self._places[moment.ids]
+        now["observations"] = moment.observations
+        now["infos/qpos"], now["infos/qvel"] = self._simulator.qpos[ids], self._simulator.qvel[ids]
+        self._observations[places] = moment.observations
+        self._batch_chance[places] = self._chance[moment.step, ids]
+        every_action, every_log_probability = self._policy.act(self._observations, self._batch_chance)
+        actions = every_action[places]
+        now["actions"], now["infos/action_log_probs"] = actions, every_log_probability[places]
+        return actions
+
+    def record(self, moment: Moment, outcome: Outcome) -> None:
+        """Complete the rows of a step."""
+        now = self._now[: len(moment.ids)]
+        now["rewards"], now["next_observations"] = outcome.rewards, outcome.observations
+        now["terminals"], now["timeouts"] = outcome.terminated, outcome.truncated & ~outcome.terminated
+        self.rows[moment.ids, moment.step] = now
 
 
 def _row_type(simulator: BatchSimulator) -> np.dtype:

@@ -13,28 +13,22 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-import mujoco
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from d4rl_automl import tasks
+from d4rl_automl import simulators, tasks
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError, killed_process
 from d4rl_automl.core.processes import end_with_job, hide_gpus
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.loading import load, read_metadata
-from d4rl_automl.simulators.batch import VARIANTS, BatchSimulator
-from d4rl_automl.simulators.original import LegacySimulator
+from d4rl_automl.simulators import closed_loop
+from d4rl_automl.simulators.closed_loop import Episodes, Moment, Outcome
 from d4rl_automl.tasks import outcomes, scores
 from d4rl_automl.tasks.seeds import episode_seeds
-
-ORIGINAL = "mujoco-py"
-SIMULATORS = (*VARIANTS, ORIGINAL)
-"""The variants of our own simulator, and D4RL's own environments in an environment of their own."""
 
 SCHEMA = pa.schema(
     [
@@ -70,16 +64,6 @@ class Play:
     output: str | Path
 
 
-@dataclass(frozen=True)
-class _Episodes:
-    """What happened, by target (T) and episode (E)."""
-
-    returns: NDArray[np.float64]  # (T, E)
-    lengths: NDArray[np.int64]  # (T, E)
-    terminated: NDArray[np.bool_]  # (T, E)
-    diverged: NDArray[np.bool_]  # (T, E)
-
-
 def rollout(
     policy: Policy,
     simulator: str,
@@ -91,8 +75,8 @@ def rollout(
 ) -> pa.Table:
     """Play `episodes` episodes for each commanded target; a table of `SCHEMA`, target by target.
 
-    `simulator` is one of `SIMULATORS`. A fraction f commands f of the expert's return, as the policy's outcome
-    rule says: its average over an episode (`Task.target`), held through the episode, or the return itself
+    `simulator` is one of `simulators.SIMULATORS`. A fraction f commands f of the expert's return, as the policy's
+    outcome rule says: its average over an episode (`Task.target`), held through the episode, or the return itself
     (`Task.commanded_return`), reduced by each reward. An unconditional policy is
     commanded nothing: it is played once per episode, whatever the fractions, and its rows have
     none. Every target, method and training seed meets the same initial states, which follow
@@ -167,7 +151,7 @@ def rollout_file(
         "training_seed": metadata["seed"],
         "simulator": simulator,
         "rollout_seed": seed,
-        **_versions(metadata["task"], simulator),
+        **simulators.make(metadata["task"], 1, simulator).versions,
         "policy_sha256": files.sha256(policy_path),
         "policy": metadata,
         "seconds": round(seconds, 3),
@@ -176,7 +160,7 @@ def rollout_file(
     }
     first = 0
     for play, own_seeds in zip(plays, seeds, strict=True):
-        own = _Episodes(*(getattr(played, field.name)[:, first : first + play.episodes] for field in fields(_Episodes)))
+        own = Episodes(*(getattr(played, field.name)[:, first : first + play.episodes] for field in fields(Episodes)))
         first += play.episodes
         table = _table(metadata, simulator, play.purpose, fractions=fractions, seeds=own_seeds, played=own)
         own_facts = {**facts, "purpose": play.purpose, "env_steps": int(own.lengths.sum())}
@@ -206,62 +190,34 @@ def _targets(metadata: Mapping[str, Any], fractions: Sequence[float]) -> list[fl
     return [tasks.get(metadata["task"]).target(fraction) for fraction in fractions]
 
 
-def _make_simulator(task: str, size: int, simulator: str) -> BatchSimulator | LegacySimulator:
-    if simulator not in SIMULATORS:
-        raise InputError(f"simulator {simulator!r} is unknown; the simulators are {', '.join(SIMULATORS)}")
-    return LegacySimulator(task, size) if simulator == ORIGINAL else BatchSimulator(task, size, simulator)
-
-
-def _versions(task: str, simulator: str) -> dict[str, str]:
-    """Versions of what the physics and the rewards come from, by name."""
-    if simulator == ORIGINAL:
-        return LegacySimulator(task, 0).versions
-    return {"mujoco": mujoco.__version__, "gymnasium": gymnasium.__version__}
-
-
 def _play(
     policy: Policy,
     variant: str,
     fractions: Sequence[float],
     seeds: NDArray[np.int64],
     progress: Progress,
-) -> _Episodes:
-    """One batch holds every (target, episode), target by target; who has finished leaves it."""
+) -> Episodes:
+    """Episodes (T, E) by target and seed. One batch holds them all, target by target."""
     targets = _targets(policy.metadata, fractions)
-    simulator = _make_simulator(policy.metadata["task"], len(targets) * len(seeds), variant)
+    simulator = simulators.make(policy.metadata["task"], len(targets) * len(seeds), variant)
     rule = policy.outcome_rule
     commands = [rule.commanded(simulator.task, fraction) for fraction in fractions] if rule.conditional else [np.nan]
     commanded = np.repeat(np.array(commands), len(seeds))
-    returns = np.zeros(simulator.size)
-    terminated = np.zeros(simulator.size, bool)
-    running = np.arange(simulator.size)
-    observations = simulator.reset(np.tile(seeds, len(targets)))
-    step = 0
-    while len(running):
-        outcome = rule.outcome(commanded[running], returns[running], step)
+
+    def act(moment: Moment) -> NDArray[np.float32]:
+        outcome = rule.outcome(commanded[moment.ids], moment.returns, moment.step)
         try:
-            actions = policy.act(observations, outcome)
+            return policy.act(moment.observations, outcome)
         except InputError as error:
-            raise InputError(f"step {step}: {error}") from None
-        # All of them need no index, which saves copies at every step.
-        observations, rewards, fell, truncated = simulator.step(
-            actions, running if len(running) < simulator.size else None
-        )
-        step += 1
-        returns[running] += rewards
-        ended = fell | truncated
-        finished = int(np.count_nonzero(ended))
-        progress(len(running), finished * (simulator.task.episode_steps - step))
-        if finished:
-            terminated[running] = fell
-            running, observations = running[~ended], observations[~ended]
+            raise InputError(f"step {moment.step}: {error}") from None
+
+    def tell(moment: Moment, outcome: Outcome) -> None:
+        finished = int(np.count_nonzero(outcome.ended))
+        progress(len(moment.ids), finished * (simulator.task.episode_steps - moment.step - 1))
+
+    played = closed_loop.play(simulator, np.tile(seeds, len(targets)), act, tell)
     shape = (len(targets), len(seeds))
-    return _Episodes(
-        returns.reshape(shape),
-        simulator.steps.reshape(shape),
-        terminated.reshape(shape),
-        simulator.diverged.reshape(shape),
-    )
+    return Episodes(*(getattr(played, field.name).reshape(shape) for field in fields(Episodes)))
 
 
 def _table(
@@ -271,7 +227,7 @@ def _table(
     *,
     fractions: Sequence[float],
     seeds: NDArray[np.int64],
-    played: _Episodes,
+    played: Episodes,
 ) -> pa.Table:
     rows = played.returns.size
     targets = _targets(metadata, fractions)
@@ -301,13 +257,13 @@ def _play_in_processes(
     fractions: Sequence[float],
     chunks: Sequence[NDArray[np.int64]],
     progress: Progress,
-) -> _Episodes:
+) -> Episodes:
     """`_play` of each chunk of seeds in a process of its own, put together again episode by episode."""
     # Spawned, not forked: a fork copies the state of thread pools, but not their threads.
     context = multiprocessing.get_context("spawn")
     processes: list[SpawnProcess] = []
     receivers: list[Connection] = []
-    parts: dict[Connection, _Episodes] = {}
+    parts: dict[Connection, Episodes] = {}
     try:
         for chunk in chunks:
             receiver, sender = context.Pipe(duplex=False)
@@ -326,7 +282,7 @@ def _play_in_processes(
                     raise killed_process() from None
                 if isinstance(message, Exception):
                     raise message
-                if isinstance(message, _Episodes):
+                if isinstance(message, Episodes):
                     parts[receiver] = message
                 else:
                     progress(*message)
@@ -335,8 +291,8 @@ def _play_in_processes(
             process.terminate()
             process.join()
     ordered = [parts[receiver] for receiver in receivers]
-    return _Episodes(
-        *(np.concatenate([getattr(part, field.name) for part in ordered], axis=1) for field in fields(_Episodes))
+    return Episodes(
+        *(np.concatenate([getattr(part, field.name) for part in ordered], axis=1) for field in fields(Episodes))
     )
 
 

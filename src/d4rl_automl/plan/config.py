@@ -23,7 +23,6 @@ Share = Annotated[Number, Field(gt=0, lt=0.5)]
 Count = Annotated[Integer, Field(ge=0)]
 _ANY_METHOD: Any = functools.reduce(operator.or_, (method.settings for method in METHODS.values()))
 Method = Annotated[_ANY_METHOD, Field(discriminator="kind")]
-Simulator = Annotated[str, OneOf(SIMULATORS)]
 Mirror = Annotated[str, Field(pattern="^https?://[^ ]+$")]
 
 
@@ -89,10 +88,15 @@ class Config(Model):
     device: Literal["cpu", "auto", "cuda"] = "auto"
     """Where training runs. cpu asks for no GPU slot; auto asks for one and falls back to the CPU where there is none
     (the log says so); cuda fails where there is none."""
-    simulators: Annotated[tuple[Simulator, ...], Field(min_length=1), DIFFERENT] = ("d4rl",)
-    """Variants of the simulator that policies are played in. d4rl has the physics of MuJoCo 2.1.0, by which D4RL's
-    scores are defined; gymnasium is the stock v4 environment on the installed MuJoCo; mujoco-py is D4RL's original,
-    which envs/mujoco-py/install.sh installs."""
+    simulators: Annotated[
+        tuple[Annotated[str, OneOf(SIMULATORS)], ...],
+        Field(
+            min_length=1,
+            description="Variants of the simulator that policies are played in. "
+            + " ".join(f"{variant.name}: {variant.description}" for variant in SIMULATORS.values()),
+        ),
+        DIFFERENT,
+    ] = ("d4rl",)
     split: Split = Split()
     """Shares of the finished episodes that are held out, by whole episodes."""
     teachers: tuple[TeacherSettings, ...] = ()

@@ -1,3 +1,118 @@
-"""The physics that policies are played in."""
+"""The simulators that policies are played in: which there are, and how one is made.
 
-SIMULATORS = ("d4rl", "gymnasium", "mujoco-py")
+What they are is known without MuJoCo, NumPy or any other package; a simulator's module is imported when one is made.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from d4rl_automl.core.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from d4rl_automl.simulators.robots import Actions
+    from d4rl_automl.tasks.task import Task
+
+
+class Simulator(Protocol):
+    """`size` independent episodes of one task; what one does never depends on the others.
+
+    Environments are numbered 0 to size - 1. Methods take `ids`, ascending and without
+    repetition, to reach some of them; arrays then have one row for each, in that order.
+    Nothing resets by itself.
+    """
+
+    task: Task
+    size: int
+    steps: NDArray[np.int64]
+    """Steps (size,) since the last reset."""
+    diverged: NDArray[np.bool_]
+    """Whether (size,) the physics of the current episode blew up."""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of what the physics and the rewards come from, by name."""
+
+    def reset(self, seeds: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Start new episodes from what Gymnasium's ``reset(seed=s)`` draws; returns observations (n, d) float64.
+
+        `seeds` (n,) int go to environments 0 to n - 1, or to the n environments in `ids`.
+        """
+
+    def set_state(self, qpos: ArrayLike, qvel: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Start new episodes from the given positions (n, nq) and velocities (n, nv); returns observations (n, d).
+
+        The rows go to the environments in `ids`, by default to all.
+        """
+
+    def step(
+        self, actions: Actions, ids: ArrayLike | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Apply `actions` (n, a), clipped to [-1, 1], to the environments in `ids` (all by default) for one step.
+
+        Returns observations (n, d) float64, rewards (n,) float64, terminated (n,) and truncated
+        (n,) bool; truncated is true at the task's time limit. Where the physics blows up, the
+        episode is `terminated` and `diverged` with reward 0.
+        """
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A simulator by the name that the config, the rollout tables and the file names give it."""
+
+    name: str
+    description: str
+    """What it is, in a sentence."""
+    maker: str
+    """The callable that makes it of a task's name and a size, as "module:name"."""
+
+    @property
+    def module(self) -> str:
+        """That the maker is in."""
+        return self.maker.split(":")[0]
+
+
+SIMULATORS = {
+    variant.name: variant
+    for variant in (
+        Variant(
+            "d4rl",
+            "D4RL's physics, those of MuJoCo 2.1.0, on current MuJoCo: what D4RL's scores are comparable with.",
+            "d4rl_automl.simulators.batch:make_d4rl",
+        ),
+        Variant(
+            "gymnasium",
+            "The physics of Gymnasium's v4 environments on current MuJoCo.",
+            "d4rl_automl.simulators.batch:make_gymnasium",
+        ),
+        Variant(
+            "mujoco-py",
+            "D4RL's own environments on gym, mujoco-py and MuJoCo 2.1.0, in an environment of their own; slow.",
+            "d4rl_automl.simulators.original:LegacySimulator",
+        ),
+    )
+}
+"""Every simulator, by its name."""
+
+
+def get(name: str) -> Variant:
+    """The variant of this name; raises InputError for an unknown one."""
+    try:
+        return SIMULATORS[name]
+    except KeyError:
+        raise InputError(f"simulator {name!r} is unknown; the simulators are {', '.join(SIMULATORS)}") from None
+
+
+def make(task: str, size: int, variant: str) -> Simulator:
+    """A simulator of `size` episodes of a task.
+
+    Raises InputError for an unknown variant or task, for a task that has no simulator, and for a variant that is not
+    installed.
+    """
+    made: Simulator = pkgutil.resolve_name(get(variant).maker)(task, size)
+    return made

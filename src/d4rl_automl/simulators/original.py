@@ -1,8 +1,8 @@
 """The simulator that D4RL's scores are defined by: D4RL on gym, mujoco-py and MuJoCo 2.1.0.
 
 They live in an environment of their own, which envs/mujoco-py/install.sh makes, and step there
-in a process that this one talks to (`legacy_worker`). Slow, one episode after the other, and
-needed for nothing but to check the `d4rl` variant of `simulator` against.
+in a process that this one talks to (`original_worker`). Slow, one episode after the other, and
+needed for nothing but to check the variant `d4rl` against.
 """
 
 import os
@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.simulators import original_worker
-from d4rl_automl.simulators.batch import Actions, draw_initial_states, make_model
+from d4rl_automl.simulators import original_worker, robots
+from d4rl_automl.simulators.models import make_model
+from d4rl_automl.simulators.robots import Actions
 
 PYTHON_VARIABLE = "D4RL_AUTOML_MUJOCO_PY"
 """Environment variable that names the python of D4RL's environment, if it is not the project's own."""
@@ -36,13 +37,13 @@ def find_python() -> Path:
 
 
 class LegacySimulator:
-    """`size` independent episodes of D4RL's own environment, with `BatchSimulator`'s interface.
+    """`size` independent episodes of D4RL's own environment.
 
-    Seeds give the initial states that they give there. Episodes are truncated at the task's
-    1,000th step, as gym's time limit does. Where mujoco-py reports that the physics blew up,
-    the episode is `terminated` and `diverged` with reward 0.
+    A `Simulator` in which seeds give the initial states that they give in `BatchSimulator`.
+    Episodes are truncated at the task's time limit, as gym's wrapper does, and blow up where
+    mujoco-py reports it.
 
-    Raises InputError for an unknown task and where the environment is missing or broken.
+    Raises InputError for an unknown task, for one without simulator, and where the environment is missing or broken.
     """
 
     def __init__(self, task: str, size: int) -> None:
@@ -52,15 +53,16 @@ class LegacySimulator:
         """Steps (size,) since the last reset."""
         self.diverged = np.zeros(size, bool)
         """Whether (size,) the physics of the current episode blew up."""
-        self._model = make_model(task)
+        self._robot = robots.get(task)
+        self._model = make_model(self._robot)
         python = find_python()
         # Isolated: the folder of the worker, this package, would hide the standard library's modules.
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [python, "-I", "-W", "ignore", original_worker.__file__, task, str(size)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        weakref.finalize(self, _stop, self._process)
+        weakref.finalize(self, _stop, self.process)
         try:
             greeting = self._receive()
         except RuntimeError:
@@ -68,18 +70,21 @@ class LegacySimulator:
                 f"simulator mujoco-py: {python} cannot make D4RL's environment, for the reason in its messages above; "
                 "make it anew with envs/mujoco-py/install.sh"
             ) from None
-        self.versions = {name: str(version) for name, version in greeting.items()}
-        """Versions of mujoco, d4rl, gym, mujoco-py and numpy in D4RL's environment."""
+        self._versions = {name: str(version) for name, version in greeting.items()}
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of mujoco, d4rl, gym, mujoco-py and numpy in D4RL's environment."""
+        return self._versions
 
     def reset(self, seeds: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
-        """As `BatchSimulator.reset`."""
+        """As `Simulator.reset`."""
         seeds = np.asarray(seeds, np.int64)
-        return self.set_state(
-            *draw_initial_states(self.task.name, self._model, seeds), np.arange(len(seeds)) if ids is None else ids
-        )
+        ids = np.arange(len(seeds)) if ids is None else ids
+        return self.set_state(*self._robot.initial_states(self._model, seeds), ids)
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
-        """As `BatchSimulator.set_state`."""
+        """As `Simulator.set_state`."""
         rows = self._rows(ids)
         self.steps[rows] = 0
         self.diverged[rows] = False
@@ -89,7 +94,7 @@ class LegacySimulator:
     def step(
         self, actions: Actions, ids: ArrayLike | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-        """As `BatchSimulator.step`; D4RL's wrapper clips the actions. An episode that has ended is not refused."""
+        """As `Simulator.step`; D4RL's wrapper clips the actions. An episode that has ended is not refused."""
         rows = self._rows(ids)
         answer = self._ask({"ids": rows, "actions": actions})
         self.steps[rows] += 1
@@ -101,17 +106,17 @@ class LegacySimulator:
         return np.arange(self.size) if ids is None else np.asarray(ids, np.int64)
 
     def _ask(self, message: original_worker.Message) -> original_worker.Message:
-        assert self._process.stdin is not None
+        assert self.process.stdin is not None
         try:
-            original_worker.send(self._process.stdin, message)
+            original_worker.send(self.process.stdin, message)
         except BrokenPipeError:
             raise RuntimeError("D4RL's environment died; its messages are above") from None
         return self._receive()
 
     def _receive(self) -> original_worker.Message:
-        assert self._process.stdout is not None
+        assert self.process.stdout is not None
         try:
-            return original_worker.receive(self._process.stdout)
+            return original_worker.receive(self.process.stdout)
         except EOFError:
             raise RuntimeError("D4RL's environment died; its messages are above") from None
 

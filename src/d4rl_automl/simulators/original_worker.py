@@ -1,4 +1,4 @@
-"""D4RL's own environment, stepped for another process: the other end of `legacy_simulator`.
+"""D4RL's own environment, stepped for another process: the other end of `original`.
 
 `main` runs in the environment that envs/mujoco-py/install.sh makes (Python 3.10, NumPy 1.23),
 by the path of this file and without the package around it: it may import nothing of it.
@@ -37,8 +37,8 @@ def receive(stream: IO[bytes]) -> Message:
         return dict(arrays)
 
 
-def main(robot: str, size: int) -> None:
-    """Serve `size` episodes of D4RL's environment of a robot until standard input closes.
+def main(task: str, size: int) -> None:
+    """Serve `size` episodes of D4RL's environment of a task until standard input closes.
 
     First says its versions. Then answers {ids, qpos, qvel}, new episodes, with {observations};
     and {ids, actions}, one step each, with {observations, rewards, terminated, diverged}.
@@ -50,7 +50,7 @@ def main(robot: str, size: int) -> None:
     import mujoco_py  # type: ignore[import-not-found]  # noqa: PLC0415
 
     # D4RL's environment in D4RL's action wrapper, without gym's time limit: the caller counts.
-    environment = gym.make(f"{robot}-medium-v2").unwrapped
+    environment = gym.make(f"{task}-medium-v2").unwrapped
     data = environment.sim.data
     # What one step hands to the next, the solver's warm start with it, of every episode. One
     # environment each would do the same and take 5 MB each.

@@ -1,62 +1,20 @@
-"""The robots, and the reference returns that define their normalised score."""
-
-from dataclasses import dataclass
+"""The tasks, and the reference returns that define their normalised scores; known without any other package."""
 
 from d4rl_automl.core.errors import InputError
+from d4rl_automl.tasks import antmaze, gym
+from d4rl_automl.tasks.task import Task
 
-
-@dataclass(frozen=True)
-class Task:
-    """One robot of D4RL's gym suite, or its ant in one of the mazes."""
-
-    name: str
-    environment: str | None
-    """Gymnasium's class name, `make(f"{environment}-v4")`; None where there is no simulator yet."""
-    observation_size: int
-    action_size: int
-    reference_min: float
-    """Return of a random policy; D4RL's REF_MIN_SCORE (d4rl/infos.py, Farama-Foundation/D4RL@89141a6)."""
-    reference_max: float
-    """Return of an expert; D4RL's REF_MAX_SCORE (same file)."""
-    episode_steps: int = 1000
-    """The time limit of the environment, and what a commanded return is divided by."""
-    maze: bool = False
-    """AntMaze: x and y come first in the observation, and recorded episodes go on at the goal."""
-
-    def commanded_return(self, fraction: float) -> float:
-        """ref_min + fraction (ref_max - ref_min): a fraction of the expert's return, undiscounted."""
-        return self.reference_min + fraction * (self.reference_max - self.reference_min)
-
-    def target(self, fraction: float) -> float:
-        """The average reward-to-go commanded for a fraction of the expert's return, per step.
-
-        (ref_min + fraction (ref_max - ref_min)) / 1,000 steps, as RvS commands it
-        (scottemmons/rvs@90c0ffb). Fraction 1.0 asks for a normalised score of 100.
-        """
-        return self.commanded_return(fraction) / self.episode_steps
-
-
-def _antmaze(maze: str, episode_steps: int = 1000) -> Task:
-    """Time limits: d4rl/locomotion/__init__.py, Farama-Foundation/D4RL@89141a6."""
-    return Task(f"antmaze-{maze}", None, 29, 8, 0.0, 1.0, episode_steps, maze=True)
-
-
-TASKS = {
+TASKS: dict[str, Task] = {
     task.name: task
-    for task in (
-        Task("halfcheetah", "HalfCheetah", 17, 6, -280.178953, 12135.0),
-        Task("hopper", "Hopper", 11, 3, -20.272305, 3234.3),
-        Task("walker2d", "Walker2d", 17, 6, 1.629008, 4592.3),
-        _antmaze("umaze", 700),
-        _antmaze("umaze-diverse", 700),
-        _antmaze("medium-play"),
-        _antmaze("medium-diverse"),
-        _antmaze("large-play"),
-        _antmaze("large-diverse"),
+    for module in (
+        gym,
+        antmaze,
     )
+    for task in module.TASKS
 }
+"""Every task by its name: those that each module lists."""
 
-SIMULATED = tuple(task.name for task in TASKS.values() if task.environment)
+SIMULATED = tuple(task.name for task in TASKS.values() if task.robot)
 """The tasks that can be played here. Of the others there are data alone."""
 
 

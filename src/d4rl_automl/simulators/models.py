@@ -1,0 +1,94 @@
+"""The MuJoCo models of the robots, in two variants of the physics.
+
+- ``d4rl`` reproduces MuJoCo 2.1.0, in which the benchmark is evaluated. MuJoCo 2.1.2 and
+  later compute other inertias for capsules, and 3.5.0 and later combine contact margins by
+  adding them up instead of taking the larger, so 2.1.0's inertias are written into the model
+  and the margins halved (every one of these models has a single margin).
+- ``gymnasium`` has the physics of Gymnasium's v4 environments as it is.
+
+Two things that MuJoCo does for scenes of many bodies are left out for one robot on a floor, which
+saves 17 to 21 % of a step's time (benchmarks/rollout.py) and changes no bit of it: looking for the
+pairs of geoms that may touch (they are listed in the model), and splitting the constraints into
+independent islands.
+"""
+
+import ctypes
+import functools
+import itertools
+import warnings
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.simulators.robots import Robot
+
+VARIANTS = ("d4rl", "gymnasium")
+
+
+@functools.cache
+def prepare_mujoco() -> None:
+    """Settings of the MuJoCo library itself, once per process: without timers, without a log file."""
+    # The Python bindings install a timer callback that costs 10-25 % on models this small;
+    # mujoco.set_mjcb_time(None) does not remove it.
+    library = next(Path(mujoco.__file__).parent.glob("libmujoco.*"))
+    ctypes.c_void_p.in_dll(ctypes.CDLL(str(library)), "mjcb_time").value = None
+    # Otherwise a diverged simulation leaves a MUJOCO_LOG.TXT in the working directory.
+    log = mujoco.MjLogConfig.get()
+    log.logto_file = False
+    log.set()
+
+
+def make_model(robot: Robot, variant: str = "d4rl") -> mujoco.MjModel:
+    """The MuJoCo model of a robot in one `variant` of the physics.
+
+    Contacts have the parameters of the model's pairs (`pair_margin`, `pair_friction`, …), not of its geoms.
+
+    Raises InputError for an unknown variant.
+    """
+    if variant not in VARIANTS:
+        raise InputError(f"simulator {variant!r} is unknown; the simulators are {', '.join(VARIANTS)}")
+    prepare_mujoco()
+    specification = robot.specification()
+    _list_contacts(specification)
+    with warnings.catch_warnings():
+        # Gymnasium's cheetah uses an attribute that MuJoCo is about to drop; MuJoCo's version is pinned.
+        warnings.filterwarnings("ignore", "compiler attribute 'settotalmass' is deprecated")
+        model = specification.compile()
+    if variant == "d4rl":
+        for field, values in robot.old_inertias().items():
+            getattr(model, field)[:] = values
+        mujoco.mj_setConst(model, mujoco.MjData(model))
+        model.geom_margin *= 0.5
+    # As MuJoCo 3.5.0 and later combine the margins of a pair that is not listed.
+    model.pair_margin[:] = model.geom_margin[model.pair_geom1] + model.geom_margin[model.pair_geom2]
+    # Nothing is left to look for. Last, because mj_setConst derives these from the geoms anew.
+    model.body_contype[:] = 0
+    model.body_conaffinity[:] = 0
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
+    return model
+
+
+def _list_contacts(specification: mujoco.MjSpec) -> None:
+    """List every pair of geoms that may touch."""
+    for first, second in itertools.combinations(specification.geoms, 2):
+        if _may_touch(first, second):
+            pair = specification.add_pair(
+                geomname1=first.name, geomname2=second.name, condim=max(first.condim, second.condim), margin=0
+            )
+            # What is not a number is combined from the two geoms, as for a pair that is not listed.
+            for field in ("friction", "solref", "solimp"):
+                getattr(pair, field)[:] = np.nan
+
+
+def _may_touch(first: mujoco.MjsGeom, second: mujoco.MjsGeom) -> bool:
+    """MuJoCo's own filters: the bit masks match, and the bodies are neither the same nor parent and child.
+
+    The world is the parent of the robot's root, but its floor touches that.
+    """
+    one, other = first.parent, second.parent
+    related = one == other or (one.parent == other and other.name != "world")
+    related |= other.parent == one and one.name != "world"
+    matching = first.contype & second.conaffinity or second.contype & first.conaffinity
+    return bool(matching) and not related

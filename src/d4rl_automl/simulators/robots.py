@@ -1,0 +1,203 @@
+"""The robots: what a simulator asks of each, and those of D4RL's gym suite.
+
+Their rewards, terminations, observations and resets are those of Gymnasium's v4 classes
+(gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py); each constant is a default argument there.
+"""
+
+import functools
+import json
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import gymnasium.envs.mujoco
+import mujoco
+import numpy as np
+from gymnasium.utils import seeding
+from numpy.typing import NDArray
+
+from d4rl_automl import tasks
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.files import RESOURCES
+
+Actions = NDArray[np.float32] | NDArray[np.float64]
+"""(n, a), of one dtype or the other: rewards are rounded in it."""
+
+_ASSETS = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
+_INERTIAS = RESOURCES / "mujoco210_inertia.json"
+
+
+class Robot(ABC):
+    """A robot in its surroundings, and what it is to do there. It has no state of its own.
+
+    States are positions qpos (n, nq) and velocities qvel (n, nv) as MuJoCo has them, float64, one row an episode.
+    """
+
+    frame_skip: ClassVar[int]
+    """Steps of the physics within one step of an episode."""
+
+    @abstractmethod
+    def specification(self) -> mujoco.MjSpec:
+        """The model as its file says, not yet compiled."""
+
+    @abstractmethod
+    def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
+        """The fields of the model that MuJoCo 2.1.0 computes otherwise, by their names in MjModel."""
+
+    @abstractmethod
+    def initial_states(
+        self, model: mujoco.MjModel, seeds: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Positions (n, nq) and velocities (n, nv) that the environment's ``reset(seed=s)`` draws for `seeds` (n,)."""
+
+    @abstractmethod
+    def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Observations (n, d) of states: a new array."""
+
+    @abstractmethod
+    def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether an episode ends (n,) in these states, other than by the time limit."""
+
+    @abstractmethod
+    def rewards(
+        self,
+        before: NDArray[np.float64],
+        after: NDArray[np.float64],
+        actions: Actions,
+        *,
+        seconds: float,
+        variant: str,
+    ) -> NDArray[np.float64]:
+        """Rewards (n,) of one step that took `seconds`, from positions `before` to `after`, both (n, nq).
+
+        `actions` (n, a) are those applied, `variant` that of the physics (`models.VARIANTS`), which tells how to round.
+        """
+
+
+class Runner(Robot):
+    """A robot of the gym suite: it moves in a plane, and is to run towards positive x."""
+
+    name: ClassVar[str]
+    """Gymnasium's: the environment is `make(f"{name}-v4")`."""
+    xml: ClassVar[str]
+    """File among Gymnasium's assets."""
+    control_cost_weight: ClassVar[float]
+    healthy_reward: ClassVar[float]
+    """Paid in every step, the last one included."""
+    reset_noise: ClassVar[float]
+    normal_velocity: ClassVar[bool] = False
+    """Initial velocities are drawn from a normal distribution rather than a uniform one."""
+    velocity_limit: ClassVar[float] = 10.0
+    """Velocities in the observation are clipped to plus and minus this."""
+
+    def specification(self) -> mujoco.MjSpec:
+        """As `Robot.specification`."""
+        return mujoco.MjSpec.from_file(str(_ASSETS / self.xml))
+
+    def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
+        """As `Robot.old_inertias`; recorded from MuJoCo 2.1.0 in resources/mujoco210_inertia.json."""
+        return _read_inertias()[self.name]
+
+    def initial_states(
+        self, model: mujoco.MjModel, seeds: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """As `Robot.initial_states`: noise around the model's own position, at rest."""
+        noise = self.reset_noise
+        qpos, qvel = np.empty((len(seeds), model.nq)), np.empty((len(seeds), model.nv))
+        for row, seed in enumerate(seeds):
+            generator, _ = seeding.np_random(int(seed))
+            qpos[row] = model.qpos0 + generator.uniform(-noise, noise, model.nq)
+            if self.normal_velocity:
+                qvel[row] = noise * generator.standard_normal(model.nv)
+            else:
+                qvel[row] = generator.uniform(-noise, noise, model.nv)
+        return qpos, qvel
+
+    def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Observations (n, nq - 1 + nv): all but the x position, velocities clipped."""
+        limit = self.velocity_limit
+        return np.concatenate((qpos[:, 1:], np.clip(qvel, -limit, limit)), axis=1)
+
+    def rewards(
+        self,
+        before: NDArray[np.float64],
+        after: NDArray[np.float64],
+        actions: Actions,
+        *,
+        seconds: float,
+        variant: str,
+    ) -> NDArray[np.float64]:
+        """Velocity along x in m/s, plus the reward for being healthy, minus the control cost.
+
+        The cost is a sum of squares in the dtype of the action, weighted in that dtype in `gymnasium` (NumPy 2), in
+        float64 in `d4rl` (NumPy 1).
+        """
+        velocity = (after[:, 0] - before[:, 0]) / seconds
+        squares = np.square(actions)
+        # Column by column: the rounding then cannot depend on how many rows there are.
+        cost = squares[:, 0].copy()
+        for column in squares.T[1:]:
+            cost += column
+        if variant == "d4rl":
+            cost = cost.astype(np.float64)
+        return (velocity + self.healthy_reward) - self.control_cost_weight * cost
+
+
+class HalfCheetah(Runner):
+    """Two legs and a body that cannot fall."""
+
+    name, xml, frame_skip = "HalfCheetah", "half_cheetah.xml", 5
+    control_cost_weight, healthy_reward, reset_noise = 0.1, 0.0, 0.1
+    normal_velocity = True
+    velocity_limit = np.inf
+
+    def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Never."""
+        return np.zeros(len(qpos), bool)
+
+
+class Hopper(Runner):
+    """One leg."""
+
+    name, xml, frame_skip = "Hopper", "hopper.xml", 4
+    control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
+
+    def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether it has fallen: is too low or tilted, or any other number of its state is beyond 100."""
+        height, angle = qpos[:, 1], qpos[:, 2]
+        healthy = (height > 0.7) & (angle > -0.2) & (angle < 0.2) & np.isfinite(height)
+        return ~(healthy & (np.abs(qpos[:, 2:]) < 100.0).all(1) & (np.abs(qvel) < 100.0).all(1))
+
+
+class Walker2d(Runner):
+    """Two legs."""
+
+    name, xml, frame_skip = "Walker2d", "walker2d.xml", 4
+    control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
+
+    def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether it has fallen or jumped: is too low or high, or tilted."""
+        height, angle = qpos[:, 1], qpos[:, 2]
+        return ~((height > 0.8) & (height < 2.0) & (angle > -1.0) & (angle < 1.0))
+
+
+HALFCHEETAH, HOPPER, WALKER2D = HalfCheetah(), Hopper(), Walker2d()
+
+
+def get(task: str) -> Robot:
+    """The robot that plays a task; raises InputError for an unknown task, and for one without simulator."""
+    reference = tasks.get(task).robot
+    if reference is None:
+        raise InputError(f"task {task!r} has no simulator; those that have one are {', '.join(tasks.SIMULATED)}")
+    robot = pkgutil.resolve_name(reference)
+    if not isinstance(robot, Robot):
+        raise TypeError(f"task {task!r}: {reference} is {robot!r}, not a Robot")
+    return robot
+
+
+@functools.cache
+def _read_inertias() -> dict[str, dict[str, list[float] | list[list[float]]]]:
+    found: dict[str, dict[str, list[float] | list[list[float]]]] = json.loads(_INERTIAS.read_text())
+    return found
