@@ -132,7 +132,7 @@ def test_filter_plugins_are_not_loaded(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, str(path)]
         return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
 
-    done = run("import sys; from d4rl_automl import datasets; hdf5.validate(sys.argv[1], 'hopper')")
+    done = run("import sys; from d4rl_automl.data import hdf5; hdf5.validate(sys.argv[1], 'hopper')")
     assert f"rewards is compressed by the HDF5 filter {FILTER}, which takes a plugin" in done.stderr
     assert not marker.exists()
     run("import sys, h5py; h5py.File(sys.argv[1])['rewards'][()]")
