@@ -10,6 +10,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PlainSerializer,
     Strict,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -72,7 +73,7 @@ def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 
 # YAML's 1.0 is no integer and true no number: both would become part of paths.
 Integer = Annotated[int, Strict()]
-Number = Annotated[float, Strict(), WrapValidator(_as_written)]
+Number = Annotated[float, Strict(), WrapValidator(_as_written), PlainSerializer(lambda value: value)]
 Flag = Annotated[bool, Strict()]
 DIFFERENT = AfterValidator(_refuse_repeated)
 """Of a tuple whose entries must differ."""
