@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from d4rl_automl.plan.config import schema
+from d4rl_automl.plan.schema import schema
 
 from .conftest import CONFIG as TINY
 from .conftest import ROOT, copy_project, snakemake
@@ -60,14 +60,9 @@ CONFIG: dict[str, Any] = {
 }
 KINDS = {method["kind"]: method for method in CONFIG["methods"]}
 # The rule that first sees a method's settings.
-FIRST = {
-    **dict.fromkeys(("mlp", "rvs_r", "rvs", "bc"), "fit_policy"),
-    **dict.fromkeys(("rcdtp", "rwdtp"), "fit_forest"),
-    "student": "fit_student",
-    "catboost_student": "fit_catboost_student",
-    "teacher": "fit_teacher",
-    "autogluon_student": "distill_teacher",
-}
+FIRST = {kind: f"fit_{kind}" for kind in KINDS} | {"autogluon_student": "distill_teacher"}
+# What every change of the config reruns: the file of the config, and the report that shows it.
+SHOWN = "write_config"
 TARGETS = ("all", "csv", "behaviour")
 ARGUMENTS = (*TARGETS, "--configfile", "mine.yaml", "--cores", "2")
 
@@ -80,7 +75,8 @@ class Job(NamedTuple):
     output: tuple[str, ...]
     wildcards: dict[str, str]
     log: str
-    script: str
+    command: tuple[str, ...]
+    """The script, and the figure that it draws."""
 
     @property
     def id(self) -> str:
@@ -105,7 +101,7 @@ def read_jobs(plan: str) -> dict[str, Job]:
             tuple(filter(None, told.get("output", "").split(", "))),
             dict(part.split("=", 1) for part in told.get("wildcards", "").split(", ") if part),
             told.get("log", ""),
-            command.split()[1] if command.startswith("script ") else "",
+            tuple(command.split()[1 : 3 if command.startswith("script plot ") else 2]),
         )
         found[job.id] = job
     return found
@@ -165,7 +161,9 @@ class Project:
             job = self.jobs[waiting.pop()]
             if job.id not in found:
                 found.add(job.id)
-                waiting.extend(id for id, other in self.jobs.items() if other.input.intersection(job.output))
+                # To all but the report the config is ancient: what they read of it is among their params.
+                others = (other for other in self.jobs.values() if job.rule != SHOWN or other.rule == "report")
+                waiting.extend(other.id for other in others if other.input.intersection(job.output))
         return found
 
     def _pretend_to_be_d4rl(self, *names: str) -> None:
@@ -234,6 +232,8 @@ def test_nothing_reruns_after_no_change(done: Project) -> None:
     assert done.plan() == {}
 
 
+FITTED_TO_DATA = tuple(f"fit_{kind}" for kind in ("mlp", "rvs_r", "rvs", "bc", "rcdtp", "rwdtp"))
+
 # The config. A case: the key, its new value, and the jobs that see it first, each told as in `Job.fits`; the report,
 # which shows the config, sees all. Where jobs come and go with the value, the rules alone are compared.
 
@@ -241,7 +241,7 @@ CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
     ("d4rl_dir", "elsewhere", ()),
     ("mirrors", ["https://example.org"], ()),
     ("reference", "bc", ("plot_improvement",)),
-    ("device", "auto", ("train_teacher", "fit_policy", "fit_forest")),
+    ("device", "auto", ("train_teacher", *FITTED_TO_DATA)),
     ("split.seed", 1, ("make_transitions",)),
     ("split.validation", 0.2, ("make_transitions",)),
     ("split.test", 0.2, ("make_transitions",)),
@@ -295,7 +295,7 @@ METHOD_CASES: list[tuple[str, Any, tuple[str, ...], str]] = [
 UNTAUGHT = ("rvs_r", "rvs", "bc", "rcdtp", "rwdtp")
 TAUGHT = ("teacher", "autogluon_student", "student", "catboost_student")
 NEW_JOBS: list[tuple[dict[str, Any], tuple[str, ...], set[str]]] = [
-    ({"seeds": [0, 1]}, ("train_teacher", "fit_policy", "fit_forest"), set()),
+    ({"seeds": [0, 1]}, ("train_teacher", *FITTED_TO_DATA), set()),
     ({"simulators": ["d4rl", "gymnasium"]}, ("rollout",), set()),
     ({"datasets.embedded.name": "another-embedded"}, ("collect",), set()),
     ({"datasets.embedded.task": "walker2d"}, ("collect",), set()),
@@ -328,7 +328,7 @@ def test_a_key_of_the_config(done: Project, key: str, value: Any, first: tuple[s
     config = put(CONFIG, key, value)
     (done.path / "tiny.hdf5").touch()
     done.write_config(config)
-    assert set(done.plan()) == done.made_of("report", *first)
+    assert set(done.plan()) == done.made_of(SHOWN, *first)
 
 
 @pytest.mark.parametrize(("key", "value", "kinds", "first"), METHOD_CASES, ids=[case[0] for case in METHOD_CASES])
@@ -338,7 +338,7 @@ def test_a_key_of_methods(done: Project, key: str, value: Any, kinds: tuple[str,
         config = put(config, f"methods.{kind}.{key}", value)
     done.write_config(config)
     seen = {first.format(kind=kind, first=FIRST[kind]) for kind in kinds} - {""}
-    assert set(done.plan()) == done.made_of("report", *seen)
+    assert set(done.plan()) == done.made_of(SHOWN, *seen)
 
 
 @pytest.mark.parametrize(("changes", "like", "others"), NEW_JOBS, ids=["-".join(case[0]) for case in NEW_JOBS])
@@ -353,8 +353,8 @@ def test_keys_that_make_new_jobs(
             # Teachers and methods name it, too.
             config = yaml.safe_load(re.sub(rf"\b{old}\b", new, yaml.safe_dump(config)))
     done.write_config(config)
-    rules = {done.jobs[id].rule for id in done.made_of("report", *like)}
-    assert {job.rule for job in done.plan().values()} == rules | {"list_arguments"} | others
+    rules = {done.jobs[id].rule for id in done.made_of(SHOWN, *like)}
+    assert {job.rule for job in done.plan().values()} == rules | others
 
 
 EXPORT = {"methods.teacher.export": True, "methods.autogluon_student.export": False}
@@ -366,7 +366,7 @@ def test_export_of_a_method(done: Project) -> None:
         config = put(config, key, value)
     done.write_config(config)
     before = {"fit_teacher", "export_autogluon_student"}
-    rules = {done.jobs[id].rule for id in done.made_of("report", *before)}
+    rules = {done.jobs[id].rule for id in done.made_of(SHOWN, *before)}
     assert {job.rule for job in done.plan().values()} == rules - before | {"export_teacher", "fit_autogluon_student"}
 
 
@@ -398,21 +398,20 @@ def test_every_key_of_the_schema_has_a_case() -> None:
 
 def test_another_kind_of_method_under_the_same_name(done: Project) -> None:
     done.write_config(put(CONFIG, "methods.mlp.kind", "rvs"))
-    arguments = {id for id, job in done.jobs.items() if job.fits("list_arguments job=measure_costs")}
-    assert set(done.plan()) == done.made_of("report", "fit_policy method=mlp") | done.downstream(arguments)
+    assert set(done.plan()) == done.made_of(SHOWN, "fit_mlp method=mlp")
 
 
 def test_another_provider_of_a_dataset_under_the_same_name(done: Project) -> None:
     entry = {"name": EMBEDDED, "provider": "file", "task": "hopper", "path": "mine.hdf5"}
     done.write_config({**CONFIG, "datasets": [entry, *CONFIG["datasets"][1:]]})
-    rules = {done.jobs[id].rule for id in done.made_of("report", "collect")}
-    assert {job.rule for job in done.plan().values()} == rules - {"collect"} | {"link", "list_arguments"}
+    rules = {done.jobs[id].rule for id in done.made_of(SHOWN, "collect")}
+    assert {job.rule for job in done.plan().values()} == rules - {"collect"} | {"link"}
 
 
 def test_a_dataset_more_leaves_the_others_alone(done: Project) -> None:
     done.write_config({**CONFIG, "datasets": [*CONFIG["datasets"], "antmaze-medium-play-v2"]})
     made = {"download", "make_transitions", "make_card", "plot_card", "plot_reward_to_go", "write_csv"}
-    shared = {"merge_cards", "list_arguments", "report", "all", "csv"}
+    shared = {"merge_cards", "write_config", "report", "all", "csv"}
     plan = done.plan()
     assert {job.rule for job in plan.values()} == made | shared
     assert {plan[id].wildcards["dataset"] for id in plan if plan[id].rule in made} == {"antmaze-medium-play-v2"}
@@ -430,6 +429,16 @@ def test_how_the_config_is_written_is_no_change(done: Project, written: str) -> 
         text = yaml.safe_dump({**CONFIG, "simulators": ["d4rl"], "methods": methods}, sort_keys=False)
     (done.path / "mine.yaml").write_text(text)
     assert done.plan() == {}
+
+
+def test_a_file_of_ones_own_that_is_moved(done: Project) -> None:
+    (done.path / "elsewhere").mkdir()
+    moved = (done.path / "mine.hdf5").rename(done.path / "elsewhere/mine.hdf5")
+    try:
+        done.write_config(put(CONFIG, "datasets.file.path", "elsewhere/mine.hdf5"))
+        assert set(done.plan()) == done.made_of(SHOWN)
+    finally:
+        moved.rename(done.path / "mine.hdf5")
 
 
 def turned(value: Any) -> Any:
@@ -468,20 +477,18 @@ def traces(tiny_run: Path, done: Project) -> dict[Kind, str]:
         if kind in found:
             assert told("loaded", text) == told("loaded", found[kind]), kind
         found[kind] = found.get(kind, "") + text
-    # RvS-R takes hours, and no tiny run downloads, or trains behaviour policies.
-    rvs_r = {rule: text for (rule, kind), text in found.items() if kind == "rvs"}
-    found |= {(rule, "rvs_r"): text.replace("methods/rvs.py\n", "methods/rvs_r.py\n") for rule, text in rvs_r.items()}
+    # No tiny run writes CSV, or trains behaviour policies.
     for job in done.jobs.values():
-        if job.script and kind_of(job, CONFIG["methods"]) not in found:
-            found[job.rule, None] = help_of(tiny_run, job.script)
+        if job.command and kind_of(job, CONFIG["methods"]) not in found:
+            found[job.rule, None] = help_of(tiny_run, *job.command)
     # What the training starts measures its checkpoints as they are measured when some are chosen.
     found["train_behaviour", None] += f"{found['choose_behaviour', None]}\nloaded behaviour/training_worker.py\n"
     return found
 
 
-def help_of(project: Path, script: str) -> str:
+def help_of(project: Path, script: str, *words: str) -> str:
     """What a script loads before it looks at its arguments."""
-    command = [sys.executable, str(project / f"scripts/{script}.py"), "--help"]
+    command = [sys.executable, str(project / f"scripts/{script}.py"), *words, "--help"]
     environment = {**os.environ, "PYTHONPATH": str(project / "src")}
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stderr
 
@@ -496,7 +503,7 @@ def test_a_module_reruns_what_loads_it(done: Project, traces: dict[Kind, str], m
     first = {
         id
         for id, job in done.jobs.items()
-        if job.script and module in told("loaded", traces[kind_of(job, CONFIG["methods"])])
+        if job.command and module in told("loaded", traces[kind_of(job, CONFIG["methods"])])
     }
     done.write_config(CONFIG)
     with edited(done.path / "src/d4rl_automl" / module, more_code):
@@ -505,7 +512,7 @@ def test_a_module_reruns_what_loads_it(done: Project, traces: dict[Kind, str], m
 
 @pytest.mark.parametrize("script", sorted(path.stem for path in (ROOT / "scripts").glob("*.py")))
 def test_a_script_reruns_the_jobs_that_start_it(done: Project, script: str) -> None:
-    first = {id for id, job in done.jobs.items() if job.script == script}
+    first = {id for id, job in done.jobs.items() if job.command[:1] == (script,)}
     assert first
     done.write_config(CONFIG)
     with edited(done.path / "scripts" / f"{script}.py", more_code):
@@ -523,11 +530,11 @@ COSMETIC = {
     "a comment in a rule": ("workflow/rules/teacher.smk", replaced("    params:", "    # A comment.\n    params:")),
     "a rule's docstring": ("workflow/rules/rollout.smk", replaced('    """', '    """More. ')),
     "memory": ("workflow/rules/figures.smk", replaced("mem_mb=", "disk_mb=1, mem_mb=")),
-    "threads": ("workflow/rules/student.smk", replaced("threads: 1", "threads: 2")),
-    "logs": ("workflow/rules/dataset.smk", replaced('        "logs/', '        "elsewhere/')),
-    "benchmark files": ("workflow/rules/baseline.smk", replaced("results/benchmarks/", "results/elsewhere/")),
+    "threads": ("workflow/rules/policy.smk", replaced("threads: 1", "threads: 2")),
+    "logs": ("workflow/rules/dataset.smk", replaced('paths.log("', 'paths.log("elsewhere/')),
+    "benchmark files": ("workflow/rules/policy.smk", replaced('paths.benchmark("', 'paths.benchmark("elsewhere/')),
     "the software environment": ("envs/figures.yaml", replaced("==", "<=")),
-    "a description in the schema": ("workflow/schemas/config.schema.yaml", replaced("Training seeds.", "Seeds.")),
+    "what a key of the config means": ("src/d4rl_automl/plan/config.py", replaced("Training seeds.", "Seeds.")),
     "policies that no recipe here uses": (f"{RESOURCES}/behaviour/levels.csv", replaced("SAC", "PPO")),
 }
 
@@ -548,7 +555,9 @@ FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
     "the report's template": ("src/d4rl_automl/report/template.html.j2", more_code, ("report",)),
     "the report's style": ("src/d4rl_automl/report/style.css", more_code, ("report",)),
     "the catalogue, a dataset in use": (
-        f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64), ("download",)),
+        f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64), ("download", SHOWN)),
+    "the catalogue, where a dataset in use is": (
+        f"{RESOURCES}/catalogue.csv", replaced("http://", "https://"), (SHOWN,)),
     "the catalogue, another dataset": (f"{RESOURCES}/catalogue.csv", replaced("237338037", "237338038"), ()),
     "inertias": (f"{RESOURCES}/mujoco210_inertia.json", replaced("{", "{ "),
                  ("collect", "make_card", "rollout", "train_behaviour", "choose_behaviour")),

@@ -34,14 +34,15 @@ def _identity(entry: Entry) -> dict[str, Any]:
 
     Of a file that is gone, what was noted when it was taken in: what was made of it is not stale for that.
     """
-    stamp: dict[str, int | None] = {"size_bytes": None, "mtime_ns": None}
     try:
         found = Path(entry.path).stat()
-        stamp = {"size_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
+        stamp: dict[str, Any] = {"size_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
     except FileNotFoundError:
-        noted = Path(paths.PROVENANCE.format(dataset=entry.name))
-        if noted.is_file():
-            stamp = {name: json.loads(noted.read_text(encoding="utf-8")).get(name) for name in stamp}
+        try:
+            noted = json.loads(Path(paths.PROVENANCE.format(dataset=entry.name)).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            noted = {}
+        stamp = {name: noted.get(name) for name in ("size_bytes", "mtime_ns")}
     return {**entry.shaping(), **stamp}
 
 
