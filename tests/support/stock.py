@@ -13,8 +13,13 @@ from d4rl_automl.simulators.batch import make_model
 def make_environment(task: str) -> gymnasium.Env:
     """Gymnasium's v4 environment of a robot."""
     make_model(task)  # Turns MuJoCo's log file off, which Gymnasium's loading would write into the working directory.
+    before, silent = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+    silent.logto_console = False  # Of a deprecated attribute in Gymnasium's file.
+    silent.set()
     with warnings.catch_warnings(action="ignore"):  # v4 is old on purpose.
-        return gymnasium.make(f"{tasks.get(task).environment}-v4", disable_env_checker=True)
+        environment = gymnasium.make(f"{tasks.get(task).environment}-v4", disable_env_checker=True)
+    before.set()
+    return environment
 
 
 def searching_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
