@@ -10,7 +10,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--policy", required=True, help="the policy's .json handle (or an .onnx file)")
     parser.add_argument("--dataset", required=True, help="name of the dataset that the policy must be of")
-    parser.add_argument("--simulator", required=True, help="d4rl, gymnasium or mujoco-py")
+    parser.add_argument("--simulator", required=True, help="name of a simulator (`simulators.SIMULATORS`)")
     parser.add_argument(
         "--fractions",
         nargs="*",

@@ -15,8 +15,13 @@ def make_environment(task: str) -> gymnasium.Env:
     robot = robots.get(task)
     assert isinstance(robot, robots.Runner), f"Gymnasium has no environment of {task}"
     prepare_mujoco()  # Or Gymnasium's loading would write a log file into the working directory.
+    before, silent = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+    silent.logto_console = False  # Of a deprecated attribute in Gymnasium's file.
+    silent.set()
     with warnings.catch_warnings(action="ignore"):  # v4 is old on purpose.
-        return gymnasium.make(f"{robot.name}-v4", disable_env_checker=True)
+        environment = gymnasium.make(f"{robot.name}-v4", disable_env_checker=True)
+    before.set()
+    return environment
 
 
 def searching_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:

@@ -1,4 +1,4 @@
-"""docs/extending.md says how to add a method, a provider, a figure, a task, a key: done here, word by word, in a copy."""
+"""docs/extending.md says how to add a method, a provider, a figure, a task, a key: done here, in a copy, to the word."""
 
 import json
 import re

@@ -58,7 +58,7 @@ for provider in PROVIDERS.values():
             download=provider.downloads,
         params:
             identity=lambda wildcards: PLAN.identity(wildcards.dataset),
-            code=digest("fetch_dataset", f"data.providers.{provider.name}:fetch", resources=provider.resources),
+            code=lambda wildcards: PLAN.fetched_by(wildcards.dataset),
         shell:
             "script fetch_dataset --config {input.config:q} --dataset {wildcards.dataset} --threads {threads}"
             " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
@@ -111,7 +111,9 @@ rule make_card:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=digest("make_card", resources=("mujoco210_inertia.json",)),
+        code=lambda wildcards: digest(
+            "make_card", *PLAN.simulated_by(wildcards.dataset), resources=("mujoco210_inertia.json",)
+        ),
     shell:
         "script make_card --raw {input.raw:q} --provenance {input.provenance:q}"
         " --transitions {input.transitions:q} --episodes {input.episodes:q}"

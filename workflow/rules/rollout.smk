@@ -5,9 +5,6 @@
 #
 # `script name …` is scripts/name.py (common.smk).
 
-from d4rl_automl import simulators
-
-
 
 rule rollout:
     """Play a policy: all targets and episodes, those that choose a target and those to report, step in one batch."""
@@ -35,7 +32,7 @@ rule rollout:
         seed=options({"seed": CONFIG.rollout.seed}),
         code=lambda wildcards: digest(
             "rollout",
-            simulators.get(wildcards.simulator).module,
+            *PLAN.simulated_by(wildcards.dataset, wildcards.simulator),
             *PLAN.loaded_by([wildcards.method]),
             resources=("mujoco210_inertia.json",),
         ),

@@ -94,12 +94,18 @@ def _files_imported(statements: Iterable[ast.AST], path: Path) -> frozenset[Path
 
 
 def _statements(node: ast.AST, *, functions: bool) -> Iterator[ast.AST]:
-    """Every node below `node` but expressions, with or without those inside functions."""
+    """Every node below `node` but expressions, with or without those inside functions; none that is for types alone."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.expr) or (isinstance(child, _FUNCTIONS) and not functions):
+        if isinstance(child, ast.expr) or (isinstance(child, _FUNCTIONS) and not functions) or _is_for_types(child):
             continue
         yield child
         yield from _statements(child, functions=functions)
+
+
+def _is_for_types(statement: ast.AST) -> bool:
+    """Whether it is `if TYPE_CHECKING:`, which no job executes."""
+    test = statement.test if isinstance(statement, ast.If) else None
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 
 
 def _module_file(name: str) -> Path | None:

@@ -212,6 +212,8 @@ class Provider:
     """Whether it runs where Snakemake does, even on a cluster."""
     own: bool = False
     """Whether a config may define such datasets itself; else they are those of the catalogue."""
+    simulates: bool = False
+    """Whether it plays the task's robot."""
     resources: tuple[str, ...] = ()
     """Files of `resources/` that its function reads."""
     identity: Callable[[Any], Mapping[str, Any]] = lambda entry: entry.shaping()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from d4rl_automl import tasks
+from d4rl_automl import simulators, tasks
 from d4rl_automl.data.providers.table import PROVIDERS
 from d4rl_automl.methods.table import METHODS
 from d4rl_automl.plan import paths
@@ -58,6 +58,12 @@ class Plan:
     def shaping(self, entry: Model, *others: str) -> str:
         """Of a teacher or a method, without the keys `others`."""
         return json.dumps({key: value for key, value in entry.shaping().items() if key not in others})
+
+    def fetched_by(self, dataset: str) -> str:
+        """A digest of the code that provides a dataset."""
+        provider = PROVIDERS[self.datasets[dataset].provider]
+        modules = [f"data.providers.{provider.name}:fetch", *(self.simulated_by(dataset) if provider.simulates else [])]
+        return digest("fetch_dataset", *modules, resources=provider.resources)
 
     # Datasets and teachers
 
@@ -135,6 +141,12 @@ class Plan:
     def fitted_by(self, method: str) -> str:
         """A digest of the code that makes a method's policies."""
         return digest("fit_policy", f"methods.{self.methods[method].kind}:fit", *self.making(method).modules)
+
+    def simulated_by(self, dataset: str, simulator: str | None = None) -> list[str]:
+        """The modules that are found at run time to simulate a dataset's task: its robot's, and the simulator's."""
+        robot = tasks.get(self.datasets[dataset].task).robot
+        modules = [robot.partition(":")[0]] if robot else []
+        return modules if simulator is None else [*modules, simulators.get(simulator).module]
 
     def loaded_by(self, methods: Iterable[str]) -> list[str]:
         """The modules that `policies.loading` finds at run time to load the policies of these methods."""

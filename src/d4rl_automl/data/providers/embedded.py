@@ -54,6 +54,7 @@ PROVIDER = Provider(
     minutes=60,
     threads=2,
     own=True,
+    simulates=True,
     resources=("mujoco210_inertia.json",),
     identity=_identity,
 )
