@@ -2,13 +2,12 @@
 
 The floor replays the collected episodes' controls with mj_step in a compiled loop (mujoco.batch where there is no C
 compiler), one process a core: no policy, no observation, no reward, no file. It ends in the positions that were
-collected. Collecting is scripts/collect.py as the workflow runs it, from its start to its end: imports, processes
+collected. Collecting is scripts/fetch_dataset.py as the workflow runs it, from its start to its end: imports, processes
 started, policies asked, rows written, the file's checksum taken. "write" is writing the file alone, by one process.
 """
 
 import contextlib
 import functools
-import json
 import resource
 import subprocess
 import sys
@@ -21,7 +20,9 @@ from typing import Any
 import numpy as np
 from support import ROOT, floors, prepared, processes, reporting
 
-from d4rl_automl.data import catalogue, datasets, returns, writing
+from d4rl_automl.core import files
+from d4rl_automl.data import datasets, recipes, returns, writing
+from d4rl_automl.data.providers.embedded import Entry
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks.seeds import episode_seeds
 
@@ -39,12 +40,14 @@ def timed(units: int, found: list[processes.Run]) -> Iterator[None]:
     found.append(processes.Run(units, time.perf_counter() - began, processor() - cpu))
 
 
-def collected(asked: dict[str, Any], folder: Path) -> processes.Run:
-    command = [sys.executable, str(ROOT / "scripts" / "collect.py"), "--dataset", json.dumps(asked)]
-    command += ["--threads", str(processes.CORES), "--output", str(folder / "raw.hdf5")]
-    command += ["--provenance", str(folder / "raw.json")]
+def collected(asked: Entry, folder: Path) -> processes.Run:
+    config = folder / "config.json"
+    files.write_json(config, {"datasets": [asked.model_dump(mode="json")]})
+    command = [sys.executable, str(ROOT / "scripts" / "fetch_dataset.py"), "--config", str(config)]
+    command += ["--dataset", asked.name, "--threads", str(processes.CORES)]
+    command += ["--output", str(folder / "raw.hdf5"), "--provenance", str(folder / "raw.json")]
     found: list[processes.Run] = []
-    with timed(asked["transitions"], found):
+    with timed(asked.transitions, found):
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     return found[0]
 
@@ -59,20 +62,20 @@ def written(dataset: datasets.Dataset, folder: Path) -> processes.Run:
     return found[0]
 
 
-def physics(index: int, asked: dict[str, Any], path: Path) -> dict[str, processes.Measured]:
+def physics(index: int, asked: Entry, path: Path) -> dict[str, processes.Measured]:
     """For `processes.Processes`: the physics of every CORES-th episode of the file."""
     dataset = datasets.load(path)
     where = returns.episodes(dataset.terminals, dataset.timeouts)
-    sources = catalogue.sources(asked["task"], asked["recipe"])
-    seeds = episode_seeds(asked["seed"], asked["name"], "collection", len(where.starts) * len(sources))
+    sources = recipes.sources(asked.task, asked.recipe)
+    seeds = episode_seeds(asked.seed, asked.name, "collection", len(where.starts) * len(sources))
     ends = where.starts + where.lengths
-    goals = np.rint(asked["transitions"] * np.cumsum([source["share"] for source in sources]))
+    goals = np.rint(asked.transitions * np.cumsum([source["share"] for source in sources]))
     # The episodes of each source are those until its share is reached.
     bounds = [0, *(int(np.searchsorted(ends, goal)) + 1 for goal in goals)]
     counts = np.diff(bounds)
     of_episode = np.concatenate([seeds[number :: len(sources)][:count] for number, count in enumerate(counts)])
     mine = np.arange(index, len(ends), processes.CORES)
-    simulator = BatchSimulator(asked["task"], len(mine))
+    simulator = BatchSimulator(asked.task, len(mine))
     simulator.reset(of_episode[mine])
     actions = ((dataset.actions + np.float32(1)) - np.float32(1)).astype(np.float64)
     ids = [np.flatnonzero(where.lengths[mine] > step) for step in range(where.lengths[mine].max())]
@@ -101,7 +104,7 @@ def main() -> None:
             asked = prepared.entry(task, recipe, transitions)
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(temporary)
-                print(f"collecting {asked['name']}", file=sys.stderr)
+                print(f"collecting {asked.name}", file=sys.stderr)
                 collected(asked, folder)
                 dataset = datasets.load(folder / "raw.hdf5")
                 with processes.Processes(processes.CORES, 1, physics, asked, folder / "raw.hdf5") as started:

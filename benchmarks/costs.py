@@ -5,7 +5,6 @@ Snakemake only samples it: twice a second for fifteen seconds, then every half m
 missing from it, and from max_rss. Whatever ran in the folder counts; give a run that is to be measured its own.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ from support import reporting
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.script import run
-
-PROCESSOR_TIME = re.compile(r"([\d.]+) s of processor time$", re.MULTILINE)
-"""As `d4rl_automl.core.script.run` writes it."""
+from d4rl_automl.evaluation.costs import PROCESSOR_TIME
+from d4rl_automl.plan import paths
 
 
 def jobs(results: Path) -> Iterator[dict[str, Any]]:
@@ -37,7 +35,7 @@ def jobs(results: Path) -> Iterator[dict[str, Any]]:
                 f"{file}: the column rule_name is missing; run Snakemake with --benchmark-extended, as the "
                 "profile profiles/default does, in an empty folder"
             )
-        log = (results.parent / "logs" / file.relative_to(folder)).with_suffix(".log")
+        log = results.parent / paths.log(str(file.relative_to(folder).with_suffix("")))
         times = PROCESSOR_TIME.findall(log.read_text()) if log.exists() else []
         if not times:
             raise InputError(f"{log}: found no line with the processor time; the job did not end, make it again")

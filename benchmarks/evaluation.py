@@ -49,8 +49,8 @@ def play(jobs: list[tuple[str, Path, int]], episodes: int, side_by_side: int) ->
                     task, handle, seed = waiting.pop(0)
                     output = Path(folder) / f"{len(waiting)}.parquet"
                     command = [sys.executable, str(ROOT / "scripts" / "rollout.py"), "--policy", str(handle)]
-                    command += ["--dataset", json.dumps(prepared.entry(task)), "--simulator", "d4rl"]
-                    command += ["--fractions", json.dumps(watching.FRACTIONS), "--seed", str(seed), "--threads", "1"]
+                    command += ["--dataset", prepared.entry(task).name, "--simulator", "d4rl"]
+                    command += ["--fractions", *map(str, watching.FRACTIONS), "--seed", str(seed), "--threads", "1"]
                     command += ["--play", "report", str(episodes), str(output)]
                     process = psutil.Popen(command, env=environment, stderr=subprocess.DEVNULL)
                     running.append((process, task, output, time.perf_counter()))

@@ -8,7 +8,7 @@ rows a call, one process a core.
 
 from support import prepared, reporting, watching
 
-from d4rl_automl.policies.base import load
+from d4rl_automl.policies.loading import load
 
 
 def main() -> None:

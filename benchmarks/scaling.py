@@ -10,7 +10,7 @@ from typing import Any
 
 from support import prepared, processes, reporting, watching
 
-from d4rl_automl.policies.base import load
+from d4rl_automl.policies.loading import load
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from d4rl_automl.core.script import run
 from d4rl_automl.data import transitions
 from d4rl_automl.policies import loading
 from d4rl_automl.policies.base import Policy
+from d4rl_automl.tasks.outcomes import AVERAGE
 
 EPISODES = 20
 ROWS = 5_000
@@ -54,7 +55,11 @@ def shifts(folder: Path) -> Iterator[dict[str, Any]]:
         held_out = (test.observations, test.rtg[:, None])
         taught = teacher.act(*held_out)
         for other, own in handles.items():
-            if own["seed"] != seed or own["outcome_rule"] != "constant" or (own["kind"] == "teacher" and other != path):
+            if (
+                own["seed"] != seed
+                or own["outcome_rule"] != AVERAGE.name
+                or (own["kind"] == "teacher" and other != path)
+            ):
                 continue
             loaded = loading.load(other)
             states, outcomes = visited(loaded, seed)

@@ -27,13 +27,14 @@ from tqdm import tqdm
 from d4rl_automl import tasks
 from d4rl_automl.core import files
 from d4rl_automl.core.script import run
+from d4rl_automl.data import recipes
 from d4rl_automl.figures import style
 from d4rl_automl.policies.onnx import OnnxPolicy
 from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.models import prepare_mujoco
 from d4rl_automl.simulators.original import LegacySimulator
-from d4rl_automl.tasks import scores
+from d4rl_automl.tasks import outcomes, scores
 from d4rl_automl.tasks.seeds import episode_seeds
 
 matplotlib.use("Agg")
@@ -139,7 +140,7 @@ def play(name: str, simulator: str, episodes: int) -> dict[str, Any]:
 
 def load_mean_action(name: str) -> OnnxPolicy:
     """A behaviour policy without its noise, in the project's ONNX format."""
-    path = files.RESOURCES / "behaviour" / f"{name}.npz"
+    path = recipes.BEHAVIOUR / f"{name}.npz"
     with np.load(path, allow_pickle=False) as arrays:
         weights = {key: arrays[key] for key in arrays.files}
     activation = {"tanh": "Tanh", "relu": "Relu"}[str(weights["activation"])]
@@ -158,7 +159,7 @@ def load_mean_action(name: str) -> OnnxPolicy:
     graph = helper.make_graph(nodes, "policy", values[:1], values[1:], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
-    metadata = {"method": name, "seed": 0, "outcome_rule": "none", "task": task.name}
+    metadata = {"method": name, "seed": 0, "outcome_rule": outcomes.NONE.name, "task": task.name}
     metadata |= {"observation_size": task.observation_size, "action_size": task.action_size}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, f"{name}.onnx")

@@ -1,6 +1,6 @@
 """AutoGluon teachers played in one batch of all targets and episodes.
 
-Three are fitted to embedded data, once: "LightGBM", with the thousands of trees that the presets grow where nothing
+Three are fitted to embedded data, once: "lightgbm", with the thousands of trees that the presets grow where nothing
 bounds them; "capped", three models with bounded trees; "networks", neural networks alone, exported as one ONNX graph.
 
 The first two are compared with their own `predict`, called for all action dimensions with ready tables of 2,000 states
@@ -23,34 +23,24 @@ from support import floors, prepared, processes, reporting, watching
 
 from d4rl_automl import tasks
 from d4rl_automl.methods import teacher as teacher_method
-from d4rl_automl.policies.base import Policy, load
+from d4rl_automl.policies.base import Policy
+from d4rl_automl.policies.loading import load
+from d4rl_automl.teachers.settings import TeacherSettings
 
-TEACHERS: dict[str, dict[str, Any]] = {
-    "LightGBM": {
-        "preset": "medium",
-        "rows": 20_000,
-        "hyperparameters": {"GBM": {"num_boost_round": 3_000, "learning_rate": 0.01, "extra_trees": True}},
-    },
+HYPERPARAMETERS: dict[str, dict[str, Any]] = {
+    "lightgbm": {"GBM": {"num_boost_round": 3_000, "learning_rate": 0.01, "extra_trees": True}},
     "capped": {
-        "preset": "medium",
-        "rows": 20_000,
-        "hyperparameters": {
-            "NN_TORCH": {"num_epochs": 5, "batch_size": 2048, "hidden_size": 256, "num_layers": 3},
-            "CAT": {"iterations": 300, "depth": 8, "learning_rate": 0.1},
-            "XGB": {"n_estimators": 100, "learning_rate": 0.1},
-        },
+        "NN_TORCH": {"num_epochs": 5, "batch_size": 2048, "hidden_size": 256, "num_layers": 3},
+        "CAT": {"iterations": 300, "depth": 8, "learning_rate": 0.1},
+        "XGB": {"n_estimators": 100, "learning_rate": 0.1},
     },
     "networks": {
-        "preset": "medium",
-        "rows": 20_000,
-        "hyperparameters": {
-            "NN_TORCH": [
-                {"num_epochs": 5, "batch_size": 2048, "hidden_size": width, "num_layers": 3} for width in (128, 256)
-            ],
-        },
+        "NN_TORCH": [
+            {"num_epochs": 5, "batch_size": 2048, "hidden_size": width, "num_layers": 3} for width in (128, 256)
+        ],
     },
 }
-"""Settings of each, as in the config's `teachers`."""
+"""AutoGluon's, of each teacher."""
 EXPORTED = ("networks",)
 SHORT = watching.Window(5, 4)
 """Where a step of 2,000 environments takes seconds."""
@@ -59,7 +49,7 @@ CALLS = 10
 
 
 def prepared_teacher(task: str, name: str) -> Path:
-    """The handle of one of `TEACHERS`."""
+    """The handle of one of the teachers in `HYPERPARAMETERS`."""
     folder = prepared.PREPARED / task / f"{name}-s0"
     output = folder / "policy.json"
     if output.exists():
@@ -68,7 +58,7 @@ def prepared_teacher(task: str, name: str) -> Path:
     from d4rl_automl.teachers.training import train_dimension  # noqa: PLC0415
 
     data = prepared.transitions_of(task)
-    settings = prepared.settings(task, "teachers", TEACHERS[name])
+    settings = TeacherSettings(name=name, preset="medium", rows=20_000, hyperparameters=HYPERPARAMETERS[name])
     deployed = [str(folder / "deployed" / f"ac{i}") for i in range(tasks.get(task).action_size)]
     print(f"fitting the teacher {name} of {task}; log: {folder / 'fit.log'}", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,12 +78,11 @@ def prepared_teacher(task: str, name: str) -> Path:
             )
         teacher_method.fit(
             transitions=str(data),
-            settings={"name": name, "kind": "teacher", "teacher": settings["name"], "export": name in EXPORTED},
+            settings=teacher_method.Settings(name=name, kind="teacher", teacher=name, export=name in EXPORTED),
             seed=0,
             device="cpu",
             threads=1,
             output=str(output),
-            teacher=settings,
             deployed=deployed,
         )
     return output
@@ -186,7 +175,7 @@ def main() -> None:
         return
     rows, exported = [], []
     for task in arguments.tasks:
-        for name, shown in (("LightGBM", SHORT), ("capped", window)):
+        for name, shown in (("lightgbm", SHORT), ("capped", window)):
             handle = prepared_teacher(task, name)
             rows.append(against_predict(name, handle, environments, shown, repeats=repeats))
         policies = {name: str(prepared_teacher(task, name)) for name in EXPORTED}

@@ -21,18 +21,9 @@ from numpy.typing import NDArray
 from support import ROOT, prepared, processes, reporting
 
 from d4rl_automl.core import files
-from d4rl_automl.data import catalogue, making, recordings, returns
-from d4rl_automl.data.providers import embedded
+from d4rl_automl.data import collection, making, recordings, returns
 
 ARRAYS = ("observations", "actions", "rewards", "terminals", "timeouts")
-SPLIT = {"seed": 0, "validation": 0.1, "test": 0.1}
-RECIPE = "medium"
-
-
-def entry(rows: int) -> dict[str, Any]:
-    name = f"halfcheetah-{RECIPE}-embedded-{rows}"
-    given = {"name": name, "provider": "embedded", "task": "halfcheetah", "recipe": RECIPE, "transitions": rows}
-    return catalogue.entry(given)
 
 
 def compressed(rows: int) -> Path:
@@ -40,7 +31,8 @@ def compressed(rows: int) -> Path:
     folder = prepared.PREPARED / f"transitions-{rows}"
     if not (folder / "raw.hdf5").exists():
         print(f"collecting {rows} transitions", file=sys.stderr)
-        embedded.collect(entry(rows), folder / "collected.hdf5", folder / "raw.json", processes.CORES)
+        entry = prepared.entry("halfcheetah", "medium", rows)
+        collection.collect(entry, folder / "collected.hdf5", folder / "raw.json", processes.CORES)
         part = folder / "part.hdf5"
         with h5py.File(folder / "collected.hdf5") as collected, h5py.File(part, "w") as file:
             names: list[str] = []
@@ -61,7 +53,11 @@ def measured(index: int, folder: Path, rows: int, temporary: Path) -> dict[str, 
 
     def convert() -> None:
         making.make_transitions(
-            raw, folder / "raw.json", entry(rows), SPLIT, output=output, episodes_output=temporary / "episodes.parquet"
+            raw,
+            folder / "raw.json",
+            prepared.SPLIT,
+            output=output,
+            episodes_output=temporary / "episodes.parquet",
         )
 
     def read() -> dict[str, NDArray[Any]]:
@@ -117,7 +113,7 @@ def memory(rows: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         script = [sys.executable, str(ROOT / "scripts" / "make_transitions.py")]
         command = [*script, "--raw", str(folder / "raw.hdf5"), "--provenance", str(folder / "raw.json")]
-        command += ["--dataset", json.dumps(entry(rows)), "--split", json.dumps(SPLIT)]
+        command += [word for name, value in prepared.SPLIT.items() for word in (f"--{name}", str(value))]
         command += ["--output", f"{temporary}/transitions.parquet", "--episodes", f"{temporary}/episodes.parquet"]
         peak, start = highest(command), highest([*script, "--help"])
     return {

@@ -21,6 +21,7 @@ from support import floors, prepared, processes, reporting, watching
 from d4rl_automl import tasks
 from d4rl_automl.data.transitions import read
 from d4rl_automl.policies.base import Policy
+from d4rl_automl.tasks import outcomes
 
 Rows = NDArray[np.float32]
 WAYS: dict[str, dict[str, Callable[[Any, Rows], Any]]] = {
@@ -81,9 +82,9 @@ def prepared_trees(task: str, library: str, trees: int) -> Path:
         "method": f"{library}{trees}",
         "kind": library,
         "seed": 0,
-        "dataset": prepared.entry(task)["name"],
+        "dataset": prepared.entry(task).name,
         "task": task,
-        "outcome_rule": "constant",
+        "outcome_rule": outcomes.AVERAGE.name,
         "observation_size": robot.observation_size,
         "action_size": robot.action_size,
     }

@@ -50,7 +50,7 @@ class _Watched(Policy):
         super().__init__(policy.metadata)
         self._policy, self._on_act, self._number = policy, on_act, 0
 
-    def _predict(self, observations: Rows, outcome: Rows | None) -> NDArray[np.floating]:
+    def predict(self, observations: Rows, outcome: Rows | None) -> NDArray[np.floating]:
         self._on_act(self._number, observations, outcome)
         self._number += 1
         return self._policy.predict(observations, outcome)

@@ -1,4 +1,4 @@
-"""docs/extending.md says how to add a method, a provider, a figure, a task, a key: done here, in a copy, to the word."""
+"""docs/extending.md says how to add a method, a provider, a figure, a task and a key of the config: it is done here."""
 
 import json
 import re
