@@ -1,5 +1,6 @@
 # make demo   the main job on an embedded dataset      make test   the tests
 # make lint   formatters, linters, types                make lock   the pins, from pyproject.toml
+# make schema the config's schema and reference page, from its models
 # make oracle the simulator against D4RL's original     make bench  the speed, against physics alone
 # make behaviour   the behaviour policies, trained anew
 # make test-cluster   the tests that `make test` leaves out: on a real Slurm of one node; needs root and Debian's packages
@@ -36,6 +37,9 @@ lint: $(INSTALLED)
 	$(BIN)/snakemake --lint --configfile config/quickstart.yaml
 
 install: $(INSTALLED)
+
+schema: $(INSTALLED)
+	$(BIN)/python -m d4rl_automl.plan.schema
 
 # Records transitions in D4RL's original simulator anew, and compares ours with them.
 ORIGINAL := .venv-mujoco-py/.installed
@@ -79,4 +83,4 @@ lock:
 	  --extra dev --extra cluster --excludes envs/lock-excludes.txt --no-emit-package torch \
 	  pyproject.toml --output-file envs/lock.txt
 
-.PHONY: demo test test-cluster lint install oracle behaviour bench bench-full lock
+.PHONY: demo test test-cluster lint install schema oracle behaviour bench bench-full lock

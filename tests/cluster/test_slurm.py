@@ -45,7 +45,7 @@ CONFIG = ("--configfile", "config/quickstart.yaml", "cut.yaml")
 MINE = {"slurm-partition-config": "partitions.yaml", "latency-wait": 5}
 PARTITIONS = {"partitions": {"cpu": {"max_runtime": "7d"}, "gpu": {"max_runtime": "7d", "max_gpu": 1}}}
 
-GPU_RULES = {"train_teacher", "distill_teacher", "fit_student", "fit_policy"}
+GPU_RULES = {"train_teacher", "distill_teacher", "fit_student", "fit_mlp"}
 CPU_RULES = {
     *("collect", "make_transitions", "make_card", "evaluate_teacher", "measure_importance", "label_teacher"),
     *("fit_teacher", "export_autogluon_student", "compare_students"),
