@@ -56,12 +56,12 @@ def entry(dataset: str | Mapping[str, Any]) -> DatasetEntry:
                 dataset,
                 (
                     "",
-                    f"is not in the catalogue, which has {', '.join(names())}; data of your own is given as a mapping: "
-                    "name, provider: file, task, path",
+                    f"{dataset!r} is not in the catalogue, which has {', '.join(names())}; data of your own is given "
+                    "as a mapping: name, provider: file, task, path",
                 ),
             ) from None
     if not isinstance(dataset, Mapping):
-        raise EntryError(dataset, ("", "expected a name of the catalogue or a mapping with name and provider"))
+        raise EntryError(dataset, ("", told.compared(dataset, "a name of the catalogue, or a mapping with name and provider")))
     name, provider = dataset.get("name"), dataset.get("provider")
     _refuse_name(name)
     if provider not in OWN_PROVIDERS:
@@ -90,14 +90,14 @@ def _of_row(row: Mapping[str, str]) -> DatasetEntry:
 
 def _refuse_name(name: Any) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
+        allowed = "small letters, digits, dots and hyphens, a letter or digit first: it becomes a folder's name"
+        raise EntryError(name, ("name", told.compared(name, allowed)))
+    if name in _RESERVED:
+        raise EntryError(
+            name, ("name", f"found {name!r}, which is taken: results/{name} holds something else; choose another")
+        )
+    if name in _catalogue():
         raise EntryError(
             name,
-            (
-                "name",
-                "it becomes a folder's name, so only small letters, digits, dots and hyphens, a letter or digit first",
-            ),
+            ("name", f"found {name!r}, which is the catalogue's own: write just its name, or choose another for yours"),
         )
-    if name in _RESERVED:
-        raise EntryError(name, ("name", f"is taken: results/{name} holds something else; choose another"))
-    if name in _catalogue():
-        raise EntryError(name, ("name", "is the catalogue's own: write just its name, or choose another for yours"))
