@@ -147,7 +147,7 @@ class TanhGaussian:
 def collect(entry: Entry, output: str | Path, provenance: str | Path, processes: int = 1) -> None:
     """Collect an embedded dataset into HDF5 in D4RL's layout; the same bytes for any number of `processes`.
 
-        next_observations are what the simulator returned, at an episode's end too; infos/qpos
+    next_observations are what the simulator returned, at an episode's end too; infos/qpos
     and infos/qvel are the state before the action. `provenance` becomes JSON: SHA-256,
     policies and theirs, variant of the simulator, versions.
 
