@@ -153,8 +153,14 @@ BAD = {
     "unknown field": ({**FILE, "url": "x"}, "found the key 'url'; allowed are name, provider, task, path"),
     "path of another type": ({**FILE, "path": 3}, "path: found 3; allowed: string"),
     "braces in the path": ({**FILE, "path": "{dataset}.hdf5"}, "takes braces for wildcards"),
-    "unknown task": ({**FILE, "task": "ant"}, 'task: found "ant"; allowed: one of halfcheetah, hopper, walker2d, antmaze-umaze'),
-    "embedded ant": ({**EMBEDDED, "task": "antmaze-umaze"}, "task: found .*; allowed: one of halfcheetah, hopper, walker2d$"),
+    "unknown task": (
+        {**FILE, "task": "ant"},
+        'task: found "ant"; allowed: one of halfcheetah, hopper, walker2d, antmaze-umaze',
+    ),
+    "embedded ant": (
+        {**EMBEDDED, "task": "antmaze-umaze"},
+        "task: found .*; allowed: one of halfcheetah, hopper, walker2d$",
+    ),
     "unmarked embedded": ({**EMBEDDED, "name": "hopper-medium-5k"}, "contains -embedded"),
     "unknown recipe": ({**EMBEDDED, "recipe": "expert"}, "hopper has random, medium"),
     "text for a number": ({**EMBEDDED, "transitions": "5000"}, 'transitions: found "5000"; allowed: integer'),

@@ -116,7 +116,9 @@ def test_a_method_without_its_function_counts_only_what_it_imports_at_the_top(tr
 def test_a_new_import_inside_the_function_counts(tree: Path) -> None:
     package = tree / "src/d4rl_automl"
     mlp = package / "methods/mlp.py"
-    mlp.write_text(mlp.read_text().replace("    train = read(", "    from ..teachers import labels\n\n    train = read("))
+    mlp.write_text(
+        mlp.read_text().replace("    train = read(", "    from ..teachers import labels\n\n    train = read(")
+    )
     linked = digest("fit_policy", "methods.mlp:fit")
     edit(package / "teachers/labels.py", "MORE = 1")
     assert digest("fit_policy", "methods.mlp:fit") != linked
@@ -177,7 +179,7 @@ def test_no_training_reaches_the_figures() -> None:
 def test_unknown_script_module_and_function_are_errors() -> None:
     with pytest.raises(FileNotFoundError):
         digests.digest("no_such_script")
-    with pytest.raises(FileNotFoundError, match="no module 'methods.no_such'"):
+    with pytest.raises(FileNotFoundError, match=r"no module 'methods\.no_such'"):
         digests.digest("fit_policy", "methods.no_such:fit")
     with pytest.raises(LookupError, match="no function 'fitt'"):
         digests.digest("fit_policy", "methods.mlp:fitt")

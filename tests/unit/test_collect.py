@@ -195,7 +195,7 @@ def test_actions_follow_the_policies(made):
 
 
 def test_the_same_bytes_whatever_the_processes_and_their_companies(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded, "LEAST", 7)
+    monkeypatch.setattr(collection, "LEAST", 7)
     collection.collect(entry("medium-expert"), tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=3)
     assert sha256(tmp_path / "raw.hdf5") == sha256(made / "raw.hdf5")
     assert (tmp_path / "raw.json").read_text() == (made / "raw.json").read_text()

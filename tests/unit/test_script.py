@@ -78,7 +78,6 @@ def test_a_policy_that_only_asks_predictors_is_made_without_gpu(monkeypatch, tmp
     monkeypatch.setattr(sys, "argv", ["fit_policy", *common, "--threads", "1", "--output", "o", *given])
     found = []
 
-
     def fit(settings, **arguments):
         found.append((os.environ["CUDA_VISIBLE_DEVICES"], settings, arguments.get("deployed")))
 

@@ -180,11 +180,16 @@ def test_directories_say_how_they_were_trained(trained, tmp_path):
             said = json.loads((directory / features.TRAINING_FILE).read_text())
             row = pd.read_csv(trained / f"ac{dimension}.csv").iloc[0]
             assert (said["fit_seconds"], said["train_rows"]) == (row.fit_seconds, row.train_rows)
-    with pytest.raises(InputError, match=r"training\.json: cannot be read as JSON"):
-        features.taught_by(tmp_path)
-    (tmp_path / features.TRAINING_FILE).write_text('{"fit_seconds": 1}')
-    with pytest.raises(InputError, match=r"training\.json: the key 'teacher' is missing"):
-        features.taught_by(tmp_path)
+    with pytest.raises(InputError, match="does not exist; run snakemake again"):
+        features.taught_by(tmp_path / "ac0")
+    shutil.copytree(trained, tmp_path / "tiny-s0")
+    directory = tmp_path / "tiny-s0/deployed/ac0"
+    (directory / features.TRAINING_FILE).write_text('{"fit_seconds": 1}')
+    with pytest.raises(InputError, match=rf"changed, added or lost .* delete {directory} and run snakemake again"):
+        features.taught_by(directory)
+    directories.record(directory)
+    with pytest.raises(InputError, match=r"training\.json: the key 'train_rows' is missing"):
+        features.taught_by(directory)
 
 
 def test_directories_load_where_they_were_moved_to_without_a_warning(trained, caplog):

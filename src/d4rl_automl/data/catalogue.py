@@ -61,7 +61,9 @@ def entry(dataset: str | Mapping[str, Any]) -> DatasetEntry:
                 ),
             ) from None
     if not isinstance(dataset, Mapping):
-        raise EntryError(dataset, ("", told.compared(dataset, "a name of the catalogue, or a mapping with name and provider")))
+        raise EntryError(
+            dataset, ("", told.compared(dataset, "a name of the catalogue, or a mapping with name and provider"))
+        )
     name, provider = dataset.get("name"), dataset.get("provider")
     _refuse_name(name)
     if provider not in OWN_PROVIDERS:
