@@ -137,8 +137,11 @@ def test_mappings(monkeypatch):
 
 
 BAD = {
-    "unknown name": ("hopper-expert-v9", "not in the catalogue, which has halfcheetah-random-v2"),
-    "not a dataset": (7, "found 7; allowed: a name"),
+    "unknown name": (
+        "hopper-expert-v9",
+        "found 'hopper-expert-v9', which is none of the catalogue's halfcheetah-random-v2",
+    ),
+    "not a dataset": (7, "found 7, expected a name"),
     "no name": ({"provider": "file"}, "name: found null"),
     "capitals": ({**FILE, "name": "Mine"}, 'name: found "Mine"; allowed: small letters'),
     "a path": ({**FILE, "name": "../mine"}, "small letters"),

@@ -41,7 +41,7 @@ def edit(path: Path, line: str) -> None:
 def test_own_script_and_imported_modules_count_and_others_do_not(tree: Path) -> None:
     jobs = {"rollout": ("rollout",), "plot": ("plot", "figures.returns"), "teacher": ("train_teacher",)}
     before = {name: digest(*job) for name, job in jobs.items()}
-    edit(tree / "src/d4rl_automl/simulators/batch.py", "MORE = 1")
+    edit(tree / "src/d4rl_automl/tasks/seeds.py", "MORE = 1")
     assert digest(*jobs["rollout"]) != before["rollout"]
     assert digest(*jobs["plot"]) == before["plot"]
     assert digest(*jobs["teacher"]) == before["teacher"]

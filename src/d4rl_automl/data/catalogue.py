@@ -20,6 +20,7 @@ from d4rl_automl.plan.kinds import DatasetEntry
 OWN_PROVIDERS = tuple(name for name, provider in PROVIDERS.items() if provider.own)
 """Those of datasets that a config may define itself."""
 
+_OWN_DATA = "data of your own are given as a mapping: name, provider: file, task, path"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _RESERVED = (
     *("behaviour", "benchmarks", "figures", "report"),
@@ -54,16 +55,11 @@ def entry(dataset: str | Mapping[str, Any]) -> DatasetEntry:
         except KeyError:
             raise EntryError(
                 dataset,
-                (
-                    "",
-                    f"{dataset!r} is not in the catalogue, which has {', '.join(names())}; data of your own is given "
-                    "as a mapping: name, provider: file, task, path",
-                ),
+                ("", f"found {dataset!r}, which is none of the catalogue's {', '.join(names())}; {_OWN_DATA}"),
             ) from None
     if not isinstance(dataset, Mapping):
-        raise EntryError(
-            dataset, ("", told.compared(dataset, "a name of the catalogue, or a mapping with name and provider"))
-        )
+        expected = f"expected a name of the catalogue or a mapping; {_OWN_DATA}"
+        raise EntryError(dataset, ("", f"found {dataset!r}, {expected}"))
     name, provider = dataset.get("name"), dataset.get("provider")
     _refuse_name(name)
     if provider not in OWN_PROVIDERS:

@@ -64,14 +64,9 @@ def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     return value
 
 
-def _unchanged(value: Any) -> Any:
-    """In JSON, too: jobs read the config from a file."""
-    return value
-
-
 # YAML's 1.0 is no integer and true no number: both would become part of paths.
 Integer = Annotated[int, Strict()]
-Number = Annotated[float, Strict(), WrapValidator(_as_written), PlainSerializer(_unchanged)]
+Number = Annotated[float, Strict(), WrapValidator(_as_written), PlainSerializer(lambda value: value)]
 Flag = Annotated[bool, Strict()]
 
 
