@@ -20,7 +20,7 @@ from tests.unit.synthetic import flip_value
 from tests.unit.test_datasets import arrays, store
 from tests.unit.test_policy import write_policy
 from tests.unit.test_rollout import play_file
-from tests.unit.test_transitions import ENTRY, SPLIT, record
+from tests.unit.test_transitions import SPLIT, record, write_provenance
 from tests.unit.test_tree_policy import write_forest
 from tests.workflow.conftest import copy_project, snakemake
 
@@ -45,7 +45,7 @@ PARQUET = (*TEXT, "one bit of the values")
 
 def make_transitions(folder: Path) -> None:
     outputs = {"output": folder / "transitions.parquet", "episodes_output": folder / "episodes.parquet"}
-    making.make_transitions(folder / "raw.hdf5", folder / "raw.json", ENTRY, SPLIT, **outputs)
+    making.make_transitions(folder / "raw.hdf5", folder / "raw.json", SPLIT, **outputs)
 
 
 # The damaged file, who reads it, and how it is damaged.
@@ -73,7 +73,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("onnx", "xgboost", "catboost"):
         (folder / name).mkdir()
     record(folder / "raw.hdf5", [30] * 40, cut=5)
-    files.write_json(folder / "raw.json", {"sha256": files.sha256(folder / "raw.hdf5")})
+    write_provenance(folder)
     make_transitions(folder)
     play_file(write_policy(folder / "onnx"), folder / "rollouts.parquet")
     for library in ("xgboost", "catboost"):

@@ -105,7 +105,7 @@ def test_a_download_goes_on_where_a_kill_ended_it(tmp_path: Path, hosts: Hosts) 
 
     def job() -> psutil.Process:
         return next(
-            one for one in psutil.Process(run.pid).children(recursive=True) if "download.py" in str(one.cmdline())
+            one for one in psutil.Process(run.pid).children(recursive=True) if "fetch_dataset.py" in str(one.cmdline())
         )
 
     arrived(third)

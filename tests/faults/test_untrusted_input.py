@@ -25,8 +25,10 @@ from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import card, catalogue, datasets, making, recordings, transitions
 from d4rl_automl.data.providers import file
+from d4rl_automl.figures.table import FIGURES
 from d4rl_automl.learners import fitting
 from d4rl_automl.learners.checkpoints import Checkpoint
+from d4rl_automl.methods import autogluon_student
 from d4rl_automl.plan import config
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.policies.handle import write_handle
@@ -35,7 +37,7 @@ from d4rl_automl.teachers import distillation
 from tests.unit.test_datasets import arrays, store
 from tests.unit.test_network import HERE, SETTINGS, samples
 from tests.unit.test_policy import metadata_of, weights_of, write_graph, write_policy
-from tests.unit.test_transitions import ENTRY, SPLIT
+from tests.unit.test_transitions import SPLIT, write_provenance
 from tests.workflow.conftest import ROOT, copy_project, snakemake
 
 # HDF5 ------------------------------------------------------------------------------------------
@@ -171,9 +173,9 @@ def test_words_in_an_hdf5_file_go_nowhere(tmp_path: Path) -> None:
     path = store(tmp_path / "raw.hdf5", arrays(100) | {"metadata/algorithm": hostile, "metadata/<b>": 1})
     with h5py.File(path, "a") as file:
         file.attrs["dataset"] = file["rewards"].attrs["name"] = hostile
-    files.write_json(tmp_path / "raw.json", {"dataset": "some-hopper", "sha256": files.sha256(path)})
+    write_provenance(tmp_path)
     made = [tmp_path / name for name in ("transitions.parquet", "episodes.parquet", "card.json", "card.md")]
-    making.make_transitions(path, tmp_path / "raw.json", ENTRY, SPLIT, output=made[0], episodes_output=made[1])
+    making.make_transitions(path, tmp_path / "raw.json", SPLIT, output=made[0], episodes_output=made[1])
     card.write(
         raw=path,
         provenance=tmp_path / "raw.json",
@@ -332,8 +334,7 @@ def test_autogluon_directories_are_loaded_only_as_they_were_recorded(tmp_path: P
             transitions=tmp_path / "unread.parquet",
             predictor=directory,
             dimension=0,
-            settings={},
-            teacher_settings={},
+            settings=autogluon_student.Settings(name="s", kind="autogluon_student", teacher="t"),
             seed=0,
             device="cpu",
             threads=1,
@@ -393,9 +394,11 @@ def test_names_that_are_no_plain_names_are_refused(where: str, name: object) -> 
 
 
 def test_no_dataset_takes_the_place_of_what_results_holds() -> None:
-    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    taken = set(re.findall(r"results/([a-z_.]+)", rules))
-    assert {"figures", "scores.csv", "arguments"} <= taken
+    where = [*(ROOT / "workflow/rules").glob("*.smk"), ROOT / "src/d4rl_automl/plan/paths.py"]
+    taken = set(re.findall(r"results/([a-z_.]+)", "".join(path.read_text() for path in where)))
+    # Where figures stand is in their table, below results/.
+    taken |= {figure.job.split("/")[0] for figure in FIGURES.values()} - {"{dataset}"}
+    assert {"figures", "scores.csv", "config.json", "benchmarks", "report", "behaviour"} <= taken
     for name in taken:
         with pytest.raises(InputError, match="is taken"):
             catalogue.entry({"name": name, "provider": "file", "task": "hopper", "path": "x"})
@@ -423,12 +426,13 @@ def test_a_path_full_of_shell_is_only_a_path_and_the_file_behind_it_stays(tmp_pa
 def test_a_copy_that_replaced_the_file_unseen_is_noticed(tmp_path: Path) -> None:
     """Same name, same time stamp: Snakemake sees nothing, the checksum does."""
     own = store(tmp_path / "mine.hdf5", arrays())
-    entry = ENTRY | {"path": str(own)}
-    file.link(entry, tmp_path / "raw.hdf5", tmp_path / "raw.json")
+    entry = file.Entry(name="mine", provider="file", task="hopper", path=str(own))
+    raw, provenance = tmp_path / "raw.hdf5", tmp_path / "raw.json"
+    file.fetch(entry, {}, output=str(raw), provenance=str(provenance), threads=1)
     times = own.stat()
     store(own, arrays(seed=1))
     os.utime(own, ns=(times.st_atime_ns, times.st_mtime_ns))
     outputs = {"output": tmp_path / "t.parquet", "episodes_output": tmp_path / "e.parquet"}
     with pytest.raises(InputError, match=r"raw\.hdf5: its SHA-256 is .* delete both and run snakemake"):
-        making.make_transitions(tmp_path / "raw.hdf5", tmp_path / "raw.json", entry, SPLIT, **outputs)
+        making.make_transitions(raw, provenance, SPLIT, **outputs)
     assert not list(tmp_path.glob("*.parquet"))

@@ -13,31 +13,42 @@ from sklearn.preprocessing import QuantileTransformer
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import transitions as tables
+from d4rl_automl.methods import autogluon_student
 from d4rl_automl.methods import teacher as teacher_method
 from d4rl_automl.policies import loading
 from d4rl_automl.policies.onnx import OnnxPolicy
 from d4rl_automl.policies.onnx_graph import Graph
 from d4rl_automl.teachers import distillation, export, training
+from d4rl_automl.teachers.settings import TeacherSettings
 
 SMALL = {"num_epochs": 3, "hidden_size": 32, "num_layers": 2, "learning_rate": 0.003}
 TEACHERS = {
-    "ensemble": {
-        "name": "ensemble",
-        "preset": "medium",
-        "rows": None,
-        "time_limit": 60,
-        "chain": True,
-        "hyperparameters": {
+    "ensemble": TeacherSettings(
+        name="ensemble",
+        preset="medium",
+        rows=None,
+        time_limit=60,
+        chain=True,
+        hyperparameters={
             "NN_TORCH": [SMALL, SMALL | {"activation": "elu", "use_batchnorm": True, "proc.skew_threshold": 1.5}]
         },
-    }
+    ),
+    "unchained": TeacherSettings(
+        name="unchained",
+        preset="medium",
+        rows=None,
+        time_limit=60,
+        chain=False,
+        hyperparameters={"NN_TORCH": SMALL | {"activation": "tanh"}},
+    ),
 }
-TEACHERS["unchained"] = TEACHERS["ensemble"] | {
-    "name": "unchained",
-    "chain": False,
-    "hyperparameters": {"NN_TORCH": SMALL | {"activation": "tanh"}},
-}
-STUDENT = {"name": "student", "time_limit": 60, "hyperparameters": {"NN_TORCH": SMALL}}
+STUDENT = autogluon_student.Settings(
+    name="student",
+    kind="autogluon_student",
+    teacher="ensemble",
+    time_limit=60,
+    hyperparameters={"NN_TORCH": SMALL},
+)
 
 
 def make_transitions(path, two_values=False):
@@ -88,15 +99,14 @@ def train(transitions, folder, settings, dimensions=range(3)):
     return [folder / f"deployed/ac{i}" for i in range(3)]
 
 
-def make_policy(transitions, directories, settings, output, export):
+def make_policy(transitions, directories, output, export):
     teacher_method.fit(
         transitions=str(transitions),
-        settings={"name": "played", "kind": "teacher", "teacher": settings["name"], "export": export},
+        settings=teacher_method.Settings(name="played", kind="teacher", teacher="any", export=export),
         seed=0,
         device="cpu",
         threads=1,
         output=str(output),
-        teacher=settings,
         deployed=list(map(str, directories)),
     )
     return output
@@ -119,7 +129,6 @@ def directories(transitions, tmp_path_factory):
             predictor=folder / f"ensemble/ac{dimension}",
             dimension=dimension,
             settings=STUDENT,
-            teacher_settings=TEACHERS["ensemble"],
             seed=0,
             device="cpu",
             threads=1,
@@ -133,12 +142,7 @@ def played(transitions, directories, tmp_path_factory):
     """Handles of every teacher, as AutoGluon plays it and as a graph."""
     folder = tmp_path_factory.mktemp("policies")
     return {
-        name: [
-            make_policy(
-                transitions, paths, TEACHERS.get(name, TEACHERS["ensemble"]), folder / f"{name}{i}.json", i == 1
-            )
-            for i in range(2)
-        ]
+        name: [make_policy(transitions, paths, folder / f"{name}{i}.json", export=i == 1) for i in range(2)]
         for name, paths in directories.items()
     }
 
@@ -214,26 +218,25 @@ def test_the_handle_and_the_graph_say_what_they_are(directories, played):
 
 
 def test_trees_are_refused_and_leave_nothing(transitions, tmp_path):
-    settings = TEACHERS["unchained"] | {"hyperparameters": {"GBM": {"num_boost_round": 2}}}
+    settings = TEACHERS["unchained"].model_copy(update={"hyperparameters": {"GBM": {"num_boost_round": 2}}})
     train(transitions, tmp_path, settings, dimensions=[0])
     output = tmp_path / "policies/played.json"
     with pytest.raises(export.UnsupportedModelError, match=r"deployed/ac0: LightGBM .* is a LGBModel; only"):
-        make_policy(transitions, [tmp_path / "deployed/ac0"] * 3, settings, output, export=True)
+        make_policy(transitions, [tmp_path / "deployed/ac0"] * 3, output, export=True)
     assert not output.parent.exists()
 
 
 def test_columns_of_two_values_are_refused(tmp_path):
     transitions = make_transitions(tmp_path / "transitions.parquet", two_values=True)
-    settings = TEACHERS["unchained"]
-    train(transitions, tmp_path, settings, dimensions=[0])
+    train(transitions, tmp_path, TEACHERS["unchained"], dimensions=[0])
     with pytest.raises(export.UnsupportedModelError, match=r"TabularNeuralNetTorchModel .*'ob5'"):
-        make_policy(transitions, [tmp_path / "deployed/ac0"] * 3, settings, tmp_path / "played.json", export=True)
+        make_policy(transitions, [tmp_path / "deployed/ac0"] * 3, tmp_path / "played.json", export=True)
 
 
 def test_a_graph_that_differs_is_not_written(transitions, directories, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
     with pytest.raises(InputError, match=r"differ from AutoGluon's by up to .* on 1040 rows.*export: false"):
-        make_policy(transitions, directories["ensemble"], TEACHERS["ensemble"], tmp_path / "played.json", export=True)
+        make_policy(transitions, directories["ensemble"], tmp_path / "played.json", export=True)
     assert not list(tmp_path.iterdir())
 
 

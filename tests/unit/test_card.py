@@ -8,22 +8,17 @@ from PIL import Image
 
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import card, catalogue, datasets, making, recordings
-from d4rl_automl.data.providers import embedded
+from d4rl_automl.data import card, catalogue, collection, datasets, making, recordings
 from d4rl_automl.figures import card as figure
 
 SPLIT = {"seed": 0, "validation": 0.1, "test": 0.1}
 ROWS = 3000
 
 
-def entry(task="hopper", provider="embedded", **more):
-    return {"name": f"{task}-random-embedded-test", "provider": provider, "task": task, **more}
-
-
-def made(folder, asked):
+def made(folder):
     """A raw dataset's tables and card."""
     inputs = [folder / name for name in ("raw.hdf5", "raw.json", "transitions.parquet", "episodes.parquet")]
-    making.make_transitions(*inputs[:2], asked, SPLIT, output=inputs[2], episodes_output=inputs[3])
+    making.make_transitions(*inputs[:2], SPLIT, output=inputs[2], episodes_output=inputs[3])
     card.write(*inputs, output=folder / "card.json", markdown=folder / "card.md")
     return json.loads((folder / "card.json").read_text())
 
@@ -31,14 +26,22 @@ def made(folder, asked):
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory):
     folder = tmp_path_factory.mktemp("card")
-    asked = catalogue.entry(entry(recipe="random", transitions=ROWS, seed=0))
-    embedded.collect(asked, folder / "raw.hdf5", folder / "raw.json", 2)
-    return folder, asked, made(folder, asked)
+    asked = catalogue.entry(
+        {
+            "name": "hopper-random-embedded-test",
+            "provider": "embedded",
+            "task": "hopper",
+            "recipe": "random",
+            "transitions": ROWS,
+        }
+    )
+    collection.collect(asked, folder / "raw.hdf5", folder / "raw.json", 2)
+    return folder, asked, made(folder)
 
 
 def changed(collected, folder, **arrays):
     """A copy of the collected file with other arrays (None: without), and its card."""
-    origin, asked, _ = collected
+    origin, _, _ = collected
     with h5py.File(origin / "raw.hdf5") as source, h5py.File(folder / "raw.hdf5", "w") as copy:
         source.visititems(lambda name, item: copy.update({name: item[()]}) if hasattr(item, "shape") else None)
         for name, values in arrays.items():
@@ -47,7 +50,7 @@ def changed(collected, folder, **arrays):
                 copy[name] = values(source[name][()])
     said = json.loads((origin / "raw.json").read_text())
     files.write_json(folder / "raw.json", said | {"sha256": files.sha256(folder / "raw.hdf5")})
-    return made(folder, asked)
+    return made(folder)
 
 
 def test_numbers_are_those_of_the_file(collected):
@@ -57,7 +60,7 @@ def test_numbers_are_those_of_the_file(collected):
     starts = [0, *ends[:-1]]
     returns = np.array([raw.rewards[a:b].astype(float).sum() for a, b in zip(starts, ends, strict=True)])
     lengths = ends - starts
-    assert (found["dataset"], found["provider"], found["task"]) == (asked["name"], "embedded", "hopper")
+    assert (found["dataset"], found["provider"], found["task"]) == (asked.name, "embedded", "hopper")
     assert (found["rows"], found["finished_episodes"]) == (ROWS, len(ends))
     assert found["longest_episode"] == lengths.max()
     assert found["returns"]["median"] == pytest.approx(np.median(returns))
@@ -123,8 +126,9 @@ def test_a_task_without_simulator_has_a_card(tmp_path):
         file["rewards"] = np.zeros(400, np.float32)
         file["terminals"] = np.zeros(400, bool)
         file["timeouts"] = np.arange(400) % 100 == 99
-    files.write_json(tmp_path / "raw.json", {"dataset": "mine", "sha256": files.sha256(tmp_path / "raw.hdf5")})
-    found = made(tmp_path, {"name": "mine", "provider": "file", "task": "antmaze-umaze"})
+    said = {"dataset": "mine", "provider": "file", "task": "antmaze-umaze"}
+    files.write_json(tmp_path / "raw.json", said | {"sha256": files.sha256(tmp_path / "raw.hdf5")})
+    found = made(tmp_path)
     assert found["replay"] == {"reason": "there is no simulator for antmaze-umaze"}
     with h5py.File(tmp_path / "raw.hdf5") as file:
         assert found["action_entries_clipped"] == (np.abs(file["actions"][()]) > 1).sum() > 0

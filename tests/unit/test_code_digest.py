@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from d4rl_automl.data.providers.table import PROVIDERS
+from d4rl_automl.methods.table import METHODS
 from d4rl_automl.plan import digests
 
 ROOT = Path(__file__).parents[2]
@@ -20,10 +22,15 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def forget() -> None:
+    """What has been read is read anew, as a new Snakemake does."""
+    for cached in (digests._read, digests._imported_inside, digests.digest):
+        cached.cache_clear()
+
+
 def digest(*names: str) -> str:
     """The digest as a new Snakemake sees it."""
-    for cached in (digests._read, digests.digest):
-        cached.cache_clear()
+    forget()
     return digests.digest(*names)
 
 
@@ -32,14 +39,24 @@ def edit(path: Path, line: str) -> None:
 
 
 def test_own_script_and_imported_modules_count_and_others_do_not(tree: Path) -> None:
-    before = {name: digest(name) for name in ("rollout", "plot_returns", "train_teacher")}
+    jobs = {"rollout": ("rollout",), "plot": ("plot", "figures.returns"), "teacher": ("train_teacher",)}
+    before = {name: digest(*job) for name, job in jobs.items()}
     edit(tree / "src/d4rl_automl/simulators/closed_loop.py", "MORE = 1")
-    assert digest("rollout") != before["rollout"]
-    assert digest("plot_returns") == before["plot_returns"]
-    assert digest("train_teacher") == before["train_teacher"]
-    edit(tree / "scripts/plot_returns.py", "MORE = 1")
-    assert digest("plot_returns") != before["plot_returns"]
-    assert digest("train_teacher") == before["train_teacher"]
+    assert digest(*jobs["rollout"]) != before["rollout"]
+    assert digest(*jobs["plot"]) == before["plot"]
+    assert digest(*jobs["teacher"]) == before["teacher"]
+    for file in ("scripts/plot.py", "src/d4rl_automl/figures/returns.py"):
+        edit(tree / file, "MORE = 1")
+        assert digest(*jobs["plot"]) != before["plot"]
+        assert digest(*jobs["teacher"]) == before["teacher"]
+        before["plot"] = digest(*jobs["plot"])
+
+
+def test_of_the_figures_only_the_named_one_counts(tree: Path) -> None:
+    before = digest("plot", "figures.returns"), digest("plot", "figures.card")
+    edit(tree / "src/d4rl_automl/figures/card.py", "MORE = 1")
+    assert digest("plot", "figures.returns") == before[0]
+    assert digest("plot", "figures.card") != before[1]
 
 
 def test_modules_found_by_name_count(tree: Path) -> None:
@@ -55,6 +72,75 @@ def test_modules_that_a_function_imports_count_where_they_are_named(tree: Path) 
     edit(tree / "src/d4rl_automl/policies/forest.py", "MORE = 1")
     assert digest("rollout") == before[0]
     assert digest("rollout", "policies.forest") != before[1]
+
+
+def fits() -> dict[str, str]:
+    """The digests of what makes policies, as the rules ask for them, by kind and format."""
+    forget()
+    return {
+        f"{kind}, {making.format}": digests.digest("fit_policy", f"methods.{kind}:fit", *making.modules)
+        for kind, method in METHODS.items()
+        for making in method.makings
+    }
+
+
+def test_what_a_named_function_imports_counts(tree: Path) -> None:
+    """An edit of the networks changes what every network is fitted by, and no forest."""
+    package = tree / "src/d4rl_automl"
+    before = fits()
+    edit(package / "learners/networks.py", "MORE = 1")
+    after = fits()
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {f"{kind}, onnx" for kind in ("student", "mlp", "rvs_r", "rvs", "bc")}
+    edit(package / "learners/forests.py", "MORE = 1")
+    again = fits()
+    changed = {name for name in before if after[name] != again[name]}
+    assert changed == {"catboost_student, catboost", "rcdtp, xgboost", "rwdtp, xgboost"}
+
+
+def test_the_exporter_counts_where_predictors_are_exported(tree: Path) -> None:
+    before = fits()
+    edit(tree / "src/d4rl_automl/teachers/export.py", "MORE = 1")
+    after = fits()
+    assert {name for name in before if before[name] != after[name]} == {"teacher, onnx", "autogluon_student, onnx"}
+
+
+def test_a_method_without_its_function_counts_only_what_it_imports_at_the_top(tree: Path) -> None:
+    before = digest("fit_policy", "methods.mlp"), digest("fit_policy", "methods.mlp:fit")
+    assert before[0] != before[1]
+    edit(tree / "src/d4rl_automl/learners/fitting.py", "MORE = 1")
+    assert digest("fit_policy", "methods.mlp") == before[0]
+    assert digest("fit_policy", "methods.mlp:fit") != before[1]
+
+
+def test_a_new_import_inside_the_function_counts(tree: Path) -> None:
+    package = tree / "src/d4rl_automl"
+    mlp = package / "methods/mlp.py"
+    mlp.write_text(
+        mlp.read_text().replace("    train = read(", "    from ..teachers import labels\n\n    train = read(")
+    )
+    linked = digest("fit_policy", "methods.mlp:fit")
+    edit(package / "teachers/labels.py", "MORE = 1")
+    assert digest("fit_policy", "methods.mlp:fit") != linked
+
+
+def test_a_provider_counts_what_its_fetch_imports(tree: Path) -> None:
+    """The collector counts for embedded datasets alone, the downloader for D4RL's files alone."""
+    package = tree / "src/d4rl_automl"
+
+    def fetches() -> dict[str, str]:
+        forget()
+        return {name: digests.digest("fetch_dataset", f"data.providers.{name}:fetch") for name in PROVIDERS}
+
+    for module, provider in (
+        ("data/collection.py", "embedded"),
+        ("data/downloading.py", "d4rl"),
+        ("data/providers/file.py", "file"),
+    ):
+        before = fetches()
+        edit(package / module, "MORE = 1")
+        after = fetches()
+        assert {name for name in before if before[name] != after[name]} == {provider}, module
 
 
 def test_packages_and_relative_imports_count(tree: Path) -> None:
@@ -79,12 +165,33 @@ def test_comments_docstrings_and_layout_do_not_count(tree: Path) -> None:
     assert digest("rollout") == before
 
 
-def test_no_training_script_reaches_the_figures() -> None:
-    for script in ("train_teacher", "fit_policy", "rollout", "collect", "make_transitions"):
+def test_no_training_reaches_the_figures() -> None:
+    for script in ("train_teacher", "fit_policy", "rollout", "fetch_dataset", "make_transitions"):
         reached = digests._reached(digests.SCRIPTS / f"{script}.py")
+        assert not [path for path in reached if "figures" in path.parts]
+    for kind in METHODS:
+        imported = digests._imported_inside(digests.PACKAGE / "methods" / f"{kind}.py", "fit")
+        reached = {path for file in imported for path in digests._reached(file)}
+        assert imported
         assert not [path for path in reached if "figures" in path.parts]
 
 
-def test_unknown_script_is_an_error() -> None:
+def test_unknown_script_module_and_function_are_errors() -> None:
     with pytest.raises(FileNotFoundError):
         digests.digest("no_such_script")
+    with pytest.raises(FileNotFoundError, match=r"no module 'methods\.no_such'"):
+        digests.digest("fit_policy", "methods.no_such:fit")
+    with pytest.raises(LookupError, match="no function 'fitt'"):
+        digests.digest("fit_policy", "methods.mlp:fitt")
+
+
+def test_resources_count_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "RESOURCES", tmp_path)
+    (tmp_path / "behaviour").mkdir()
+    found = []
+    for content in ("1", "2"):
+        (tmp_path / "behaviour/policy.npz").write_text(content)
+        digests.digest.cache_clear()
+        found.append([digests.digest("rollout"), digests.digest("rollout", resources=("behaviour",))])
+    assert found[0][0] == found[1][0]
+    assert found[0][1] != found[1][1]

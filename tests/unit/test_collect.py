@@ -12,8 +12,7 @@ from scipy import stats
 from d4rl_automl.behaviour import policies
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
-from d4rl_automl.data import catalogue, datasets, recordings
-from d4rl_automl.data.providers import embedded
+from d4rl_automl.data import catalogue, collection, datasets, recipes, recordings
 from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.models import make_model
 from d4rl_automl.tasks.seeds import episode_seeds
@@ -39,7 +38,7 @@ def entry(recipe, task="hopper", transitions=ROWS, seed=1):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("medium-expert")
-    embedded.collect(entry("medium-expert"), folder / "raw.hdf5", folder / "raw.json", processes=1)
+    collection.collect(entry("medium-expert"), folder / "raw.hdf5", folder / "raw.json", processes=1)
     return folder
 
 
@@ -130,7 +129,7 @@ def test_gymnasium_repeats_every_step_from_the_recorded_state(task, made, tmp_pa
     path = made / "raw.hdf5"
     if task != "hopper":
         path = tmp_path / "raw.hdf5"
-        embedded.collect(entry("medium", task, 1000), path, tmp_path / "raw.json", processes=2)
+        collection.collect(entry("medium", task, 1000), path, tmp_path / "raw.json", processes=2)
     dataset = datasets.load(path)
     environment = reference_environment(task).unwrapped
     environment.reset()
@@ -180,7 +179,7 @@ def test_actions_follow_the_policies(made):
         recorded = file["infos/action_log_probs"][:]
     boundary = next(end for _, end in episodes(content) if end >= ROWS / 2)
     for policy, rows in (("hopper-medium", slice(0, boundary)), ("hopper-expert", slice(boundary, None))):
-        with np.load(catalogue.BEHAVIOUR / f"{policy}.npz") as file:
+        with np.load(recipes.BEHAVIOUR / f"{policy}.npz") as file:
             w = {name: file[name].astype(np.float64) for name in file.files if file[name].dtype.kind == "f"}
         hidden = np.tanh(np.tanh(content["observations"][rows] @ w["w0"] + w["b0"]) @ w["w1"] + w["b1"])
         mean = hidden @ w["w_mu"] + w["b_mu"]
@@ -197,8 +196,8 @@ def test_actions_follow_the_policies(made):
 
 
 def test_the_same_bytes_whatever_the_processes_and_their_companies(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded, "LEAST", 7)
-    embedded.collect(entry("medium-expert"), tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=3)
+    monkeypatch.setattr(collection, "LEAST", 7)
+    collection.collect(entry("medium-expert"), tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=3)
     assert sha256(tmp_path / "raw.hdf5") == sha256(made / "raw.hdf5")
     assert (tmp_path / "raw.json").read_text() == (made / "raw.json").read_text()
 
@@ -206,7 +205,7 @@ def test_the_same_bytes_whatever_the_processes_and_their_companies(made, tmp_pat
 def test_a_longer_collection_begins_like_a_shorter_one(tmp_path):
     for transitions in (1000, 1500):
         asked = entry("medium", task="walker2d", transitions=transitions)
-        embedded.collect(asked, tmp_path / f"{transitions}.hdf5", tmp_path / "raw.json", processes=2)
+        collection.collect(asked, tmp_path / f"{transitions}.hdf5", tmp_path / "raw.json", processes=2)
     short, long = (datasets.load(tmp_path / f"{transitions}.hdf5") for transitions in (1000, 1500))
     assert len(short.rewards) == 1000
     for name in ("observations", "actions", "rewards", "next_observations"):
@@ -217,7 +216,7 @@ def test_a_longer_collection_begins_like_a_shorter_one(tmp_path):
 def test_random_is_uniform(tmp_path):
     dataset = {}
     for seed in (1, 2):
-        embedded.collect(entry("random", seed=seed), tmp_path / f"{seed}.hdf5", tmp_path / "raw.json", processes=1)
+        collection.collect(entry("random", seed=seed), tmp_path / f"{seed}.hdf5", tmp_path / "raw.json", processes=1)
         dataset[seed] = datasets.load(tmp_path / f"{seed}.hdf5")
     assert stats.kstest(dataset[1].actions.ravel(), stats.uniform(-1, 2).cdf).pvalue > 1e-4
     np.testing.assert_allclose(dataset[1].infos["action_log_probs"], -3 * np.log(2), rtol=1e-6)
@@ -232,23 +231,23 @@ def test_random_is_uniform(tmp_path):
 
 def test_sources_follow_each_other_in_the_order_of_the_recipe(tmp_path):
     """medium-replay: equal shares, each source's last episode whole, the file's last one cut."""
-    sources = catalogue.sources("hopper", "medium-replay")
+    sources = recipes.sources("hopper", "medium-replay")
     rows = 1000 * len(sources)
-    embedded.collect(entry("medium-replay", transitions=rows), tmp_path / "raw.hdf5", tmp_path / "raw.json", 2)
+    collection.collect(entry("medium-replay", transitions=rows), tmp_path / "raw.hdf5", tmp_path / "raw.json", 2)
     dataset = datasets.load(tmp_path / "raw.hdf5")
     assert len(dataset.rewards) == rows
     ends = np.flatnonzero(dataset.terminals | dataset.timeouts) + 1
     start = 0
     for number, source in enumerate(sources, 1):
         end = next((int(end) for end in ends if end >= 1000 * number), rows)
-        policy = policies.TanhGaussian(catalogue.BEHAVIOUR / source["policy"], "hopper", source["noise"])
+        policy = policies.TanhGaussian(recipes.BEHAVIOUR / source["policy"], "hopper", source["noise"])
         mean, _ = policy.act(dataset.observations[start:end], np.zeros((end - start, 3), np.float32))
         # The actions scatter around this policy's mean and no other's.
         own = np.abs(dataset.actions[start:end] - mean).mean()
         assert own == min(
             np.abs(
                 dataset.actions[start:end]
-                - policies.TanhGaussian(catalogue.BEHAVIOUR / other["policy"], "hopper", 1.0).act(
+                - policies.TanhGaussian(recipes.BEHAVIOUR / other["policy"], "hopper", 1.0).act(
                     dataset.observations[start:end], np.zeros((end - start, 3), np.float32)
                 )[0]
             ).mean()
@@ -269,33 +268,33 @@ def test_provenance(made):
     assert said["mujoco"] == mujoco.__version__
     assert [source["policy"] for source in said["policies"]] == ["hopper-medium.npz", "hopper-expert.npz"]
     for source in said["policies"]:
-        assert source["sha256"] == sha256(catalogue.BEHAVIOUR / source["policy"])
+        assert source["sha256"] == sha256(recipes.BEHAVIOUR / source["policy"])
     metadata = datasets.load(made / "raw.hdf5").metadata
     assert json.loads(metadata["policies"]) == said["policies"]
     assert metadata["recipe"] == "medium-expert"
 
 
 def test_every_shipped_recipe():
-    with (catalogue.BEHAVIOUR / "recipes.csv").open(newline="") as stream:
+    with (recipes.BEHAVIOUR / "recipes.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     for task, recipe in {(row["task"], row["recipe"]) for row in rows}:
-        used = catalogue.sources(task, recipe)
+        used = recipes.sources(task, recipe)
         assert sum(source["share"] for source in used) == pytest.approx(1)
         for source in used:
             assert source["noise"] > 0
             if source["policy"] != "uniform":
-                policies.TanhGaussian(catalogue.BEHAVIOUR / source["policy"], task, source["noise"])
-    shipped = {path.name for path in catalogue.BEHAVIOUR.glob("*.npz")}
+                policies.TanhGaussian(recipes.BEHAVIOUR / source["policy"], task, source["noise"])
+    shipped = {path.name for path in recipes.BEHAVIOUR.glob("*.npz")}
     assert shipped == {row["policy"] for row in rows} - {"uniform"}
 
 
 def test_unknown_recipe():
     with pytest.raises(InputError, match="halfcheetah, which has random, medium"):
-        catalogue.sources("halfcheetah", "expert")
+        recipes.sources("halfcheetah", "expert")
 
 
 def test_bad_policies_are_refused(tmp_path):
-    good = catalogue.BEHAVIOUR / "hopper-medium.npz"
+    good = recipes.BEHAVIOUR / "hopper-medium.npz"
     with pytest.raises(InputError, match="walker2d's are"):
         policies.TanhGaussian(good, "walker2d", 1.0)
     with np.load(good) as file:
@@ -309,7 +308,7 @@ def test_bad_policies_are_refused(tmp_path):
 
 
 def test_transitions_that_leave_a_source_none(tmp_path):
-    asked = {**entry("medium-expert"), "transitions": 60, "seed": 0}
+    asked = entry("medium-expert").model_copy(update={"transitions": 60, "seed": 0})
     with pytest.raises(ValueError, match="leave none"):
-        embedded.collect(asked, tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=1)
+        collection.collect(asked, tmp_path / "raw.hdf5", tmp_path / "raw.json", processes=1)
     assert list(tmp_path.iterdir()) == []

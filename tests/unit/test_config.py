@@ -1,16 +1,15 @@
-"""The configuration's schema and its checks."""
+"""The configuration and its checks."""
 
 import copy
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
-from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.plan import config
+from d4rl_automl.plan.kinds import NetworkSettings, NetworkSize
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted([ROOT / "config.yaml", *(ROOT / "config").glob("*.yaml")])
@@ -21,25 +20,6 @@ def test_shipped_configs_are_valid(path: Path) -> None:
     config.validated(yaml.safe_load(path.read_text()))
 
 
-def test_schema_is_a_schema_and_describes_every_key() -> None:
-    schema = config.schema()
-    jsonschema.Draft202012Validator.check_schema(schema)
-
-    def walk(node: Any, path: str) -> None:
-        if isinstance(node, dict):
-            for key, child in node.get("properties", {}).items():
-                if isinstance(child, dict) and key not in ("kind", "provider"):
-                    told = schema["$defs"].get(child.get("$ref", "").removeprefix("#/$defs/"), child)
-                    assert "description" in told, f"{path}.{key}"
-            for key, child in node.items():
-                walk(child, f"{path}.{key}")
-        elif isinstance(node, list):
-            for child in node:
-                walk(child, path)
-
-    walk(schema, "")
-
-
 def test_defaults_are_filled_at_every_depth() -> None:
     filled = config.validated(
         {
@@ -48,12 +28,14 @@ def test_defaults_are_filled_at_every_depth() -> None:
             "methods": [{"name": "s", "kind": "student", "teacher": "t", "network": {"width": 64}}],
         }
     )
-    assert filled["split"] == {"seed": 0, "validation": 0.1, "test": 0.1}
-    assert filled["teachers"][0]["chain"] is True
-    assert filled["teachers"][0]["time_limit"] == 600
-    assert filled["methods"][0]["network"] == {"width": 64, "layers": 2}
-    assert filled["rollout"]["report_episodes"] == 200
-    assert "updates" in filled["methods"][0]
+    assert filled.split == config.Split(seed=0, validation=0.1, test=0.1)
+    assert filled.teacher("t").chain is True
+    assert filled.teacher("t").time_limit == 600
+    student = filled.method("s")
+    assert isinstance(student, NetworkSettings)
+    assert student.network == NetworkSize(width=64, layers=2)
+    assert filled.rollout.report_episodes == 200
+    assert student.updates == 12_000
 
 
 def test_validation_leaves_its_argument_alone() -> None:
@@ -116,6 +98,9 @@ VALID: dict[str, Any] = {
             ["datasets[0].task", '"ant"', "hopper"],
         ),
         ({"datasets": [{"name": "mine", "provider": "file", "task": "hopper"}]}, ["datasets[0]", "'path'"]),
+        ({"datasets": [{"name": "Mine!", "provider": "file"}]}, ["datasets[0].name", '"Mine!"', "small letters"]),
+        ({"datasets": ["hopper-x"]}, ["datasets[0]", "'hopper-x'", "hopper-medium-v2"]),
+        ({"methods": ["mlp"]}, ["methods[0]", '"mlp"', "object"]),
         ({"mirrors": ["ftp://host/files"]}, ["mirrors[0]", '"ftp://host/files"', "https?://"]),
         ({"mirrors": "https://host"}, ["mirrors", '"https://host"', "array"]),
         ({"d4rl_dir": ""}, ["d4rl_dir"]),
@@ -156,11 +141,19 @@ def test_errors_name_path_found_and_allowed(change: dict[str, Any], parts: list[
         assert part in str(error.value), str(error.value)
 
 
+def test_an_entry_that_is_wrong_is_told_once() -> None:
+    with pytest.raises(InputError) as error:
+        config.validated(VALID | {"seeds": [1.0], "methods": [{"name": "m", "kind": "mlp", "rows": 3}]})
+    assert str(error.value) == (
+        "config: seeds[0]: found 1.0; allowed: integer; methods[0].rows: found 3; allowed: at least 100"
+    )
+
+
 def test_the_reference_is_named_or_the_control() -> None:
-    assert config.validated(VALID)["reference"] == "s"
+    assert config.validated(VALID).reference == "s"
     both = VALID | {"methods": [*VALID["methods"], {"name": "control", "kind": "mlp"}]}
-    assert config.validated(both)["reference"] == "control"
-    assert config.validated(both | {"reference": "s"})["reference"] == "s"
+    assert config.validated(both).reference == "control"
+    assert config.validated(both | {"reference": "s"}).reference == "s"
     with pytest.raises(InputError, match="reference: found 'nobody'; methods of this config: s, control"):
         config.validated(both | {"reference": "nobody"})
 
@@ -173,8 +166,8 @@ def test_methods_follow_their_teachers_datasets() -> None:
             "methods": [{"name": "s", "kind": "student", "teacher": "t"}, {"name": "mlp", "kind": "mlp"}],
         }
     )
-    assert [m["name"] for m in config.methods_for(validated, "hopper-medium-v2")] == ["mlp"]
-    assert [m["name"] for m in config.methods_for(validated, "hopper-random-v2")] == ["s", "mlp"]
+    assert [m.name for m in validated.methods_for("hopper-medium-v2")] == ["mlp"]
+    assert [m.name for m in validated.methods_for("hopper-random-v2")] == ["s", "mlp"]
 
 
 @pytest.mark.parametrize("kind", ["teacher", "autogluon_student", "student", "catboost_student"])
@@ -183,8 +176,8 @@ def test_a_taught_method_may_be_made_for_fewer_datasets_than_its_teacher(kind: s
     taught = {"name": "s", "kind": kind, "teacher": "t", "datasets": ["hopper-random-v2"]}
     given |= {"teachers": [{"name": "t", "preset": "medium"}], "methods": [{"name": "mlp", "kind": "mlp"}, taught]}
     validated = config.validated(given)
-    assert [m["name"] for m in config.methods_for(validated, "hopper-medium-v2")] == ["mlp"]
-    assert [m["name"] for m in config.methods_for(validated, "hopper-random-v2")] == ["mlp", "s"]
+    assert [m.name for m in validated.methods_for("hopper-medium-v2")] == ["mlp"]
+    assert [m.name for m in validated.methods_for("hopper-random-v2")] == ["mlp", "s"]
 
 
 def test_a_dataset_without_simulator_gets_no_teacher_and_no_method() -> None:
@@ -197,16 +190,10 @@ def test_a_dataset_without_simulator_gets_no_teacher_and_no_method() -> None:
         }
     )
     for name in ("antmaze-umaze-v2", "mine"):
-        assert config.selected(validated["teachers"], name) == config.methods_for(validated, name) == []
-    assert [m["name"] for m in config.methods_for(validated, "hopper-medium-v2")] == ["s", "mlp"]
+        assert validated.teachers_for(name) == validated.methods_for(name) == []
+    assert [m.name for m in validated.methods_for("hopper-medium-v2")] == ["s", "mlp"]
 
 
 def test_data_alone_need_no_method_of_their_own() -> None:
     validated = config.validated(VALID | {"datasets": ["antmaze-umaze-v2"]})
-    assert config.methods_for(validated, "antmaze-umaze-v2") == []
-
-
-def test_every_task_can_be_that_of_a_file() -> None:
-    properties = config.schema()["$defs"]
-    assert properties["file_dataset"]["properties"]["task"]["enum"] == list(tasks.TASKS)
-    assert properties["embedded_dataset"]["properties"]["task"]["enum"] == list(tasks.SIMULATED)
+    assert validated.methods_for("antmaze-umaze-v2") == []

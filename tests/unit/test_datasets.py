@@ -407,20 +407,23 @@ def test_bytes_written_do_not_depend_on_the_blocks(tmp_path):
 
 def test_link(tmp_path):
     source = store(tmp_path / "mine.hdf5", arrays())
-    entry = {"name": "mine", "provider": "file", "task": "hopper", "path": str(source)}
+    entry = file.Entry(name="mine", provider="file", task="hopper", path=str(source))
     raw, provenance = tmp_path / "results" / "raw.hdf5", tmp_path / "results" / "raw.json"
-    file.link(entry, raw, provenance)
+    file.fetch(entry, {}, output=str(raw), provenance=str(provenance), threads=1)
+    assert raw.is_symlink()
     assert raw.resolve() == source
     said = json.loads(provenance.read_text())
     assert said["sha256"] == sha256(raw)
+    assert (said["size_bytes"], said["mtime_ns"]) == (source.stat().st_size, source.stat().st_mtime_ns)
     assert (said["dataset"], said["provider"], said["task"]) == ("mine", "file", "hopper")
 
 
 def test_link_leaves_nothing_behind_for_a_bad_file(tmp_path):
     source = store(tmp_path / "mine.hdf5", without("rewards"))
-    entry = {"name": "mine", "provider": "file", "task": "hopper", "path": str(source)}
+    entry = file.Entry(name="mine", provider="file", task="hopper", path=str(source))
+    outputs = {"output": str(tmp_path / "out" / "raw.hdf5"), "provenance": str(tmp_path / "out" / "raw.json")}
     with pytest.raises(InputError, match="missing rewards"):
-        file.link(entry, tmp_path / "out" / "raw.hdf5", tmp_path / "out" / "raw.json")
+        file.fetch(entry, {}, **outputs, threads=1)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.hdf5"]
 
 

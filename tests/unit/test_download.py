@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data.providers.d4rl import download
+from d4rl_automl.data.downloading import download
+from d4rl_automl.data.providers import d4rl
 
 BODY = np.random.default_rng(0).bytes(1_000_000)
 
@@ -74,19 +75,23 @@ def serve(monkeypatch):
         host.server.server_close()
 
 
+def entry_of(host, body=BODY):
+    return d4rl.Entry(
+        name="some-v2",
+        provider="d4rl",
+        task="hopper",
+        url=host if isinstance(host, str) else host.url,
+        size_bytes=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+    )
+
+
 def get(host, folder, body=BODY, **options):
-    entry = {
-        "name": "some-v2",
-        "provider": "d4rl",
-        "task": "hopper",
-        "url": host if isinstance(host, str) else host.url,
-        "size_bytes": len(body),
-        "sha256": hashlib.sha256(body).hexdigest(),
-    }
+    entry = entry_of(host, body)
     options = {"local": folder / "local", "wait": 0.01, "timeout": 5, **options}
     download(entry, folder / "out" / "raw.hdf5", folder / "out" / "raw.json", **options)
     assert (folder / "out" / "raw.hdf5").read_bytes() == body
-    assert json.loads((folder / "out" / "raw.json").read_text())["sha256"] == entry["sha256"]
+    assert json.loads((folder / "out" / "raw.json").read_text())["sha256"] == entry.sha256
     return json.loads((folder / "out" / "raw.json").read_text())
 
 
@@ -98,6 +103,30 @@ def test_a_plain_download(serve, tmp_path):
     host = serve((BODY, True, None))
     assert get(host, tmp_path)["obtained_from"] == host.url
     assert left(tmp_path) == ["raw.hdf5", "raw.json"]
+
+
+def test_the_config_says_where_to_look(serve, tmp_path):
+    """The provider hands on its folder, and the hosts besides the entry's own."""
+    first, mirror = serve(404), serve((BODY, True, None))
+    outputs = {"output": str(tmp_path / "out/raw.hdf5"), "provenance": str(tmp_path / "out/raw.json")}
+    config = {"d4rl_dir": str(tmp_path / "local"), "mirrors": [mirror.base]}
+    d4rl.fetch(entry_of(first), config, **outputs, threads=1)
+    assert json.loads((tmp_path / "out/raw.json").read_text())["obtained_from"] == mirror.url
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local/some-file.hdf5").write_bytes(BODY)
+    d4rl.fetch(entry_of(first), config, **outputs, threads=1)
+    said = json.loads((tmp_path / "out/raw.json").read_text())
+    assert said["obtained_from"] == str(tmp_path / "local/some-file.hdf5")
+    assert (said["dataset"], said["provider"], said["task"]) == ("some-v2", "d4rl", "hopper")
+
+
+def test_where_the_file_may_be_had_from_identifies_nothing():
+    here, there = entry_of("https://a/some-file.hdf5"), entry_of("http://b/some-file.hdf5")
+    assert here != there
+    identified = [d4rl.PROVIDER.identity(entry) for entry in (here, there)]
+    assert identified[0] == identified[1]
+    other = here.model_copy(update={"sha256": "0" * 64})
+    assert d4rl.PROVIDER.identity(other) != identified[0]
 
 
 def test_cut_connections_are_resumed(serve, tmp_path):

@@ -75,16 +75,23 @@ def test_conda_file_pins_what_the_lock_pins(environment: str) -> None:
 
 
 def test_conda_files_together_hold_what_the_project_requires() -> None:
-    assert {name for environment in ENVIRONMENTS for name in listed(environment)} >= required().keys() - {
-        # Of Snakemake, which brings them.
-        "jsonschema",
-        "pyyaml",
-    }
+    assert {name for environment in ENVIRONMENTS for name in listed(environment)} >= required().keys()
     extras = {name: r.extras for name, r in required().items()}
     for name in ("learning-cpu", "data", "figures", "snakemake"):
         assert all(r.extras == extras[key] for key, r in listed(name).items() if key in extras), name
-    snakemake = {canonicalize_name(Requirement(line).name) for line in metadata.requires("snakemake") or []}
-    assert snakemake >= {"jsonschema", "pyyaml"}
+
+
+def test_where_snakemake_runs_is_what_the_rules_import(tmp_path: Path) -> None:
+    """Tables of kinds find their modules by name: all of them count."""
+    source = tmp_path / "rules.py"
+    texts = [path.read_text() for path in (ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk"))]
+    source.write_text("\n".join(re.findall(r"^(?:import|from) .*", "\n".join(texts), re.M)))
+    kinds = [*(ROOT / "src/d4rl_automl/methods").glob("*.py"), *(ROOT / "src/d4rl_automl/data/providers").glob("*.py")]
+    used = reached([source, *kinds], anywhere=False)
+    assert {"pydantic", "pyyaml", "snakemake"} <= used
+    brought = {canonicalize_name(Requirement(line).name) for line in metadata.requires("snakemake") or []}
+    assert "pyyaml" in brought
+    assert used <= held("snakemake") | brought
 
 
 def test_installed_are_the_pinned_versions() -> None:
@@ -114,11 +121,14 @@ def rules() -> dict[str, tuple[str, str]]:
     """Of every rule that runs a script, the script and the environment (learning for its variants)."""
     found = {}
     for path in (ROOT / "workflow/rules").glob("*.smk"):
-        for rule, body in re.findall(r"^rule (\w+):\n((?:(?: .*)?\n)*)", path.read_text(), re.M):
+        # A rule that stands in a loop gets its name inside; here it is called by its file.
+        for indent, rule, body in re.findall(r"^( *)rule ?(\w*):\n((?:(?:\1 +.*)?\n)*)", path.read_text(), re.M):
             if script := re.search(r'"script (\w+) ', body):
-                environment = re.search(r'    conda:\n        (?:"../../envs/([\w-]+).yaml"|(LEARNING))\n', body)
-                assert environment, f"rule {rule} has no environment"
-                found[rule] = script[1], environment[1] or "learning"
+                environment = re.search(r' conda:\n +(?:"../../envs/([\w-]+).yaml"|(LEARNING))\n', body)
+                assert environment, f"{path.name}: rule {rule} has no environment"
+                assert rule or indent
+                found[rule or f"each of {path.stem}"] = script[1], environment[1] or "learning"
+    assert {f"each of {name}" for name in ("dataset", "policy", "figures")} <= set(found)
     return found
 
 
@@ -128,10 +138,11 @@ def file_of(module: str) -> Path | None:
 
 
 @cache
-def imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
-    """The project's files that a source imports, wherever in it, and the other packages."""
+def imports(path: Path, *, anywhere: bool = True) -> tuple[frozenset[Path], frozenset[str]]:
+    """The project's files that a source imports, wherever in it or when it is imported, and the other packages."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree) if anywhere else tree.body:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -142,18 +153,28 @@ def imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
     return frozenset(own), frozenset(others)
 
 
+# Scripts that find a module by its name, and the folder that it is in.
+NAMED = {"fit_policy": "methods", "fetch_dataset": "data/providers", "plot": "figures"}
+
+
 def packages(script: str) -> set[str]:
     """Distributions that a script imports itself or through this package."""
-    waiting = [ROOT / "scripts" / f"{script}.py"]
-    if script == "fit_policy":
-        waiting += (ROOT / "src/d4rl_automl/methods").glob("*.py")
+    start = [ROOT / "scripts" / f"{script}.py"]
+    if script in NAMED:
+        start += (ROOT / "src/d4rl_automl" / NAMED[script]).glob("*.py")
+    return reached(start, anywhere=True)
+
+
+def reached(start: list[Path], *, anywhere: bool) -> set[str]:
+    """Distributions that some sources import themselves or through this package."""
+    waiting = list(start)
     seen: set[Path] = set()
     modules: set[str] = set()
     while waiting:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
-            own, others = imports(path)
+            own, others = imports(path, anywhere=anywhere)
             waiting += own
             modules |= others
     return {distribution(module) for module in modules - ELSEWHERE}
@@ -165,8 +186,8 @@ def distributions() -> dict[str, list[str]]:
 
 
 def distribution(module: str) -> str:
-    # AutoGluon's packages share theirs.
-    found = {"autogluon": "autogluon-tabular"}.get(module) or distributions()[module][0]
+    # AutoGluon's packages share theirs; pydantic pins its core.
+    found = {"autogluon": "autogluon-tabular", "pydantic_core": "pydantic"}.get(module) or distributions()[module][0]
     return {"xgboost-cpu": "xgboost"}.get(canonicalize_name(found), canonicalize_name(found))
 
 

@@ -233,7 +233,7 @@ def curve_of(path: Path, method: str, seed: int, loss: str, held_out: bool = Tru
     fallen = fallen - 0.7 if loss == "negative log-likelihood" else fallen
     validation = fallen * 1.1 if held_out else np.full(20, np.nan)
     curve = pd.DataFrame({"update": updates, "training_loss": fallen, "validation_loss": validation})
-    curves.write(path, curve, loss, settings={"name": method}, seed=seed, dataset=DATASET)
+    curves.write(path, curve, loss, method=method, seed=seed, dataset=DATASET)
     return path.with_suffix(".curve.csv")
 
 

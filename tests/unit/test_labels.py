@@ -11,20 +11,17 @@ from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import transitions
 from d4rl_automl.methods import student
+from d4rl_automl.plan.kinds import NetworkSize
 from d4rl_automl.policies import loading
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.teachers import labels, training
+from d4rl_automl.teachers.settings import TeacherSettings
 from tests.unit import learnable, synthetic
 
-TEACHER = {
-    "name": "linear",
-    "preset": "medium",
-    "rows": None,
-    "time_limit": 60,
-    "chain": True,
-    "hyperparameters": {"LR": {}},
-}
-WANTED = {"recorded": 1200, "perturbed": 600, "commanded": 1800, "noise": 0.1}
+TEACHER = TeacherSettings(
+    name="linear", preset="medium", rows=None, time_limit=60, chain=True, hyperparameters={"LR": {}}
+)
+WANTED = labels.Mixture(recorded=1200, perturbed=600, commanded=1800, noise=0.1)
 FRACTIONS = [0.3, 1.2]
 
 
@@ -52,7 +49,7 @@ def rows(count: int, seed: int) -> transitions.Transitions:
 )
 def test_what_is_drawn(*, train, held_out, recorded, perturbed, commanded, targets, seed):
     splits = {"train": rows(train, 0), "validation": rows(held_out, 1)}
-    wanted = {"recorded": recorded, "perturbed": perturbed, "commanded": commanded, "noise": 0.05}
+    wanted = labels.Mixture(recorded, perturbed, commanded, noise=0.05)
     drawn = labels.draw(splits, targets, wanted, seed)
     assert drawn.observations.dtype == drawn.outcomes.dtype == np.float32
     for code, split in enumerate(labels.SPLITS):
@@ -70,7 +67,7 @@ def test_what_is_drawn(*, train, held_out, recorded, perturbed, commanded, targe
                 assert len(found) == min(np.ceil(round(recorded * share, 9)), len(here.rtg))
                 assert set(found) <= pairs and len(set(found)) == len(found)
             else:
-                assert len(found) == np.ceil(round(wanted[kind] * share, 9))
+                assert len(found) == np.ceil(round(getattr(wanted, kind) * share, 9))
                 if kind == "commanded":
                     assert {pair[:-1] for pair in found} <= states
                     # Within the targets and the training rows' own outcomes, whichever reaches further.
@@ -84,7 +81,7 @@ def test_what_is_drawn(*, train, held_out, recorded, perturbed, commanded, targe
 
 def test_noise_is_in_units_of_each_observation_and_commands_are_covered():
     splits = {"train": rows(20_000, 0), "validation": rows(2000, 1)}
-    wanted = {"recorded": 1, "perturbed": 40_000, "commanded": 40_000, "noise": 0.5}
+    wanted = labels.Mixture(recorded=1, perturbed=40_000, commanded=40_000, noise=0.5)
     drawn = labels.draw(splits, [-1.0, 4.0], wanted, 0)
     perturbed = drawn.observations[(drawn.kinds == 1) & (drawn.splits == 0)]
     # Variances add; the observation that never varies stays as it was recorded.
@@ -117,9 +114,8 @@ def made(tmp_path_factory) -> Path:
         labels.write(
             transitions=table,
             deployed=deployed,
-            teacher_settings=TEACHER,
             fractions=FRACTIONS,
-            settings=WANTED,
+            mixture=WANTED,
             seed=3,
             threads=1,
             output=folder / f"{name}.parquet",
@@ -139,7 +135,7 @@ def test_labels_are_the_teachers_actions(made):
         ("validation", "commanded"): 600,
     }
     # One row at a time, so that a mix-up of batches or of columns would show.
-    predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], TEACHER["chain"], 1)
+    predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], TEACHER.chain, 1)
     for i in np.random.default_rng(0).choice(len(frame), 20, replace=False):
         row = frame.iloc[[i]]
         acted = predictors.act(row[[f"ob{k}" for k in range(11)]].to_numpy(), row[["rtg"]].to_numpy())
@@ -147,19 +143,20 @@ def test_labels_are_the_teachers_actions(made):
     metadata = json.loads(table.schema.metadata[b"d4rl_automl"])
     assert metadata["targets"] == [tasks.get("hopper").target(fraction) for fraction in FRACTIONS]
     assert (metadata["dataset"], metadata["sha256"], metadata["teacher"]) == ("hopper-known", "ab" * 32, "linear")
+    assert metadata["settings"] == {"recorded": 1200, "perturbed": 600, "commanded": 1800, "noise": 0.1}
     assert table.equals(pq.read_table(made / "again.parquet"))
 
 
 def test_a_student_learns_the_teacher_not_the_data(made, tmp_path):
-    method = {
-        "name": "linear-student",
-        "kind": "student",
-        "teacher": "linear",
-        "network": {"width": 64, "layers": 2},
-        "updates": 3400,
-        "batch_size": 64,
-        "learning_rate": 3e-3,
-    }
+    method = student.Settings(
+        name="linear-student",
+        kind="student",
+        teacher="linear",
+        network=NetworkSize(width=64, layers=2),
+        updates=3400,
+        batch_size=64,
+        learning_rate=3e-3,
+    )
     handle = tmp_path / "linear-student-s0.json"
     student.fit(
         transitions=str(made / "transitions.parquet"),
@@ -171,7 +168,7 @@ def test_a_student_learns_the_teacher_not_the_data(made, tmp_path):
         labels=str(made / "labels.parquet"),
     )
     test = transitions.read(made / "transitions.parquet", splits=("test",))
-    predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], TEACHER["chain"], 1)
+    predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], TEACHER.chain, 1)
     taught = predictors.act(test.observations, test.rtg[:, None])
     acted = loading.load(handle).act(test.observations, test.rtg[:, None])
     recorded = learnable.actions(test.observations, test.rtg)

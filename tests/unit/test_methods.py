@@ -54,8 +54,16 @@ def make(data, kind, output, seed=0, **changes):
     module, settings = METHODS[kind]
     given = {"labels": str(data / "labels.parquet")} if kind in TAUGHT else {}
     settings = {"name": kind.replace("_", "-"), "kind": kind, **settings, **changes}
+    if kind in TAUGHT:
+        settings["teacher"] = "known"
     here = {**HERE, "seed": seed}
-    module.fit(transitions=str(data / "transitions.parquet"), settings=settings, output=str(output), **here, **given)
+    module.fit(
+        transitions=str(data / "transitions.parquet"),
+        settings=module.Settings.model_validate(settings),
+        output=str(output),
+        **here,
+        **given,
+    )
     return loading.load(output)
 
 

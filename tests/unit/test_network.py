@@ -22,6 +22,8 @@ from sklearn.metrics import r2_score
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.learners import checkpoints, fitting, network_policies, networks
+from d4rl_automl.methods import bc, mlp
+from d4rl_automl.plan.kinds import NetworkSize
 from d4rl_automl.policies import loading
 
 SETTINGS = fitting.Settings(width=32, layers=2, updates=24, batch_size=64, learning_rate=3e-3)
@@ -218,7 +220,7 @@ network_policies.make_policy(
     samples(3000), samples(200, 1), settings, method=METHOD, output=sys.argv[3], dataset=dataset, **HERE
 )
 """
-METHOD = {"name": "some", "kind": "mlp"}
+METHOD = mlp.Settings(name="some", kind="mlp")
 RESUMED = (64, 2, 3000, 128, 1e-3)
 
 
@@ -364,14 +366,20 @@ def test_refuses_what_it_cannot_fit():
     broken.observations[3, 2] = np.nan
     with pytest.raises(InputError, match="not finite after"):
         fitting.fit(broken, samples(10), SETTINGS, **HERE)
-    with pytest.raises(InputError, match="method 'm': the setting 'updates' is missing"):
-        fitting.Settings.of({"name": "m", "network": {"width": 1, "layers": 1}})
+
+
+@pytest.mark.parametrize("gaussian", [True, False])
+def test_settings_are_those_of_the_methods_entry(gaussian):
+    given = {"network": NetworkSize(width=7, layers=3), "updates": 11, "batch_size": 13, "learning_rate": 0.5}
+    entry = bc.Settings(name="m", kind="bc", **given)
+    others = {"gaussian": True} if gaussian else {}
+    assert fitting.Settings.of(entry, **others) == fitting.Settings(7, 3, 11, 13, 0.5, gaussian=gaussian)
 
 
 @pytest.mark.parametrize("conditional", [True, False])
 def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
     dataset = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32, "longest_episode": 9}
-    method = {"name": "mlp", "kind": "mlp", "updates": 24}
+    method = mlp.Settings(name="mlp", kind="mlp", updates=24)
     unseen = samples(300, 2, conditional)
     for folder in ("a", "b"):
         fitted = fitting.fit(samples(500, 0, conditional), samples(100, 1, conditional), SETTINGS, **HERE)
@@ -385,7 +393,7 @@ def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
     assert (tmp_path / "a/mlp-s5.onnx").read_bytes() == (tmp_path / "b/mlp-s5.onnx").read_bytes()
     handle = json.loads((tmp_path / "a/mlp-s5.json").read_text())
     assert handle["outcome_rule"] == ("constant" if conditional else "none")
-    assert handle["training"]["settings"] == method and handle["training"]["label_seconds"] == 1.5
+    assert handle["training"]["settings"] == method.shaping() and handle["training"]["label_seconds"] == 1.5
     assert len((tmp_path / "a/mlp-s5.curve.csv").read_text().splitlines()) == 13
     props = {p.key: p.value for p in onnx.load(tmp_path / "a/mlp-s5.onnx").metadata_props}
     assert {key: props[key] for key in ("method", "task", "seed", "dataset_sha256", "observation_size")} == {
@@ -395,4 +403,4 @@ def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
         "dataset_sha256": "ab" * 32,
         "observation_size": "11",
     }
-    assert loading.load(tmp_path / "a/mlp-s5.onnx").metadata["training"]["settings"] == method
+    assert loading.load(tmp_path / "a/mlp-s5.onnx").metadata["training"]["settings"] == method.shaping()

@@ -14,6 +14,7 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation.costs import COLUMNS
 from d4rl_automl.figures import style
 from d4rl_automl.figures.table import FIGURES
+from d4rl_automl.methods import mlp, teacher
 from d4rl_automl.report import page
 
 from . import synthetic
@@ -141,8 +142,8 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
         "seeds": seeds,
         "simulators": ["d4rl"],
         "methods": [
-            {"name": "medium", "kind": "teacher", "teacher": "medium", "report_episodes": 5},
-            {"name": "mlp", "kind": "mlp"},
+            teacher.Settings(name="medium", kind="teacher", teacher="medium", report_episodes=5).model_dump(),
+            mlp.Settings(name="mlp", kind="mlp").model_dump(),
         ],
         "rollout": {"seed": 0, "fractions": [0.3, 1.2], "selection_episodes": 20, "report_episodes": 200},
     }
@@ -250,7 +251,7 @@ def test_everything_is_escaped(single: dict[str, Any], tmp_path: Path) -> None:
     table = pd.read_csv(single["scores"])
     table["method"] = table["method"].replace("mlp", evil)
     table.to_csv(tmp_path / "scores.csv", index=False)
-    config = single["config"] | {"methods": [{"name": evil, "kind": evil}]}
+    config = single["config"] | {"methods": [single["config"]["methods"][1] | {"name": evil, "kind": evil}]}
     shown = read(single | {"scores": tmp_path / "scores.csv", "config": config, "output": tmp_path / "r" / "i.html"})
     assert "script" not in shown.tags
     assert evil in shown.cells

@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def dataset_of(task="hopper"):
-    return {"name": f"{task}-some-v1", "provider": "file", "task": task, "path": "unused.hdf5"}
+    return f"{task}-some-v1"
 
 
 def play_file(handle, output, **changes):
@@ -303,8 +303,8 @@ def test_episode_seeds_never_meet(seed, dataset, counts):
     ],
 )
 def test_the_script_refuses_what_it_cannot_play(tmp_path, plays, message):
-    command = [sys.executable, str(ROOT / "scripts" / "rollout.py"), "--policy", "none.json", "--dataset", "{}"]
-    command += ["--simulator", "d4rl", "--fractions", "[1]", "--seed", "0", "--threads", "1"]
+    command = [sys.executable, str(ROOT / "scripts" / "rollout.py"), "--policy", "none.json", "--dataset", "d"]
+    command += ["--simulator", "d4rl", "--fractions", "1", "--seed", "0", "--threads", "1"]
     command += [word for play in plays for word in ("--play", *play)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, list(tmp_path.iterdir())) == (2, [])

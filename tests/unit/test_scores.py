@@ -274,25 +274,33 @@ def test_the_interval_of_the_mean_agrees_with_scipy() -> None:
 
 
 def test_from_files_to_files(tmp_path: Path) -> None:
-    rollouts, choices = [], []
-    for dataset in (DATASET, "hopper-random-embedded-v1"):
+    datasets = ("hopper-random-embedded-v1", DATASET)
+    rollouts: dict[str, list[Path]] = {dataset: [] for dataset in datasets}
+    choices: dict[str, list[Path]] = {dataset: [] for dataset in datasets}
+    for dataset in datasets:
         for method in ("teacher", "mlp"):
             selection = []
             for seed in (0, 1):
                 what: dict[str, Any] = {"method": method, "training_seed": seed, "dataset": dataset, "episodes": 5}
                 name = f"{dataset}-{method}-{seed}"
-                rollouts.append(synthetic.write_rollouts(tmp_path / f"{name}.parquet", **what))
+                rollouts[dataset].append(synthetic.write_rollouts(tmp_path / f"{name}.parquet", **what))
                 selection.append(synthetic.write_rollouts(tmp_path / f"{name}.s.parquet", purpose="selection", **what))
-            choices.append(tmp_path / f"{dataset}-{method}.json")
-            targets.choose_file(selection, choices[-1])
-    providers = {"hopper-random-embedded-v1": "embedded", DATASET: "embedded"}
+            choices[dataset].append(tmp_path / f"{dataset}-{method}.json")
+            targets.choose_file(selection, choices[dataset][-1])
+    own = {dataset: tmp_path / f"{dataset}.csv" for dataset in datasets}
     written = {name: tmp_path / f"{name}.csv" for name in ("output", "summary", "comparisons")}
     output, summary, compared = written.values()
-    text = statistics.score_files(rollouts, choices, providers, **written)
+
+    def write() -> str:
+        for dataset in datasets:
+            statistics.score_dataset(rollouts[dataset], choices[dataset], "embedded", own[dataset])
+        return statistics.score(list(own.values()), **written)
+
+    text = write()
     table = pd.read_csv(output)
     assert len(table) == 2 * 2 * 2 * 3
     # Datasets in the order given, methods in the order of the files.
-    assert list(table["dataset"].unique()) == list(providers)
+    assert list(table["dataset"].unique()) == list(datasets)
     assert list(table["method"].unique()) == ["teacher", "mlp"]
     selected = table[(table["target"] == "selected") & (table["method"] == "mlp")]
     row = pd.read_csv(summary).query("method == 'mlp' and target == 'selected'").iloc[0]
@@ -300,12 +308,22 @@ def test_from_files_to_files(tmp_path: Path) -> None:
     assert f"{row['iqm']:.2f}" in text
     assert set(pd.read_csv(compared)["target"]) == {"selected", "fixed", "all"}
     first = [path.read_bytes() for path in (output, summary, compared)]
-    statistics.score_files(rollouts, choices, providers, **written)
+    write()
     assert [path.read_bytes() for path in (output, summary, compared)] == first
+    # Through the files of every dataset nothing is lost: the same table, as of all rollouts at once.
+    at_once = statistics.score_table(
+        tables.read_rollouts([path for dataset in datasets for path in rollouts[dataset]], "report"),
+        [tables.read_json(path, ()) for dataset in datasets for path in choices[dataset]],
+        dict.fromkeys(datasets, "embedded"),
+    )
+    assert output.read_text() == at_once.to_csv(index=False)
     with pytest.raises(InputError, match="column purpose: found 'selection'"):
-        statistics.score_files(selection, choices, providers, **written)
+        statistics.score_dataset(selection, choices[DATASET], "embedded", own[DATASET])
     with pytest.raises(InputError, match=r"output\.csv: cannot be read as JSON"):
-        statistics.score_files(rollouts, [output], providers, **written)
+        statistics.score_dataset(rollouts[DATASET], [output], "embedded", own[DATASET])
+    every = [path for dataset in datasets for path in rollouts[dataset]]
+    with pytest.raises(InputError, match=f"column dataset: found .*{DATASET}; pass tables of one dataset only"):
+        statistics.score_dataset(every, choices[DATASET], "embedded", own[DATASET])
 
 
 def test_read_csv_refuses(tmp_path: Path) -> None:

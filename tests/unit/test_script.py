@@ -1,12 +1,14 @@
 import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
+
+from d4rl_automl.methods import mlp
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,16 +66,21 @@ def test_the_scripts_that_may_use_a_gpu_are_those_that_train():
     assert scripts == {"train_teacher", "distill_teacher", "fit_policy", "train_behaviour"}
 
 
-@pytest.mark.parametrize(("given", "seen"), [([], "7"), (["--deployed", "ac0", "--teacher", "{}"], "")])
-def test_a_policy_that_only_asks_predictors_is_made_without_gpu(monkeypatch, given, seen):
+@pytest.mark.parametrize(("given", "seen"), [([], "7"), (["--deployed", "ac0"], "")])
+def test_a_policy_that_only_asks_predictors_is_made_without_gpu(monkeypatch, tmp_path, given, seen):
     spec = importlib.util.spec_from_file_location("fit_policy", ROOT / "scripts/fit_policy.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
-    common = ["--settings", '{"kind": "some"}', "--transitions", "t", "--seed", "0", "--device", "auto"]
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"methods": [{"name": "m", "kind": "mlp"}]}))
+    common = ["--config", str(config), "--method", "m", "--transitions", "t", "--seed", "0", "--device", "auto"]
     monkeypatch.setattr(sys, "argv", ["fit_policy", *common, "--threads", "1", "--output", "o", *given])
     found = []
-    method = types.SimpleNamespace(fit=lambda **arguments: found.append(os.environ["CUDA_VISIBLE_DEVICES"]))
-    monkeypatch.setattr(script.importlib, "import_module", lambda name: method)
+
+    def fit(settings, **arguments):
+        found.append((os.environ["CUDA_VISIBLE_DEVICES"], settings, arguments.get("deployed")))
+
+    monkeypatch.setattr(mlp, "fit", fit)
     script.main()
-    assert found == [seen]
+    assert found == [(seen, mlp.Settings(name="m", kind="mlp"), ["ac0"] if given else None)]

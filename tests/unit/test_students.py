@@ -9,16 +9,12 @@ from d4rl_automl.methods import bc, mlp
 from d4rl_automl.methods import teacher as teacher_method
 from d4rl_automl.policies import loading
 from d4rl_automl.teachers import training
+from d4rl_automl.teachers.settings import TeacherSettings
 from tests.unit import learnable
 
-TEACHER = {
-    "name": "linear",
-    "preset": "medium",
-    "rows": None,
-    "time_limit": 60,
-    "chain": False,
-    "hyperparameters": {"LR": {}},
-}
+TEACHER = TeacherSettings(
+    name="linear", preset="medium", rows=None, time_limit=60, chain=False, hyperparameters={"LR": {}}
+)
 NETWORK = {
     "network": {"width": 32, "layers": 1},
     "rows": None,
@@ -48,13 +44,12 @@ def made(tmp_path_factory):
     policies = folder / "policies"
     teacher_method.fit(
         **common,
-        settings={"name": "linear-teacher", "kind": "teacher", "teacher": "linear"},
+        settings=teacher_method.Settings(name="linear-teacher", kind="teacher", teacher="linear"),
         output=str(policies / "linear-teacher-s0.json"),
-        teacher=TEACHER,
         deployed=deployed,
     )
     for module, name, seed in ((mlp, "mlp", 0), (bc, "bc", 1)):
-        settings = {**NETWORK, "name": name, "kind": name, "best": 1}
+        settings = module.Settings.model_validate({**NETWORK, "name": name, "kind": name})
         module.fit(**{**common, "seed": seed}, settings=settings, output=str(policies / f"{name}-s{seed}.json"))
     return folder
 

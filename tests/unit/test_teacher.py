@@ -23,29 +23,30 @@ from d4rl_automl.methods import autogluon_student as autogluon_student_method
 from d4rl_automl.methods import teacher as teacher_method
 from d4rl_automl.policies import loading
 from d4rl_automl.tasks import outcomes
-from d4rl_automl.teachers import distillation, evaluation, importance, training
+from d4rl_automl.teachers import distillation, evaluation, features, importance, training
+from d4rl_automl.teachers.settings import TeacherSettings
 from tests.unit import synthetic
 
 OBSERVATIONS = [f"ob{i}" for i in range(11)]
-SETTINGS = {
-    "name": "tiny",
-    "preset": "medium",
-    "rows": 800,
-    "time_limit": 60,
-    "chain": True,
-    "hyperparameters": {
+SETTINGS = TeacherSettings(
+    name="tiny",
+    preset="medium",
+    rows=800,
+    time_limit=60,
+    chain=True,
+    hyperparameters={
         "GBM": {"num_boost_round": 30, "bagging_fraction": 0.8, "bagging_freq": 1},
         "NN_TORCH": {"num_epochs": 3, "hidden_size": 32, "num_layers": 2},
     },
-}
+)
 SLOW = {"NN_TORCH": {"hidden_size": 2048, "num_layers": 4, "batch_size": 16}}
-METHOD = {
-    "name": "tiny-autogluon-student",
-    "kind": "autogluon_student",
-    "teacher": "tiny",
-    "time_limit": 60,
-    "hyperparameters": {"GBM": {"num_boost_round": 30}},
-}
+METHOD = autogluon_student_method.Settings(
+    name="tiny-autogluon-student",
+    kind="autogluon_student",
+    teacher="tiny",
+    time_limit=60,
+    hyperparameters={"GBM": {"num_boost_round": 30}},
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,8 @@ def train(transitions, folder, dimension=0, seed=0, device="cpu", **settings):
     training.train_dimension(
         transitions=transitions,
         dimension=dimension,
-        settings=SETTINGS | settings,
+        # Unchecked, so that what the config would refuse comes as far as AutoGluon.
+        settings=SETTINGS.model_copy(update=settings),
         seed=seed,
         device=device,
         threads=1,
@@ -107,7 +109,6 @@ def evaluated(transitions, trained):
         transitions=transitions,
         deployed=[trained / "deployed" / f"ac{i}" for i in range(3)],
         metrics_in=[trained / f"ac{i}.csv" for i in range(3)],
-        settings=SETTINGS,
         threads=1,
         metrics=trained / "metrics.csv",
         predictions=trained / "predictions.parquet",
@@ -121,12 +122,11 @@ def handle(transitions, trained):
     path = trained.parent / "policies" / "tiny-s0.json"
     teacher_method.fit(
         transitions=str(transitions),
-        settings={"name": "tiny", "kind": "teacher", "teacher": "tiny"},
+        settings=teacher_method.Settings(name="tiny", kind="teacher", teacher="tiny"),
         seed=0,
         device="cpu",
         threads=1,
         output=str(path),
-        teacher=SETTINGS,
         deployed=[str(trained / "deployed" / f"ac{i}") for i in range(3)],
     )
     return path
@@ -173,6 +173,25 @@ def test_the_leaderboard_has_every_model_with_its_error_in_action_units(trained)
     assert board.rmse_action[row.best_model] == pytest.approx(row.rmse, rel=1e-5)
 
 
+def test_directories_say_how_they_were_trained(trained, tmp_path):
+    for dimension in range(3):
+        for directory in (trained / f"ac{dimension}", trained / "deployed" / f"ac{dimension}"):
+            assert features.taught_by(directory) == SETTINGS
+            said = json.loads((directory / features.TRAINING_FILE).read_text())
+            row = pd.read_csv(trained / f"ac{dimension}.csv").iloc[0]
+            assert (said["fit_seconds"], said["train_rows"]) == (row.fit_seconds, row.train_rows)
+    with pytest.raises(InputError, match="does not exist; run snakemake again"):
+        features.taught_by(tmp_path / "ac0")
+    shutil.copytree(trained, tmp_path / "tiny-s0")
+    directory = tmp_path / "tiny-s0/deployed/ac0"
+    (directory / features.TRAINING_FILE).write_text('{"fit_seconds": 1}')
+    with pytest.raises(InputError, match=rf"changed, added or lost .* delete {directory} and run snakemake again"):
+        features.taught_by(directory)
+    directories.record(directory)
+    with pytest.raises(InputError, match=r"training\.json: the key 'train_rows' is missing"):
+        features.taught_by(directory)
+
+
 def test_directories_load_where_they_were_moved_to_without_a_warning(trained, caplog):
     with caplog.at_level(logging.WARNING):
         for directory in (trained / "ac0", trained / "deployed" / "ac0"):
@@ -216,7 +235,6 @@ def test_importance_finds_what_each_dimension_follows(transitions, trained, tmp_
         importance.measure(
             transitions=transitions,
             deployed=[trained / "deployed" / f"ac{i}" for i in range(3)],
-            settings=SETTINGS,
             seed=0,
             threads=1,
             output=tmp_path / name,
@@ -235,27 +253,23 @@ def test_importance_finds_what_each_dimension_follows(transitions, trained, tmp_
 @pytest.mark.parametrize("chain", [True, False])
 def test_a_chain_that_is_off_is_off_from_training_to_acting(transitions, tmp_path, chain):
     """Acting as trained: without the chain no dimension hears of another; with it the answers before it count."""
-    settings = SETTINGS | {"chain": chain, "hyperparameters": {"GBM": {"num_boost_round": 30}}}
     for dimension in range(3):
-        train(transitions, tmp_path / "t", dimension, chain=chain, hyperparameters=settings["hyperparameters"])
+        train(transitions, tmp_path / "t", dimension, chain=chain, hyperparameters={"GBM": {"num_boost_round": 30}})
     deployed = [tmp_path / "t" / "deployed" / f"ac{i}" for i in range(3)]
     path = tmp_path / "policies" / "tiny-s0.json"
     teacher_method.fit(
         transitions=str(transitions),
-        settings={"name": "tiny", "kind": "teacher", "teacher": "tiny"},
+        settings=teacher_method.Settings(name="tiny", kind="teacher", teacher="tiny"),
         seed=0,
         device="cpu",
         threads=1,
         output=str(path),
-        teacher=settings,
         deployed=[str(directory) for directory in deployed],
     )
     rows = rows_of(transitions, "test")
     actions = loading.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
     np.testing.assert_allclose(actions, acted(deployed, rows, chain), atol=1e-5)
-    importance.measure(
-        transitions=transitions, deployed=deployed, settings=settings, seed=0, threads=1, output=tmp_path / "i.csv"
-    )
+    importance.measure(transitions=transitions, deployed=deployed, seed=0, threads=1, output=tmp_path / "i.csv")
     assert set(pd.read_csv(tmp_path / "i.csv").feature) == {*OBSERVATIONS, "rtg", *(["ac0", "ac1"] if chain else [])}
 
 
@@ -341,7 +355,6 @@ def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transiti
             predictor=trained / f"ac{dimension}",
             dimension=dimension,
             settings=METHOD,
-            teacher_settings=SETTINGS,
             seed=0,
             device="cpu",
             threads=1,
@@ -350,6 +363,8 @@ def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transiti
     assert files.sha256(trained / "ac0") == before
     directories = [tmp_path / f"distilled/ac{i}" for i in range(3)]
     assert TabularPredictor.load(str(directories[0])).model_names() == ["LightGBM_DSTL"]
+    # Who was distilled stands in the directory, for whoever plays it.
+    assert [features.taught_by(directory) for directory in directories] == [SETTINGS] * 3
     path = tmp_path / "policies" / "student-s0.json"
     autogluon_student_method.fit(
         transitions=str(transitions),
@@ -358,7 +373,6 @@ def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transiti
         device="cpu",
         threads=1,
         output=str(path),
-        teacher=SETTINGS,
         deployed=list(map(str, directories)),
     )
     rows = rows_of(transitions, "test")
@@ -424,8 +438,7 @@ def test_distillation_without_time_is_refused(transitions, trained, tmp_path):
             transitions=transitions,
             predictor=trained / "ac0",
             dimension=0,
-            settings=METHOD | {"time_limit": 1, "hyperparameters": SLOW},
-            teacher_settings=SETTINGS,
+            settings=METHOD.model_copy(update={"time_limit": 1, "hyperparameters": SLOW}),
             seed=0,
             device="cpu",
             threads=1,

@@ -15,7 +15,7 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import making, recordings, transitions
 from d4rl_automl.tasks import scores
 
-ENTRY = {"name": "some-hopper", "provider": "file", "task": "hopper", "path": "unused"}
+PROVENANCE = {"dataset": "some-hopper", "provider": "file", "task": "hopper"}
 SPLIT = {"seed": 5, "validation": 0.2, "test": 0.2}
 
 
@@ -40,7 +40,9 @@ def record(path, lengths, cut, seed=0):
 
 
 def write_provenance(folder):
-    (folder / "raw.json").write_text(json.dumps({"sha256": files.sha256(folder / "raw.hdf5")}))
+    """What a provider says of the file beside it."""
+    said = {**PROVENANCE, "sha256": files.sha256(folder / "raw.hdf5")}
+    (folder / "raw.json").write_text(json.dumps(said))
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def made(tmp_path, monkeypatch):
     write_provenance(tmp_path)
     output, episodes = tmp_path / "transitions.parquet", tmp_path / "episodes.parquet"
     making.make_transitions(
-        tmp_path / "raw.hdf5", tmp_path / "raw.json", ENTRY, SPLIT, output=output, episodes_output=episodes
+        tmp_path / "raw.hdf5", tmp_path / "raw.json", SPLIT, output=output, episodes_output=episodes
     )
     return lengths, content, output, episodes
 
@@ -206,7 +208,6 @@ def test_no_split_no_files(tmp_path, lengths, split, message):
         making.make_transitions(
             tmp_path / "raw.hdf5",
             tmp_path / "raw.json",
-            ENTRY,
             split,
             output=tmp_path / "t.parquet",
             episodes_output=tmp_path / "e.parquet",
@@ -222,12 +223,24 @@ def test_a_file_that_was_replaced_is_refused(made, tmp_path):
         making.make_transitions(
             tmp_path / "raw.hdf5",
             tmp_path / "raw.json",
-            ENTRY,
             SPLIT,
             output=output,
             episodes_output=tmp_path / "episodes.parquet",
         )
     assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("key", ["dataset", "provider", "task", "sha256"])
+def test_provenance_must_say_what_the_file_is(tmp_path, key):
+    record(tmp_path / "raw.hdf5", [12] * 10, cut=0)
+    write_provenance(tmp_path)
+    said = json.loads((tmp_path / "raw.json").read_text())
+    del said[key]
+    (tmp_path / "raw.json").write_text(json.dumps(said))
+    outputs = {"output": tmp_path / "t.parquet", "episodes_output": tmp_path / "e.parquet"}
+    with pytest.raises(InputError, match=rf"raw\.json: the key '{key}' is missing"):
+        making.make_transitions(tmp_path / "raw.hdf5", tmp_path / "raw.json", SPLIT, **outputs)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw.hdf5", "raw.json"]
 
 
 def test_a_nan_half_way_leaves_no_files(tmp_path, monkeypatch):
@@ -240,7 +253,6 @@ def test_a_nan_half_way_leaves_no_files(tmp_path, monkeypatch):
         making.make_transitions(
             tmp_path / "raw.hdf5",
             tmp_path / "raw.json",
-            ENTRY,
             SPLIT,
             output=tmp_path / "t.parquet",
             episodes_output=tmp_path / "e.parquet",
@@ -285,7 +297,7 @@ def test_an_end_with_both_flags_is_terminated(tmp_path):
     write_provenance(tmp_path)
     output, episodes = tmp_path / "t.parquet", tmp_path / "e.parquet"
     making.make_transitions(
-        tmp_path / "raw.hdf5", tmp_path / "raw.json", ENTRY, SPLIT, output=output, episodes_output=episodes
+        tmp_path / "raw.hdf5", tmp_path / "raw.json", SPLIT, output=output, episodes_output=episodes
     )
     for row in (pd.read_parquet(output).iloc[9], pd.read_parquet(episodes).iloc[1]):
         assert (row["terminated"], row["truncated"]) == (True, False)
@@ -311,7 +323,7 @@ def test_same_input_same_bytes(made, tmp_path):
     _, _, output, episodes = made
     copies = tmp_path / "t2.parquet", tmp_path / "e2.parquet"
     making.make_transitions(
-        tmp_path / "raw.hdf5", tmp_path / "raw.json", ENTRY, SPLIT, output=copies[0], episodes_output=copies[1]
+        tmp_path / "raw.hdf5", tmp_path / "raw.json", SPLIT, output=copies[0], episodes_output=copies[1]
     )
     assert copies[0].read_bytes() == output.read_bytes()
     assert copies[1].read_bytes() == episodes.read_bytes()

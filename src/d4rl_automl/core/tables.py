@@ -87,7 +87,10 @@ def concatenate(paths: Sequence[str | Path], output: str | Path) -> None:
     parts: list[str] = []
     for path in paths:
         try:
-            header, *lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+            text = Path(path).read_text(encoding="utf-8")
+            if not text.endswith("\n"):
+                raise ValueError("its last line is cut off")
+            header, *lines = text.splitlines(keepends=True)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: cannot be read as CSV ({error}); {REMAKE}") from None
         if parts and header != parts[0]:

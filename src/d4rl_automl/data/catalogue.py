@@ -88,14 +88,14 @@ def _of_row(row: Mapping[str, str]) -> DatasetEntry:
 
 def _refuse_name(name: Any) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
+        allowed = "small letters, digits, dots and hyphens, a letter or digit first: it becomes a folder's name"
+        raise EntryError(name, ("name", told.compared(name, allowed)))
+    if name in _RESERVED:
+        raise EntryError(
+            name, ("name", f"found {name!r}, which is taken: results/{name} holds something else; choose another")
+        )
+    if name in _catalogue():
         raise EntryError(
             name,
-            (
-                "name",
-                "it becomes a folder's name, so only small letters, digits, dots and hyphens, a letter or digit first",
-            ),
+            ("name", f"found {name!r}, which is the catalogue's own: write just its name, or choose another for yours"),
         )
-    if name in _RESERVED:
-        raise EntryError(name, ("name", f"is taken: results/{name} holds something else; choose another"))
-    if name in _catalogue():
-        raise EntryError(name, ("name", "is the catalogue's own: write just its name, or choose another for yours"))

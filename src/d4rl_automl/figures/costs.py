@@ -20,7 +20,7 @@ PANELS = {
 def plot(costs: str | Path, scores: str | Path, provider: str, simulator: str, prefix: str | Path) -> None:
     """Draw the methods of one provider's datasets in one simulator; files as `style.save`.
 
-    `costs`: CSV of `costs.measure`; `scores`: CSV of `statistics.score_files`. The CSV has one row
+    `costs`: CSV of `costs.measure`; `scores`: CSV of `statistics.score`. The CSV has one row
     per method: the summary at the selected target (`statistics.summarise`), with the costs' means
     over datasets and training seeds. A method that was made for some of the datasets alone is drawn
     hollow, with their number in the legend: it is a mean over other datasets. Raises InputError for

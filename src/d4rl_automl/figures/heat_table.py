@@ -13,7 +13,7 @@ from d4rl_automl.figures import heat, style
 def plot(scores: str | Path, provider: str, simulator: str, prefix: str | Path) -> None:
     """Draw the datasets of one provider in one simulator; files as `style.save`.
 
-    `scores`: CSV of `statistics.score_files`. For D4RL's own data in its own simulator,
+    `scores`: CSV of `statistics.score`. For D4RL's own data in its own simulator,
     published scores stand in columns of their own (`published.beside`). The CSV has one row
     per cell: dataset, method, score, spread (standard deviation over training seeds, divisor
     n - 1; as published for the others), seeds, convention, source. Raises InputError for a

@@ -15,7 +15,7 @@ STEPS = 101
 def plot(scores: str | Path, provider: str, simulator: str, prefix: str | Path) -> None:
     """Draw the datasets of one provider in one simulator, a panel per target rule; files as `style.save`.
 
-    `scores`: CSV of `statistics.score_files`. The CSV is `statistics.profiles`. Raises
+    `scores`: CSV of `statistics.score`. The CSV is `statistics.profiles`. Raises
     InputError for a table that cannot be read, and where there is no score of the provider
     and simulator.
     """

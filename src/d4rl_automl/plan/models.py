@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -59,12 +58,6 @@ class Model(BaseModel):
         return kept
 
 
-def _refuse_repeated(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) < len(values):
-        raise PydanticCustomError("repeated", "entries that differ")
-    return values
-
-
 def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     """A whole number stays one: files of results repeat it."""
     check(value)
@@ -75,8 +68,26 @@ def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 Integer = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), WrapValidator(_as_written), PlainSerializer(lambda value: value)]
 Flag = Annotated[bool, Strict()]
-DIFFERENT = AfterValidator(_refuse_repeated)
-"""Of a tuple whose entries must differ."""
+
+
+class _Different:
+    """Of a tuple whose entries must differ."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "uniqueItems": True}
+
+    def _check(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise PydanticCustomError("repeated", "entries that differ")
+        return values
+
+
+DIFFERENT = _Different()
 
 
 class OneOf:

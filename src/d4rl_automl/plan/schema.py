@@ -23,6 +23,9 @@ _NAMES = {
 }
 """What pydantic calls the models, and what the schema calls them."""
 
+_BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
+"""Bounds that pydantic leaves under its own names, where a validator of ours stands before them."""
+
 
 def schema() -> dict[str, Any]:
     """The JSON schema of the configuration (draft 2020-12), every key with its description and default."""
@@ -83,7 +86,9 @@ def _table(whole: dict[str, Any], node: dict[str, Any]) -> list[str]:
     lines = ["| key | default | meaning |", "|---|---|---|"]
     for key, child in _leaves(whole, node):
         default = f"`{json.dumps(child['default'])}`" if "default" in child else ""
-        lines.append(f"| `{key}` | {default} | {child.get('description', '')} |")
+        # Pydantic leaves out a key's sentence where its model has the same.
+        meaning = {**_resolved(whole, child), **child}.get("description", "")
+        lines.append(f"| `{key}` | {default} | {meaning} |")
     return [*lines, ""]
 
 
@@ -103,9 +108,13 @@ def _resolved(whole: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(node: Any) -> Any:
-    """Without pydantic's titles, which are the names once more, and with every description on one line."""
+    """In JSON Schema's words, without pydantic's titles, which are the names once more; descriptions on one line."""
     if isinstance(node, dict):
-        plain = {key: _plain(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}
+        plain = {
+            _BOUNDS.get(key, key) if isinstance(value, int | float) else key: _plain(value)
+            for key, value in node.items()
+            if not (key == "title" and isinstance(value, str))
+        }
         if isinstance(plain.get("description"), str):
             plain["description"] = " ".join(plain["description"].split())
         return plain

@@ -16,6 +16,7 @@ _KINDS = {
     "list": "array",
     "dict": "object",
     "model": "object",
+    "model_attributes": "object",
     "mapping": "object",
 }
 """JSON's names of what pydantic's errors of type speak of."""
@@ -38,6 +39,9 @@ def sentences(error: ValidationError, tagged: Collection[str] = ()) -> list[tupl
     """
     found: dict[tuple[str, str], None] = {}
     for fault in error.errors():
+        if fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]:
+            # Pydantic counts the right entries alone; the wrong ones are told each by itself.
+            continue
         steps = list(fault["loc"])
         if len(steps) > 2 and str(steps[0]) in tagged:
             del steps[2]

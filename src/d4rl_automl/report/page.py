@@ -80,7 +80,7 @@ def write(
 ) -> None:
     """Write the page: one HTML file that needs nothing else, but links to the CSV and SVG files beside it.
 
-    `scores`, `summary` and `comparisons`: CSV of `statistics.score_files`, the last only linked
+    `scores`, `summary` and `comparisons`: CSV of `statistics.score`, the last only linked
     to; `costs`: CSV of `costs.measure`; `students`: the comparison of each dataset, at
     results/{dataset}/students.csv; `cards`: JSON of `card.write`, one per dataset, with card.md
     beside it; `figures`: PNG files of `figures.style.save`, with the SVG and CSV beside them;

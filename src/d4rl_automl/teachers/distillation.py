@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from autogluon.tabular import TabularPredictor
 
-from d4rl_automl.core import directories, files, tables
+from d4rl_automl.core import directories, files
 from d4rl_automl.core.device import resolve
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.methods.autogluon_student import Settings
 from d4rl_automl.teachers import training as teacher
-from d4rl_automl.teachers.features import TRAINING_FILE, taught_by
+from d4rl_automl.teachers.features import training_of
+from d4rl_automl.teachers.settings import TeacherSettings
 
 DISTILLED: dict[str, Any] = {
     "NN_TORCH": {
@@ -55,10 +56,10 @@ def distill_dimension(
     (spunge), which the teacher labels. Raises InputError where the time limit fits no model, and where
     `predictor` is not as it was trained.
     """
-    directories.check(predictor)
+    taught = training_of(predictor)
     hardware = resolve(device)
-    taught = tables.read_json(Path(predictor) / TRAINING_FILE, ("fit_seconds", "teacher"))
-    train, validation = teacher.training_data(transitions, dimension, taught_by(predictor), seed)
+    taught_by = TeacherSettings.model_validate(taught["teacher"])
+    train, validation = teacher.training_data(transitions, dimension, taught_by, seed)
     # `distill` has no argument for the resources.
     resources = {"ag_args_fit": {"num_cpus": threads, "num_gpus": hardware.num_gpus}}
     hyperparameters = teacher.with_seed(settings.hyperparameters or DISTILLED, seed, resources)

@@ -1,12 +1,13 @@
 """What stands in a teacher's directories, and the table that its predictors read."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from d4rl_automl.core import tables
+from d4rl_automl.core import directories, tables
 from d4rl_automl.teachers.settings import TeacherSettings
 
 TRAINING_FILE = "training.json"
@@ -26,7 +27,15 @@ def features(
     return pd.DataFrame(np.concatenate([observations, outcome, actions], axis=1, dtype=np.float32), columns=names)
 
 
-def taught_by(deployed: str | Path) -> TeacherSettings:
-    """The settings of the teacher that a directory for acting is of, or was distilled from; InputError without them."""
-    found = tables.read_json(Path(deployed) / TRAINING_FILE, ("teacher",))
-    return TeacherSettings.model_validate(found["teacher"])
+def training_of(directory: str | Path) -> dict[str, Any]:
+    """What `TRAINING_FILE` says in a predictor's directory.
+
+    Raises InputError where the directory is not as it was recorded: to delete that file alone would mend nothing.
+    """
+    directories.check(directory)
+    return tables.read_json(Path(directory) / TRAINING_FILE, ("fit_seconds", "train_rows", "teacher"))
+
+
+def taught_by(directory: str | Path) -> TeacherSettings:
+    """The settings of the teacher that a directory is of, or was distilled from. InputError as `training_of`."""
+    return TeacherSettings.model_validate(training_of(directory)["teacher"])

@@ -26,7 +26,7 @@ from d4rl_automl.core import files, tables
 from d4rl_automl.data.transitions import METADATA_KEY, Transitions
 from d4rl_automl.data.transitions import read as read_transitions
 from d4rl_automl.policies import autogluon, handle
-from d4rl_automl.teachers.features import TRAINING_FILE, taught_by
+from d4rl_automl.teachers.features import taught_by, training_of
 
 SPLITS = ("train", "validation")
 KINDS = ("recorded", "perturbed", "commanded")
@@ -147,9 +147,7 @@ def write(
         "settings": mixture._asdict(),
         "targets": targets,
         "label_seconds": round(seconds, 3),
-        "teacher_seconds": round(
-            sum(json.loads((Path(d) / TRAINING_FILE).read_text())["fit_seconds"] for d in deployed), 3
-        ),
+        "teacher_seconds": round(sum(training_of(directory)["fit_seconds"] for directory in deployed), 3),
     }
     table = pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(metadata).encode()})
     with files.whole(output) as part:

@@ -1,6 +1,5 @@
 """Predictors as a policy: a handle that points at their directories, or at one ONNX graph of them."""
 
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from d4rl_automl.data.transitions import read
 from d4rl_automl.plan.kinds import MethodSettings
 from d4rl_automl.policies import handle
 from d4rl_automl.tasks.outcomes import OutcomeRule
-from d4rl_automl.teachers.features import TRAINING_FILE
+from d4rl_automl.teachers.features import training_of
 
 CHECKED_ROWS = 2000
 """Test rows at most on which an exported graph is compared with AutoGluon."""
@@ -44,10 +43,10 @@ def make_policy(
         output: the handle, {method}-s{seed}.json.
         outcome_rule: by which the predictors are conditioned.
 
-    Raises InputError where what is exported is no network.
+    Raises InputError where what is exported is no network, and where a directory is not as it was recorded.
     """
     dataset = tables.read_parquet_metadata(transitions, handle.DATASET_FACTS)
-    trainings = [json.loads((Path(directory) / TRAINING_FILE).read_text()) for directory in deployed]
+    trainings = [training_of(directory) for directory in deployed]
     teacher = trainings[0]["teacher"]
     metadata = handle.describe(settings, seed, dataset, outcome_rule)
     training = {"settings": settings.shaping(), "teacher": teacher, "rows": trainings[0]["train_rows"]}

@@ -28,7 +28,8 @@ class Entry(DatasetEntry):
     def _fits(self) -> Self:
         if "-embedded" not in self.name:
             raise ValueError(
-                "the name of an embedded dataset contains -embedded, so that nobody takes it for D4RL's own data"
+                f"name is {self.name!r}, but an embedded dataset's contains -embedded, so that nobody takes it for "
+                "D4RL's own data"
             )
         available = recipes.recipes(self.task)
         if self.recipe not in available:
