@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 from support import reporting
 
+from d4rl_automl.core import paths
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.script import run
 from d4rl_automl.evaluation.costs import PROCESSOR_TIME
-from d4rl_automl.plan import paths
 
 
 def jobs(results: Path) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ import argparse
 
 from d4rl_automl.core.script import run
 from d4rl_automl.methods.autogluon_student import Settings
-from d4rl_automl.plan import entries
+from d4rl_automl.settings import entries
 from d4rl_automl.teachers import distillation
 
 

@@ -4,7 +4,7 @@ import argparse
 import importlib
 
 from d4rl_automl.core.script import run
-from d4rl_automl.plan import entries
+from d4rl_automl.settings import entries
 
 
 def main() -> None:

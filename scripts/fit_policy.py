@@ -5,7 +5,7 @@ import importlib
 
 from d4rl_automl.core.processes import hide_gpus
 from d4rl_automl.core.script import run
-from d4rl_automl.plan import entries
+from d4rl_automl.settings import entries
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 import argparse
 
 from d4rl_automl.core.script import run
-from d4rl_automl.plan import entries
 from d4rl_automl.report import page
+from d4rl_automl.settings import entries
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from d4rl_automl.core.script import run
-from d4rl_automl.plan import entries
+from d4rl_automl.settings import entries
 from d4rl_automl.teachers import training
 from d4rl_automl.teachers.settings import TeacherSettings
 

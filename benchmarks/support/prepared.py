@@ -6,7 +6,7 @@ from pathlib import Path
 from d4rl_automl.data import collection, making
 from d4rl_automl.data.providers import embedded
 from d4rl_automl.methods import mlp
-from d4rl_automl.plan.kinds import NetworkSize
+from d4rl_automl.settings.kinds import NetworkSize
 from support import RESULTS
 from support.processes import CORES
 

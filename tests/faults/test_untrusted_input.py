@@ -394,7 +394,7 @@ def test_names_that_are_no_plain_names_are_refused(where: str, name: object) -> 
 
 
 def test_no_dataset_takes_the_place_of_what_results_holds() -> None:
-    where = [*(ROOT / "workflow/rules").glob("*.smk"), ROOT / "src/d4rl_automl/plan/paths.py"]
+    where = [*(ROOT / "workflow/rules").glob("*.smk"), ROOT / "src/d4rl_automl/core/paths.py"]
     taken = set(re.findall(r"results/([a-z_.]+)", "".join(path.read_text() for path in where)))
     # Where figures stand is in their table, below results/.
     taken |= {figure.job.split("/")[0] for figure in FIGURES.values()} - {"{dataset}"}

@@ -9,7 +9,7 @@ import yaml
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.plan import config
-from d4rl_automl.plan.kinds import NetworkSettings, NetworkSize
+from d4rl_automl.settings.kinds import NetworkSettings, NetworkSize
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted([ROOT / "config.yaml", *(ROOT / "config").glob("*.yaml")])

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from d4rl_automl.core import paths
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation import costs
-from d4rl_automl.plan import paths
 
 DATASET = "hopper-medium-embedded-v1"
 

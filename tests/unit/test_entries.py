@@ -8,8 +8,8 @@ import pytest
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data.providers.table import PROVIDERS
 from d4rl_automl.methods.table import METHODS
-from d4rl_automl.plan import entries
 from d4rl_automl.plan.config import validated
+from d4rl_automl.settings import entries
 from d4rl_automl.teachers.settings import TeacherSettings
 
 GIVEN = {

@@ -11,9 +11,9 @@ from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import transitions
 from d4rl_automl.methods import student
-from d4rl_automl.plan.kinds import NetworkSize
 from d4rl_automl.policies import loading
 from d4rl_automl.policies.autogluon import Predictors
+from d4rl_automl.settings.kinds import NetworkSize
 from d4rl_automl.teachers import labels, training
 from d4rl_automl.teachers.settings import TeacherSettings
 from tests.unit import learnable, synthetic

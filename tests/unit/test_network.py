@@ -23,8 +23,8 @@ from sklearn.metrics import r2_score
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.learners import checkpoints, fitting, network_policies, networks
 from d4rl_automl.methods import bc, mlp
-from d4rl_automl.plan.kinds import NetworkSize
 from d4rl_automl.policies import loading
+from d4rl_automl.settings.kinds import NetworkSize
 
 SETTINGS = fitting.Settings(width=32, layers=2, updates=24, batch_size=64, learning_rate=3e-3)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from d4rl_automl.core import paths
 from d4rl_automl.data.providers.table import PROVIDERS
 from d4rl_automl.evaluation import costs
 from d4rl_automl.figures.table import FIGURES
 from d4rl_automl.methods.table import METHODS
-from d4rl_automl.plan import paths
 from d4rl_automl.plan.config import validated
 from d4rl_automl.plan.figures import planned
 from d4rl_automl.plan.run import MOST_ROWS, Plan, autogluon_minutes, expand, options

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from d4rl_automl.plan import told
-from d4rl_automl.plan.models import DIFFERENT, Flag, Integer, Model, Name, Number, OneOf
+from d4rl_automl.settings import told
+from d4rl_automl.settings.models import DIFFERENT, Flag, Integer, Model, Name, Number, OneOf
 
 
 class Circle(Model):

@@ -12,7 +12,7 @@ ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from d4rl_automl.core.errors import InputError, killed_process
-from d4rl_automl.plan import paths
+from d4rl_automl.core import paths
 from d4rl_automl.plan.config import validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options

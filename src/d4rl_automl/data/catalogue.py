@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import RESOURCES
 from d4rl_automl.data.providers.table import PROVIDERS
-from d4rl_automl.plan import told
-from d4rl_automl.plan.kinds import DatasetEntry
+from d4rl_automl.settings import told
+from d4rl_automl.settings.kinds import DatasetEntry
 
 OWN_PROVIDERS = tuple(name for name, provider in PROVIDERS.items() if provider.own)
 """Those of datasets that a config may define itself."""

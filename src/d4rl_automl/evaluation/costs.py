@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from d4rl_automl.core import files, tables
+from d4rl_automl.core import files, paths, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.plan import paths
 
 PROCESSOR_TIME = re.compile(r"([\d.]+) s of processor time$", re.MULTILINE)
 """What `script.run` writes at the end of a log."""
@@ -33,7 +32,7 @@ COLUMNS = [
 
 
 class Policy(NamedTuple):
-    """A policy and the jobs that made it, by their names (`plan.paths.log`)."""
+    """A policy and the jobs that made it, by their names (`core.paths.log`)."""
 
     method: str
     seed: int

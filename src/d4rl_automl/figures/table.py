@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from d4rl_automl.plan import paths
+from d4rl_automl.core import paths
 
 if TYPE_CHECKING:
     from d4rl_automl.plan.run import Plan

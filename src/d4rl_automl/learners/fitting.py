@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data.transitions import Transitions
 from d4rl_automl.learners.networks import GaussianNetwork, Layers, Network
-from d4rl_automl.plan.kinds import NetworkSettings
+from d4rl_automl.settings.kinds import NetworkSettings
 
 EVALUATIONS = 20
 """How often a fit looks at the validation loss."""

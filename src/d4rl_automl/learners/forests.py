@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256, whole
 from d4rl_automl.learners import curves, importance
-from d4rl_automl.plan.kinds import ForestSettings, MethodSettings
 from d4rl_automl.policies import handle
 from d4rl_automl.policies.formats import FORMATS
+from d4rl_automl.settings.kinds import ForestSettings, MethodSettings
 from d4rl_automl.tasks.outcomes import OutcomeRule
 
 

@@ -10,9 +10,9 @@ from d4rl_automl.learners import curves
 from d4rl_automl.learners.checkpoints import Checkpoint
 from d4rl_automl.learners.fitting import Fit, LogEvaluations, Samples, Settings, fit
 from d4rl_automl.learners.networks import export
-from d4rl_automl.plan.kinds import MethodSettings
 from d4rl_automl.policies import handle
 from d4rl_automl.policies.formats import FORMATS
+from d4rl_automl.settings.kinds import MethodSettings
 from d4rl_automl.tasks import outcomes
 
 

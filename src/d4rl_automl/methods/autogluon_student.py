@@ -2,7 +2,16 @@
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import Export, Hyperparameters, Making, Method, MethodSettings, Needs, Teacher, TimeLimit
+from d4rl_automl.settings.kinds import (
+    Export,
+    Hyperparameters,
+    Making,
+    Method,
+    MethodSettings,
+    Needs,
+    Teacher,
+    TimeLimit,
+)
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 

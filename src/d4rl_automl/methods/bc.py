@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from d4rl_automl.plan.kinds import BatchSize, ConstantLearningRate, Making, Method, NetworkSettings, Rows
-from d4rl_automl.plan.models import Number
+from d4rl_automl.settings.kinds import BatchSize, ConstantLearningRate, Making, Method, NetworkSettings, Rows
+from d4rl_automl.settings.models import Number
 from d4rl_automl.tasks.outcomes import NONE
 
 if TYPE_CHECKING:

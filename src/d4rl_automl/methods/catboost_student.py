@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import Depth, ForestSettings, Making, Method, Needs, Shrinkage, Teacher, Trees
+from d4rl_automl.settings.kinds import Depth, ForestSettings, Making, Method, Needs, Shrinkage, Teacher, Trees
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 

@@ -5,7 +5,7 @@ The student's network and training, on the recorded actions and average rewards-
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import BatchSize, FallingLearningRate, Making, Method, NetworkSettings, Rows
+from d4rl_automl.settings.kinds import BatchSize, FallingLearningRate, Making, Method, NetworkSettings, Rows
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 

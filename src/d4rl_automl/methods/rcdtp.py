@@ -7,7 +7,7 @@ When played, the commanded return is reduced by each reward.
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import Depth, ForestSettings, Making, Method, Rows, Shrinkage, Trees
+from d4rl_automl.settings.kinds import Depth, ForestSettings, Making, Method, Rows, Shrinkage, Trees
 from d4rl_automl.tasks.outcomes import REDUCED
 
 

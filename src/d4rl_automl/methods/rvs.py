@@ -6,7 +6,7 @@ of consecutive ones would hold two or three episodes, and the validation and tes
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import BatchSize, ConstantLearningRate, Making, Method, NetworkSettings, Rows
+from d4rl_automl.settings.kinds import BatchSize, ConstantLearningRate, Making, Method, NetworkSettings, Rows
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 

@@ -6,7 +6,7 @@ of them can be changed here: what has another size is of kind `rvs`.
 
 from typing import TYPE_CHECKING, Literal
 
-from d4rl_automl.plan.kinds import Making, Method, MethodSettings
+from d4rl_automl.settings.kinds import Making, Method, MethodSettings
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from d4rl_automl.plan.kinds import Depth, ForestSettings, Making, Method, Rows, Shrinkage, Trees
-from d4rl_automl.plan.models import Number
+from d4rl_automl.settings.kinds import Depth, ForestSettings, Making, Method, Rows, Shrinkage, Trees
+from d4rl_automl.settings.models import Number
 from d4rl_automl.tasks.outcomes import NONE, REDUCED
 
 if TYPE_CHECKING:

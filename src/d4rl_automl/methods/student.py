@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import BatchSize, FallingLearningRate, Making, Method, Needs, NetworkSettings, Teacher
+from d4rl_automl.settings.kinds import BatchSize, FallingLearningRate, Making, Method, Needs, NetworkSettings, Teacher
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 
-from d4rl_automl.plan.kinds import Method
+from d4rl_automl.settings.kinds import Method
 
 _MODULES = (
     "teacher",

@@ -13,9 +13,9 @@ from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import catalogue
 from d4rl_automl.methods.table import METHODS
-from d4rl_automl.plan import told
-from d4rl_automl.plan.kinds import DatasetEntry, MethodSettings
-from d4rl_automl.plan.models import DIFFERENT, NOT_SHAPING, Integer, Model, Number, OneOf
+from d4rl_automl.settings import told
+from d4rl_automl.settings.kinds import DatasetEntry, MethodSettings
+from d4rl_automl.settings.models import DIFFERENT, NOT_SHAPING, Integer, Model, Number, OneOf
 from d4rl_automl.simulators import SIMULATORS
 from d4rl_automl.teachers.settings import TeacherSettings
 

@@ -7,14 +7,14 @@ from itertools import product
 from typing import Any
 
 from d4rl_automl import simulators, tasks
+from d4rl_automl.core import paths
 from d4rl_automl.data.providers.table import PROVIDERS
 from d4rl_automl.methods.table import METHODS
-from d4rl_automl.plan import paths
 from d4rl_automl.plan.config import Config
 from d4rl_automl.plan.digests import digest
-from d4rl_automl.plan.kinds import Making, Method, MethodSettings, Needs
-from d4rl_automl.plan.models import Model
 from d4rl_automl.policies.formats import FORMATS
+from d4rl_automl.settings.kinds import Making, Method, MethodSettings, Needs
+from d4rl_automl.settings.models import Model
 
 MOST_ROWS = 2_000_000
 """Of D4RL's gym datasets: what a teacher without a number of rows may have to hold."""

@@ -9,8 +9,8 @@ from typing import Any
 from d4rl_automl import tasks
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import REMAKE, InputError
-from d4rl_automl.plan.kinds import MethodSettings
 from d4rl_automl.policies.formats import FORMATS
+from d4rl_automl.settings.kinds import MethodSettings
 from d4rl_automl.tasks import outcomes
 from d4rl_automl.tasks.outcomes import OutcomeRule
 

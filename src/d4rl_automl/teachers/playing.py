@@ -9,8 +9,8 @@ from typing import Any
 from d4rl_automl.core import directories, tables
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data.transitions import read
-from d4rl_automl.plan.kinds import MethodSettings
 from d4rl_automl.policies import handle
+from d4rl_automl.settings.kinds import MethodSettings
 from d4rl_automl.tasks.outcomes import OutcomeRule
 from d4rl_automl.teachers.features import training_of
 

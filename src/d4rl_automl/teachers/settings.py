@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from d4rl_automl.plan.kinds import Datasets, Hyperparameters, Rows, TimeLimit
-from d4rl_automl.plan.models import Flag, Model, Name
+from d4rl_automl.settings.kinds import Datasets, Hyperparameters, Rows, TimeLimit
+from d4rl_automl.settings.models import Flag, Model, Name
 
 
 class TeacherSettings(Model):

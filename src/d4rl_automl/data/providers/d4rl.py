@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from d4rl_automl.plan.kinds import DatasetEntry, Provider
-from d4rl_automl.plan.models import NOT_SHAPING, Integer
+from d4rl_automl.settings.kinds import DatasetEntry, Provider
+from d4rl_automl.settings.models import NOT_SHAPING, Integer
 
 
 class Entry(DatasetEntry):

@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 
 from d4rl_automl import tasks
 from d4rl_automl.data import recipes
-from d4rl_automl.plan.kinds import DatasetEntry, Provider
-from d4rl_automl.plan.models import Integer, OneOf
+from d4rl_automl.settings.kinds import DatasetEntry, Provider
+from d4rl_automl.settings.models import Integer, OneOf
 
 
 class Entry(DatasetEntry):

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from d4rl_automl import tasks
-from d4rl_automl.plan import paths
-from d4rl_automl.plan.kinds import DatasetEntry, Provider
-from d4rl_automl.plan.models import NOT_SHAPING, OneOf
+from d4rl_automl.core import paths
+from d4rl_automl.settings.kinds import DatasetEntry, Provider
+from d4rl_automl.settings.models import NOT_SHAPING, OneOf
 
 
 def _path(path: str) -> str:

@@ -2,7 +2,7 @@
 
 import importlib
 
-from d4rl_automl.plan.kinds import Provider
+from d4rl_automl.settings.kinds import Provider
 
 _MODULES = ("d4rl", "embedded", "file")
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from d4rl_automl.plan.models import NOT_SHAPING, Flag, Integer, Model, Name, Number, OneOf
+from d4rl_automl.settings.models import NOT_SHAPING, Flag, Integer, Model, Name, Number, OneOf
 from d4rl_automl.tasks.outcomes import OutcomeRule
 
 # Methods ---------------------------------------------------------------------------------------
