@@ -117,7 +117,7 @@ def ask(policy: Policy, chunk: floors.Chunk, timer: processes.Timer, rows: int, 
     """Times `calls` calls of `rows` states each, with the actions that were played as the columns of a chain."""
     # AutoGluon takes seconds to import, and only the processes that play its teachers need it.
     from d4rl_automl.policies.autogluon import AutoGluonPolicy  # noqa: PLC0415
-    from d4rl_automl.teachers.features import features  # noqa: PLC0415
+    from d4rl_automl.policies.features import features  # noqa: PLC0415
 
     assert isinstance(policy, AutoGluonPolicy)
     predictors, chain = policy.predictors.predictors, policy.metadata["chain"]

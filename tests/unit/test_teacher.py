@@ -23,7 +23,7 @@ from d4rl_automl.methods import autogluon_student as autogluon_student_method
 from d4rl_automl.methods import teacher as teacher_method
 from d4rl_automl.policies import loading
 from d4rl_automl.tasks import outcomes
-from d4rl_automl.teachers import distillation, evaluation, features, importance, training
+from d4rl_automl.teachers import distillation, evaluation, facts, importance, training
 from d4rl_automl.teachers.settings import TeacherSettings
 from tests.unit import synthetic
 
@@ -176,20 +176,20 @@ def test_the_leaderboard_has_every_model_with_its_error_in_action_units(trained)
 def test_directories_say_how_they_were_trained(trained, tmp_path):
     for dimension in range(3):
         for directory in (trained / f"ac{dimension}", trained / "deployed" / f"ac{dimension}"):
-            assert features.taught_by(directory) == SETTINGS
-            said = json.loads((directory / features.TRAINING_FILE).read_text())
+            assert facts.taught_by(directory) == SETTINGS
+            said = json.loads((directory / facts.TRAINING_FILE).read_text())
             row = pd.read_csv(trained / f"ac{dimension}.csv").iloc[0]
             assert (said["fit_seconds"], said["train_rows"]) == (row.fit_seconds, row.train_rows)
     with pytest.raises(InputError, match="does not exist; run snakemake again"):
-        features.taught_by(tmp_path / "ac0")
+        facts.taught_by(tmp_path / "ac0")
     shutil.copytree(trained, tmp_path / "tiny-s0")
     directory = tmp_path / "tiny-s0/deployed/ac0"
-    (directory / features.TRAINING_FILE).write_text('{"fit_seconds": 1}')
+    (directory / facts.TRAINING_FILE).write_text('{"fit_seconds": 1}')
     with pytest.raises(InputError, match=rf"changed, added or lost .* delete {directory} and run snakemake again"):
-        features.taught_by(directory)
+        facts.taught_by(directory)
     directories.record(directory)
     with pytest.raises(InputError, match=r"training\.json: the key 'train_rows' is missing"):
-        features.taught_by(directory)
+        facts.taught_by(directory)
 
 
 def test_directories_load_where_they_were_moved_to_without_a_warning(trained, caplog):
@@ -364,7 +364,7 @@ def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transiti
     directories = [tmp_path / f"distilled/ac{i}" for i in range(3)]
     assert TabularPredictor.load(str(directories[0])).model_names() == ["LightGBM_DSTL"]
     # Who was distilled stands in the directory, for whoever plays it.
-    assert [features.taught_by(directory) for directory in directories] == [SETTINGS] * 3
+    assert [facts.taught_by(directory) for directory in directories] == [SETTINGS] * 3
     path = tmp_path / "policies" / "student-s0.json"
     autogluon_student_method.fit(
         transitions=str(transitions),

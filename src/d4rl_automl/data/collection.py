@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mujoco
 import numpy as np
@@ -38,12 +38,14 @@ from d4rl_automl.behaviour.policies import VARIANT, Source, TanhGaussian, Unifor
 from d4rl_automl.core import files
 from d4rl_automl.core.processes import end_with_job
 from d4rl_automl.data import recipes, writing
-from d4rl_automl.data.providers.embedded import Entry
 from d4rl_automl.data.recipes import BEHAVIOUR
 from d4rl_automl.simulators import closed_loop
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.closed_loop import Moment, Outcome
 from d4rl_automl.tasks.seeds import episode_seeds
+
+if TYPE_CHECKING:
+    from d4rl_automl.data.providers.embedded import Entry
 
 ROWS = 256
 """Rows of a policy's batch, and the most episodes played side by side. Data depend on it."""
@@ -54,7 +56,7 @@ Block = np.ndarray[Any, Any]
 """Consecutive rows, (n,): a field for each of D4RL's arrays, by its name."""
 
 
-def collect(entry: Entry, output: str | Path, provenance: str | Path, processes: int = 1) -> None:
+def collect(entry: "Entry", output: str | Path, provenance: str | Path, processes: int = 1) -> None:
     """Collect an embedded dataset into HDF5 in D4RL's layout; the same bytes for any number of `processes`.
 
     next_observations are what the simulator returned, at an episode's end too; infos/qpos
@@ -114,7 +116,7 @@ class _Progress:
         return math.ceil((self.rows - self.steps) / mean - (self.asked - self.played))
 
 
-def _rows(entry: Entry, used: list[Source], pool: ProcessPoolExecutor, processes: int) -> Iterator[Block]:
+def _rows(entry: "Entry", used: list[Source], pool: ProcessPoolExecutor, processes: int) -> Iterator[Block]:
     """Every episode of the file in its order, the last one cut."""
     total, longest = entry.transitions, tasks.get(entry.task).episode_steps
     shares = np.cumsum([source.share for source in used])
@@ -145,7 +147,7 @@ def _rows(entry: Entry, used: list[Source], pool: ProcessPoolExecutor, processes
                 future.cancel()
 
 
-def _ask(entry: Entry, every: list[_Progress], number: int, pool: ProcessPoolExecutor, processes: int) -> None:
+def _ask(entry: "Entry", every: list[_Progress], number: int, pool: ProcessPoolExecutor, processes: int) -> None:
     """Let source `number` have tasks under way, and while processes would be idle, the sources after it too.
 
     Tasks come in rounds of one per process, equally large, so that all end together.

@@ -7,13 +7,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 from tqdm import tqdm
 
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data.providers.d4rl import Entry
+
+if TYPE_CHECKING:
+    from d4rl_automl.data.providers.d4rl import Entry
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +26,7 @@ _PASSING_ERRORS = (OSError, http.client.HTTPException)
 
 
 def download(
-    entry: Entry,
+    entry: "Entry",
     output: str | Path,
     provenance: str | Path,
     *,
@@ -103,7 +106,7 @@ def download(
     )
 
 
-def _fetch(entry: Entry, url: str, part: Path, *, attempts: int, wait: float, timeout: float) -> list[str] | None:
+def _fetch(entry: "Entry", url: str, part: Path, *, attempts: int, wait: float, timeout: float) -> list[str] | None:
     """Bring `part` to the entry's size and SHA-256, resuming it; when given up, what each attempt met."""
     history: list[str] = []
     fruitless = 0
@@ -133,7 +136,7 @@ def _fetch(entry: Entry, url: str, part: Path, *, attempts: int, wait: float, ti
         time.sleep(wait * 2 ** (fruitless - 1))
 
 
-def _attempt(entry: Entry, url: str, part: Path, timeout: float) -> tuple[bool, str]:
+def _attempt(entry: "Entry", url: str, part: Path, timeout: float) -> tuple[bool, str]:
     """One request, appended to `part`: whether its failure is final, and what it met ("" for a plain end)."""
     size = entry.size_bytes
     start = _size(part)
@@ -168,7 +171,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _difference(path: Path, entry: Entry) -> str | None:
+def _difference(path: Path, entry: "Entry") -> str | None:
     """How a file differs from the entry's size or SHA-256; None if it does not."""
     size = path.stat().st_size
     if size != entry.size_bytes:

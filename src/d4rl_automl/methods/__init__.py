@@ -9,8 +9,8 @@ Arguments
     device: the config's `device`: cpu, auto or cuda.
     threads: threads that training may use.
     output: the policy's handle, `{method}-s{seed}.json`; what belongs to it goes beside it.
-    inputs: what only a method of this kind needs (`settings.kinds.Needs`): `labels`, the path of the teacher's labels, or
-        `deployed`, the directories for acting, in the order of the action dimensions.
+    inputs: what only a method of this kind needs (`settings.kinds.Needs`): `labels`, the path of the teacher's labels,
+        or `deployed`, the directories for acting, in the order of the action dimensions.
 
 `fit` imports its libraries itself: the workflow imports these modules whenever it is read. A new kind is a new module
 and its name in `table`: docs/extending.md shows one.

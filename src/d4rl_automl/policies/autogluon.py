@@ -15,7 +15,7 @@ from d4rl_automl.core import directories
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.policies import action_transform
 from d4rl_automl.policies.base import Policy
-from d4rl_automl.teachers.features import features
+from d4rl_automl.policies.features import features
 
 
 class Predictors:

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from autogluon.tabular import TabularPredictor
@@ -13,10 +13,12 @@ from autogluon.tabular import TabularPredictor
 from d4rl_automl.core import directories, files
 from d4rl_automl.core.device import resolve
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.methods.autogluon_student import Settings
 from d4rl_automl.teachers import training as teacher
-from d4rl_automl.teachers.features import training_of
+from d4rl_automl.teachers.facts import training_of
 from d4rl_automl.teachers.settings import TeacherSettings
+
+if TYPE_CHECKING:
+    from d4rl_automl.methods.autogluon_student import Settings
 
 DISTILLED: dict[str, Any] = {
     "NN_TORCH": {
@@ -38,7 +40,7 @@ def distill_dimension(
     transitions: str | Path,
     predictor: str | Path,
     dimension: int,
-    settings: Settings,
+    settings: "Settings",
     seed: int,
     device: str,
     threads: int,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from d4rl_automl.core import files
 from d4rl_automl.policies.autogluon import Predictors
-from d4rl_automl.teachers.features import taught_by
+from d4rl_automl.teachers.facts import taught_by
 from d4rl_automl.teachers.training import test_rows
 
 PREDICTION_ROWS = 10_000

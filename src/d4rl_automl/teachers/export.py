@@ -28,9 +28,9 @@ from onnx import TensorProto
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.policies.autogluon import Predictors
+from d4rl_automl.policies.features import features
 from d4rl_automl.policies.onnx import OnnxPolicy
 from d4rl_automl.policies.onnx_graph import Graph
-from d4rl_automl.teachers.features import features
 
 TOLERANCE = 1e-4
 """Largest difference between the graph and AutoGluon that is accepted, in action units."""

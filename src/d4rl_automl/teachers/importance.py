@@ -8,7 +8,7 @@ from d4rl_automl.data.transitions import read
 from d4rl_automl.learners import importance
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.teachers import training
-from d4rl_automl.teachers.features import taught_by
+from d4rl_automl.teachers.facts import taught_by
 
 ROWS = 1_000
 """Test rows at most. Each feature's turn asks the predictor for as many answers, `SHUFFLES` times."""

@@ -26,7 +26,7 @@ from d4rl_automl.core import files, tables
 from d4rl_automl.data.transitions import METADATA_KEY, Transitions
 from d4rl_automl.data.transitions import read as read_transitions
 from d4rl_automl.policies import autogluon, handle
-from d4rl_automl.teachers.features import taught_by, training_of
+from d4rl_automl.teachers.facts import taught_by, training_of
 
 SPLITS = ("train", "validation")
 KINDS = ("recorded", "perturbed", "commanded")

@@ -12,7 +12,7 @@ from d4rl_automl.data.transitions import read
 from d4rl_automl.policies import handle
 from d4rl_automl.settings.kinds import MethodSettings
 from d4rl_automl.tasks.outcomes import OutcomeRule
-from d4rl_automl.teachers.features import training_of
+from d4rl_automl.teachers.facts import training_of
 
 CHECKED_ROWS = 2000
 """Test rows at most on which an exported graph is compared with AutoGluon."""

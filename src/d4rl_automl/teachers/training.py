@@ -26,7 +26,8 @@ from d4rl_automl.core.device import resolve
 from d4rl_automl.core.errors import InputError, MachineError, machine_error
 from d4rl_automl.data.transitions import Transitions, read
 from d4rl_automl.policies import action_transform
-from d4rl_automl.teachers.features import TRAINING_FILE, features
+from d4rl_automl.policies.features import features
+from d4rl_automl.teachers.facts import TRAINING_FILE
 from d4rl_automl.teachers.settings import TeacherSettings
 
 TARGET = "target"
