@@ -18,7 +18,7 @@ from d4rl_automl.behaviour.training import EndlessEpisodes
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data import catalogue
-from d4rl_automl.data.catalogue import BEHAVIOUR
+from d4rl_automl.data.recipes import BEHAVIOUR
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks.scores import normalise
 from d4rl_automl.tasks.seeds import episode_seeds

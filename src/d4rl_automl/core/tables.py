@@ -69,11 +69,15 @@ def read_parquet_metadata(path: str | Path, keys: Sequence[str]) -> dict[str, An
     return metadata
 
 
-def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV file that has at least the named columns and one row; InputError otherwise."""
+def read_csv(path: str | Path, columns: Sequence[str], *, exact: bool = False) -> pd.DataFrame:
+    """A CSV file that has at least the named columns and one row; InputError otherwise.
+
+    Numbers are read to the last digit but one or, where they are to be written again, exactly.
+    """
     try:
-        # Numbers as they were written, and names that look like numbers as names.
-        frame = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(("dataset", "method"), str))
+        # Names that look like numbers stay names.
+        names = dict.fromkeys(("dataset", "method"), str)
+        frame = pd.read_csv(path, float_precision="round_trip" if exact else None, dtype=names)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}); {REMAKE}") from None
     _refuse_missing(path, columns, frame.columns)

@@ -295,7 +295,7 @@ def _provenance_lines(made: Mapping[str, Any]) -> list[str]:
     shown = [
         [name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value)]
         for name, value in made.items()
-        if name not in ("dataset", "provider", "task", "sha256", "size_bytes", "policies", "repairs")
+        if name not in ("dataset", "provider", "task", "sha256", "size_bytes", "mtime_ns", "policies", "repairs")
     ]
     lines = _table(["", ""], shown)
     if "policies" in made:

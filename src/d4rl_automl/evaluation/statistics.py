@@ -317,7 +317,7 @@ def score(scores: Sequence[str | Path], *, output: str | Path, summary: str | Pa
 
     Returns the first two as text. Raises InputError for a table that cannot be read.
     """
-    every = pd.concat([tables.read_csv(path, SCORE_COLUMNS) for path in scores], ignore_index=True)
+    every = pd.concat([tables.read_csv(path, SCORE_COLUMNS, exact=True) for path in scores], ignore_index=True)
     every = _in_order(every, list(dict.fromkeys(every["dataset"])))
     summed = summarise(every)
     for table, path in ((every, output), (summed, summary), (compare(every), comparisons)):
