@@ -8,6 +8,7 @@ that are conditioned on it must score above cloning (BC), and must achieve less 
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from support import reporting
 
 from d4rl_automl.core import tables
@@ -20,8 +21,9 @@ def order(results: Path, simulator: str) -> list[dict[str, Any]]:
 
     score and score_of_bc are normalised, at the selected target, the mean over training seeds. achieved_at_least and
     achieved_at_expert are mean returns at the smallest commanded fraction and at 1.0; rank_correlation is Spearman's,
-    of commanded and mean achieved return up to 1.0, beyond which the data have nothing to imitate. Raises InputError
-    where the results hold no such dataset, or one without the method bc.
+    of commanded and mean achieved return up to 1.0, beyond which the data have nothing to imitate; None where fewer
+    than two were commanded, or all achieved the same. Raises InputError where the results hold no such dataset, or one
+    without the method bc.
     """
     scores = tables.read_csv(results / "scores.csv", ("dataset", "method", "kind", "simulator", "target", "fraction"))
     selected = scores[(scores["target"] == "selected") & (scores["simulator"] == simulator)]
@@ -36,6 +38,7 @@ def order(results: Path, simulator: str) -> list[dict[str, Any]]:
         )
         for method, facts in by_method.dropna(subset="fraction").iterrows():
             achieved = played[(played["method"] == method) & (played["fraction"] <= 1)].sort_values("fraction")
+            correlation = achieved["fraction"].corr(achieved["mean_return"], "spearman")
             rows.append(
                 {
                     "dataset": dataset,
@@ -45,7 +48,7 @@ def order(results: Path, simulator: str) -> list[dict[str, Any]]:
                     "beats_bc": bool(facts["normalised"] > bc),
                     "achieved_at_least": round(achieved["mean_return"].iloc[0]),
                     "achieved_at_expert": round(achieved["mean_return"].iloc[-1]),
-                    "rank_correlation": round(achieved["fraction"].corr(achieved["mean_return"], "spearman"), 2),
+                    "rank_correlation": None if pd.isna(correlation) else round(correlation, 2),
                 }
             )
     if not rows:
