@@ -17,7 +17,7 @@ from d4rl_automl.behaviour.policies import TanhGaussian
 from d4rl_automl.behaviour.training import EndlessEpisodes
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
-from d4rl_automl.data import catalogue
+from d4rl_automl.data import recipes
 from d4rl_automl.data.recipes import BEHAVIOUR
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks.scores import normalise
@@ -182,14 +182,14 @@ def test_chosen_policies_are_a_set_of_recipes_with_levels(tmp_path, monkeypatch)
     policy = TanhGaussian(training / "10.npz", "hopper", 1.0)
     returns, _ = choosing.evaluate(policy, "hopper", seeds)
     assert float(levels["hopper-expert.npz"]["return_mean"]) == pytest.approx(returns.mean(), abs=0.05)
-    monkeypatch.setattr(catalogue, "BEHAVIOUR", tmp_path / "chosen")
-    assert {name: len(shares) for name, shares in catalogue.recipes("hopper").items()} == {
+    monkeypatch.setattr(recipes, "BEHAVIOUR", tmp_path / "chosen")
+    assert {name: len(shares) for name, shares in recipes.recipes("hopper").items()} == {
         "random": 1,
         "medium": 1,
         "medium-replay": 8,
         "medium-expert": 2,
     }
-    replay = [source["policy"] for source in catalogue.sources("hopper", "medium-replay")]
+    replay = [source["policy"] for source in recipes.sources("hopper", "medium-replay")]
     assert [sources[name] for name in replay] == [1, 2, 3, 4, 5, 6, 7, 8]
 
     settings["hopper"]["medium_score"] = 100
@@ -257,8 +257,8 @@ def test_shipped_levels_are_what_the_datasets_names_promise():
     for robot in ROBOTS:
         assert 30 <= levels[f"{robot}-medium.npz"] <= 50
         assert levels[f"{robot}-expert.npz"] >= 80
-        assert catalogue.recipes(robot).keys() == {"random", "medium", "medium-replay", "medium-expert"}
-        replay = [source["policy"] for source in catalogue.sources(robot, "medium-replay")]
+        assert recipes.recipes(robot).keys() == {"random", "medium", "medium-replay", "medium-expert"}
+        replay = [source["policy"] for source in recipes.sources(robot, "medium-replay")]
         steps = [int(shipped_levels()[policy]["environment_steps"]) for policy in replay]
         assert len(steps) == choosing.REPLAY
         assert steps == sorted(set(steps))

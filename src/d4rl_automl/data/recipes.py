@@ -2,6 +2,7 @@
 
 import csv
 import functools
+from pathlib import Path
 from typing import Any
 
 from d4rl_automl.core.errors import InputError
@@ -13,7 +14,7 @@ BEHAVIOUR = RESOURCES / "behaviour"
 def recipes(task: str) -> dict[str, list[float]]:
     """The recipes by which an embedded dataset of `task` can be collected: for each, its sources' shares."""
     shares: dict[str, list[float]] = {}
-    for row in _rows():
+    for row in _rows(BEHAVIOUR / "recipes.csv"):
         if row["task"] == task:
             shares.setdefault(row["recipe"], []).append(float(row["share"]))
     return shares
@@ -24,7 +25,7 @@ def sources(task: str, recipe: str) -> list[dict[str, Any]]:
 
     Raises InputError for a recipe that the task does not have.
     """
-    chosen = [row for row in _rows() if (row["task"], row["recipe"]) == (task, recipe)]
+    chosen = [row for row in _rows(BEHAVIOUR / "recipes.csv") if (row["task"], row["recipe"]) == (task, recipe)]
     if not chosen:
         raise InputError(f"recipe {recipe!r} is unknown for {task}, which has {', '.join(recipes(task))}")
     return [
@@ -39,6 +40,6 @@ def sources(task: str, recipe: str) -> list[dict[str, Any]]:
 
 
 @functools.cache
-def _rows() -> list[dict[str, str]]:
-    with (BEHAVIOUR / "recipes.csv").open(newline="", encoding="utf-8") as stream:
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
