@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from support import ROOT, floors, prepared, processes, reporting
 
-from d4rl_automl.core import files
 from d4rl_automl.data import datasets, recipes, returns, writing
 from d4rl_automl.data.providers.embedded import Entry
 from d4rl_automl.simulators.batch import BatchSimulator
@@ -41,10 +40,8 @@ def timed(units: int, found: list[processes.Run]) -> Iterator[None]:
 
 
 def collected(asked: Entry, folder: Path) -> processes.Run:
-    config = folder / "config.json"
-    files.write_json(config, {"datasets": [asked.model_dump(mode="json")]})
-    command = [sys.executable, str(ROOT / "scripts" / "fetch_dataset.py"), "--config", str(config)]
-    command += ["--dataset", asked.name, "--threads", str(processes.CORES)]
+    command = [sys.executable, str(ROOT / "scripts" / "fetch_dataset.py"), "--entry", asked.model_dump_json()]
+    command += ["--d4rl-dir", "", "--mirrors", "--threads", str(processes.CORES)]
     command += ["--output", str(folder / "raw.hdf5"), "--provenance", str(folder / "raw.json")]
     found: list[processes.Run] = []
     with timed(asked.transitions, found):

@@ -1,17 +1,16 @@
 """Distil one action dimension of a teacher into a single model with AutoGluon, in a copy of the trained directory."""
 
 import argparse
+import json
 
 from d4rl_automl.core.script import run
 from d4rl_automl.methods.autogluon_student import Settings
-from d4rl_automl.settings import entries
 from d4rl_automl.teachers import distillation
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="the run's config (JSON)")
-    parser.add_argument("--method", required=True, help="name of the method")
+    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: the method's entry of the config")
     parser.add_argument("--transitions", required=True)
     parser.add_argument("--predictor", required=True, help="the trained directory")
     parser.add_argument("--dimension", required=True, type=int)
@@ -20,8 +19,7 @@ def main() -> None:
     parser.add_argument("--threads", required=True, type=int)
     parser.add_argument("--output", required=True, help="output: the distilled directory, for acting")
     given = vars(parser.parse_args())
-    entry = entries.entry(entries.read(given.pop("config")), "methods", given.pop("method"))
-    distillation.distill_dimension(settings=Settings.model_validate(entry), **given)
+    distillation.distill_dimension(settings=Settings.model_validate(given.pop("settings")), **given)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,15 @@
 
 import argparse
 import importlib
+import json
 
 from d4rl_automl.core.processes import hide_gpus
 from d4rl_automl.core.script import run
-from d4rl_automl.settings import entries
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="the run's config (JSON)")
-    parser.add_argument("--method", required=True, help="name of the method")
+    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: the method's entry of the config")
     parser.add_argument("--transitions", required=True)
     parser.add_argument("--seed", type=int, required=True, help="the training seed")
     parser.add_argument("--device", choices=("cpu", "auto", "cuda"), required=True)
@@ -23,9 +22,8 @@ def main() -> None:
     if "deployed" in given:
         # AutoGluon's predictors are asked here, or pointed at, but not trained.
         hide_gpus()
-    entry = entries.entry(entries.read(given.pop("config")), "methods", given.pop("method"))
-    module = importlib.import_module(f"d4rl_automl.methods.{entry['kind']}")
-    module.fit(settings=module.Settings.model_validate(entry), **given)
+    module = importlib.import_module(f"d4rl_automl.methods.{given['settings']['kind']}")
+    module.fit(settings=module.Settings.model_validate(given.pop("settings")), **given)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Write the report: one offline HTML page with the scores, tables and figures of a run."""
 
 import argparse
+import json
 
 from d4rl_automl.core.script import run
 from d4rl_automl.report import page
-from d4rl_automl.settings import entries
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--students", nargs="*", default=[], help="student comparisons, results/{dataset}/students.csv")
     parser.add_argument("--cards", nargs="+", required=True, help="cards (JSON), one per dataset")
     parser.add_argument("--figures", nargs="+", required=True, help="figures (PNG), their SVG and CSV beside them")
-    parser.add_argument("--config", required=True, help="the run's config (JSON)")
+    parser.add_argument("--config", required=True, type=json.loads, help="JSON: the validated config")
     parser.add_argument("--output", required=True, help="the page (HTML)")
     given = parser.parse_args()
     page.write(
@@ -27,7 +27,7 @@ def main() -> None:
         students=given.students,
         cards=given.cards,
         figures=given.figures,
-        config=entries.read(given.config),
+        config=given.config,
         output=given.output,
     )
 

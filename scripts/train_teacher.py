@@ -1,17 +1,16 @@
 """Let AutoGluon fit one action dimension of a teacher."""
 
 import argparse
+import json
 
 from d4rl_automl.core.script import run
-from d4rl_automl.settings import entries
 from d4rl_automl.teachers import training
 from d4rl_automl.teachers.settings import TeacherSettings
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="the run's config (JSON)")
-    parser.add_argument("--teacher", required=True, help="name of the teacher")
+    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: the teacher's entry of the config")
     parser.add_argument("--transitions", required=True)
     parser.add_argument("--dimension", required=True, type=int)
     parser.add_argument("--seed", required=True, type=int)
@@ -22,8 +21,7 @@ def main() -> None:
     parser.add_argument("--metrics", required=True, help="output: CSV")
     parser.add_argument("--leaderboard", required=True, help="output: CSV")
     given = vars(parser.parse_args())
-    entry = entries.entry(entries.read(given.pop("config")), "teachers", given.pop("teacher"))
-    training.train_dimension(settings=TeacherSettings.model_validate(entry), **given)
+    training.train_dimension(settings=TeacherSettings.model_validate(given.pop("settings")), **given)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import yaml
 from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import datasets, making, transitions
-from d4rl_automl.plan import entries
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.policies.loading import load
 from tests.unit.synthetic import flip_value
@@ -64,7 +63,6 @@ READERS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "catboost/tiny-s3.cbm": (lambda folder: load(folder / "catboost/tiny-s3.json"), BINARY),
     "onnx/tiny-s3.json": (lambda folder: load(folder / "onnx/tiny-s3.json"), TEXT),
     "target.json": (lambda folder: tables.read_json(folder / "target.json", ["fraction"]), TEXT),
-    "config.json": (lambda folder: entries.read(folder / "config.json"), TEXT),
     "scores.csv": (lambda folder: tables.concatenate([folder / "scores.csv"], folder / "all.csv"), TEXT),
 }
 
@@ -82,7 +80,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for library in ("xgboost", "catboost"):
         write_forest(folder / library, library)
     files.write_json(folder / "target.json", {"fraction": 1.0})
-    files.write_json(folder / "config.json", {"methods": []})
     (folder / "scores.csv").write_text("method,score\nmlp,50.0\nbc,40.0\n")
     return folder
 

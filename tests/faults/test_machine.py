@@ -69,9 +69,8 @@ def test_too_little_memory(project: Path) -> None:
 def test_a_teacher_is_not_made_without_a_model_that_memory_did_not_suffice_for(project: Path) -> None:
     models = {"GBM": {"num_boost_round": 5}, "NN_TORCH": {"hidden_size": 60000, "num_layers": 2, "num_epochs": 1}}
     settings = CONFIG["teachers"][0] | {"time_limit": 600, "hyperparameters": models}
-    (project / "large.json").write_text(json.dumps({"teachers": [settings]}))
-    command = [sys.executable, "scripts/train_teacher.py", "--transitions", f"{HERE}/transitions.parquet"]
-    command += ["--dimension", "0", "--config", "large.json", "--teacher", "tiny", "--seed", "0", "--device", "cpu"]
+    command = [sys.executable, "scripts/train_teacher.py", "--settings", json.dumps(settings)]
+    command += ["--transitions", f"{HERE}/transitions.parquet", "--dimension", "0", "--seed", "0", "--device", "cpu"]
     command += ["--threads", "1", "--predictor", "made/ac0", "--deployed", "made/deployed"]
     command += ["--metrics", "made/ac0.csv", "--leaderboard", "made/leaderboard.csv"]
     failed = subprocess.run(
@@ -141,9 +140,8 @@ def test_a_gpu_that_is_not_there(project: Path, monkeypatch: pytest.MonkeyPatch)
 
 def collect(project: Path) -> list[str]:
     entry = {"name": "hopper-embedded-x", "provider": "embedded", "task": "hopper", "recipe": "random"}
-    (project / "large.json").write_text(json.dumps({"datasets": [entry | {"transitions": 10**6}]}))
-    made = ["--output", "made/x", "--provenance", "made/raw.json"]
-    return ["fetch_dataset", "--config", "large.json", "--dataset", "hopper-embedded-x", *made]
+    asked = ["--entry", json.dumps(entry | {"transitions": 10**6}), "--d4rl-dir", "", "--mirrors"]
+    return ["fetch_dataset", *asked, "--output", "made/x", "--provenance", "made/raw.json"]
 
 
 def rollout(project: Path) -> list[str]:

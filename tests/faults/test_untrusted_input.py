@@ -398,7 +398,7 @@ def test_no_dataset_takes_the_place_of_what_results_holds() -> None:
     taken = set(re.findall(r"results/([a-z_.]+)", "".join(path.read_text() for path in where)))
     # Where figures stand is in their table, below results/.
     taken |= {figure.job.split("/")[0] for figure in FIGURES.values()} - {"{dataset}"}
-    assert {"figures", "scores.csv", "config.json", "benchmarks", "report", "behaviour"} <= taken
+    assert {"figures", "scores.csv", "benchmarks", "report", "behaviour"} <= taken
     for name in taken:
         with pytest.raises(InputError, match="is taken"):
             catalogue.entry({"name": name, "provider": "file", "task": "hopper", "path": "x"})
@@ -428,7 +428,7 @@ def test_a_copy_that_replaced_the_file_unseen_is_noticed(tmp_path: Path) -> None
     own = store(tmp_path / "mine.hdf5", arrays())
     entry = file.Entry(name="mine", provider="file", task="hopper", path=str(own))
     raw, provenance = tmp_path / "raw.hdf5", tmp_path / "raw.json"
-    file.fetch(entry, {}, output=str(raw), provenance=str(provenance), threads=1)
+    file.fetch(entry, local="", mirrors=(), output=str(raw), provenance=str(provenance), threads=1)
     times = own.stat()
     store(own, arrays(seed=1))
     os.utime(own, ns=(times.st_atime_ns, times.st_mtime_ns))

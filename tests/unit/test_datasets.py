@@ -409,7 +409,7 @@ def test_link(tmp_path):
     source = store(tmp_path / "mine.hdf5", arrays())
     entry = file.Entry(name="mine", provider="file", task="hopper", path=str(source))
     raw, provenance = tmp_path / "results" / "raw.hdf5", tmp_path / "results" / "raw.json"
-    file.fetch(entry, {}, output=str(raw), provenance=str(provenance), threads=1)
+    file.fetch(entry, local="", mirrors=(), output=str(raw), provenance=str(provenance), threads=1)
     assert raw.is_symlink()
     assert raw.resolve() == source
     said = json.loads(provenance.read_text())
@@ -423,7 +423,7 @@ def test_link_leaves_nothing_behind_for_a_bad_file(tmp_path):
     entry = file.Entry(name="mine", provider="file", task="hopper", path=str(source))
     outputs = {"output": str(tmp_path / "out" / "raw.hdf5"), "provenance": str(tmp_path / "out" / "raw.json")}
     with pytest.raises(InputError, match="missing rewards"):
-        file.fetch(entry, {}, **outputs, threads=1)
+        file.fetch(entry, local="", mirrors=(), **outputs, threads=1)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.hdf5"]
 
 

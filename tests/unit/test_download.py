@@ -109,12 +109,12 @@ def test_the_config_says_where_to_look(serve, tmp_path):
     """The provider hands on its folder, and the hosts besides the entry's own."""
     first, mirror = serve(404), serve((BODY, True, None))
     outputs = {"output": str(tmp_path / "out/raw.hdf5"), "provenance": str(tmp_path / "out/raw.json")}
-    config = {"d4rl_dir": str(tmp_path / "local"), "mirrors": [mirror.base]}
-    d4rl.fetch(entry_of(first), config, **outputs, threads=1)
+    places = {"local": str(tmp_path / "local"), "mirrors": [mirror.base]}
+    d4rl.fetch(entry_of(first), **places, **outputs, threads=1)
     assert json.loads((tmp_path / "out/raw.json").read_text())["obtained_from"] == mirror.url
     (tmp_path / "local").mkdir()
     (tmp_path / "local/some-file.hdf5").write_bytes(BODY)
-    d4rl.fetch(entry_of(first), config, **outputs, threads=1)
+    d4rl.fetch(entry_of(first), **places, **outputs, threads=1)
     said = json.loads((tmp_path / "out/raw.json").read_text())
     assert said["obtained_from"] == str(tmp_path / "local/some-file.hdf5")
     assert (said["dataset"], said["provider"], said["task"]) == ("some-v2", "d4rl", "hopper")

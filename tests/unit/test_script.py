@@ -67,14 +67,13 @@ def test_the_scripts_that_may_use_a_gpu_are_those_that_train():
 
 
 @pytest.mark.parametrize(("given", "seen"), [([], "7"), (["--deployed", "ac0"], "")])
-def test_a_policy_that_only_asks_predictors_is_made_without_gpu(monkeypatch, tmp_path, given, seen):
+def test_a_policy_that_only_asks_predictors_is_made_without_gpu(monkeypatch, given, seen):
     spec = importlib.util.spec_from_file_location("fit_policy", ROOT / "scripts/fit_policy.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"methods": [{"name": "m", "kind": "mlp"}]}))
-    common = ["--config", str(config), "--method", "m", "--transitions", "t", "--seed", "0", "--device", "auto"]
+    settings = json.dumps({"name": "m", "kind": "mlp"})
+    common = ["--settings", settings, "--transitions", "t", "--seed", "0", "--device", "auto"]
     monkeypatch.setattr(sys, "argv", ["fit_policy", *common, "--threads", "1", "--output", "o", *given])
     found = []
 

@@ -61,8 +61,6 @@ CONFIG: dict[str, Any] = {
 KINDS = {method["kind"]: method for method in CONFIG["methods"]}
 # The rule that first sees a method's settings.
 FIRST = {kind: f"fit_{kind}" for kind in KINDS} | {"autogluon_student": "distill_teacher"}
-# What every change of the config reruns: the file of the config, and the report that shows it.
-SHOWN = "write_config"
 TARGETS = ("all", "csv", "behaviour")
 ARGUMENTS = (*TARGETS, "--configfile", "mine.yaml", "--cores", "2")
 
@@ -161,9 +159,7 @@ class Project:
             job = self.jobs[waiting.pop()]
             if job.id not in found:
                 found.add(job.id)
-                # To all but the report the config is ancient: what they read of it is among their params.
-                others = (other for other in self.jobs.values() if job.rule != SHOWN or other.rule == "report")
-                waiting.extend(other.id for other in others if other.input.intersection(job.output))
+                waiting.extend(id for id, other in self.jobs.items() if other.input.intersection(job.output))
         return found
 
     def _pretend_to_be_d4rl(self, *names: str) -> None:
@@ -328,7 +324,7 @@ def test_a_key_of_the_config(done: Project, key: str, value: Any, first: tuple[s
     config = put(CONFIG, key, value)
     (done.path / "tiny.hdf5").touch()
     done.write_config(config)
-    assert set(done.plan()) == done.made_of(SHOWN, *first)
+    assert set(done.plan()) == done.made_of("report", *first)
 
 
 @pytest.mark.parametrize(("key", "value", "kinds", "first"), METHOD_CASES, ids=[case[0] for case in METHOD_CASES])
@@ -338,7 +334,7 @@ def test_a_key_of_methods(done: Project, key: str, value: Any, kinds: tuple[str,
         config = put(config, f"methods.{kind}.{key}", value)
     done.write_config(config)
     seen = {first.format(kind=kind, first=FIRST[kind]) for kind in kinds} - {""}
-    assert set(done.plan()) == done.made_of(SHOWN, *seen)
+    assert set(done.plan()) == done.made_of("report", *seen)
 
 
 @pytest.mark.parametrize(("changes", "like", "others"), NEW_JOBS, ids=["-".join(case[0]) for case in NEW_JOBS])
@@ -353,7 +349,7 @@ def test_keys_that_make_new_jobs(
             # Teachers and methods name it, too.
             config = yaml.safe_load(re.sub(rf"\b{old}\b", new, yaml.safe_dump(config)))
     done.write_config(config)
-    rules = {done.jobs[id].rule for id in done.made_of(SHOWN, *like)}
+    rules = {done.jobs[id].rule for id in done.made_of("report", *like)}
     assert {job.rule for job in done.plan().values()} == rules | others
 
 
@@ -366,7 +362,7 @@ def test_export_of_a_method(done: Project) -> None:
         config = put(config, key, value)
     done.write_config(config)
     before = {"fit_teacher", "export_autogluon_student"}
-    rules = {done.jobs[id].rule for id in done.made_of(SHOWN, *before)}
+    rules = {done.jobs[id].rule for id in done.made_of("report", *before)}
     assert {job.rule for job in done.plan().values()} == rules - before | {"export_teacher", "fit_autogluon_student"}
 
 
@@ -398,20 +394,20 @@ def test_every_key_of_the_schema_has_a_case() -> None:
 
 def test_another_kind_of_method_under_the_same_name(done: Project) -> None:
     done.write_config(put(CONFIG, "methods.mlp.kind", "rvs"))
-    assert set(done.plan()) == done.made_of(SHOWN, "fit_mlp method=mlp")
+    assert set(done.plan()) == done.made_of("report", "fit_mlp method=mlp")
 
 
 def test_another_provider_of_a_dataset_under_the_same_name(done: Project) -> None:
     entry = {"name": EMBEDDED, "provider": "file", "task": "hopper", "path": "mine.hdf5"}
     done.write_config({**CONFIG, "datasets": [entry, *CONFIG["datasets"][1:]]})
-    rules = {done.jobs[id].rule for id in done.made_of(SHOWN, "collect")}
+    rules = {done.jobs[id].rule for id in done.made_of("report", "collect")}
     assert {job.rule for job in done.plan().values()} == rules - {"collect"} | {"link"}
 
 
 def test_a_dataset_more_leaves_the_others_alone(done: Project) -> None:
     done.write_config({**CONFIG, "datasets": [*CONFIG["datasets"], "antmaze-medium-play-v2"]})
     made = {"download", "make_transitions", "make_card", "plot_card", "plot_reward_to_go", "write_csv"}
-    shared = {"merge_cards", "write_config", "report", "all", "csv"}
+    shared = {"merge_cards", "report", "all", "csv"}
     plan = done.plan()
     assert {job.rule for job in plan.values()} == made | shared
     assert {plan[id].wildcards["dataset"] for id in plan if plan[id].rule in made} == {"antmaze-medium-play-v2"}
@@ -436,7 +432,7 @@ def test_a_file_of_ones_own_that_is_moved(done: Project) -> None:
     moved = (done.path / "mine.hdf5").rename(done.path / "elsewhere/mine.hdf5")
     try:
         done.write_config(put(CONFIG, "datasets.file.path", "elsewhere/mine.hdf5"))
-        assert set(done.plan()) == done.made_of(SHOWN)
+        assert set(done.plan()) == done.made_of("report")
     finally:
         moved.rename(done.path / "mine.hdf5")
 
@@ -555,9 +551,9 @@ FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
     "the report's template": ("src/d4rl_automl/report/template.html.j2", more_code, ("report",)),
     "the report's style": ("src/d4rl_automl/report/style.css", more_code, ("report",)),
     "the catalogue, a dataset in use": (
-        f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64), ("download", SHOWN)),
+        f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64), ("download", "report")),
     "the catalogue, where a dataset in use is": (
-        f"{RESOURCES}/catalogue.csv", replaced("http://", "https://"), (SHOWN,)),
+        f"{RESOURCES}/catalogue.csv", replaced("http://", "https://"), ("report",)),
     "the catalogue, another dataset": (f"{RESOURCES}/catalogue.csv", replaced("237338037", "237338038"), ()),
     "inertias": (f"{RESOURCES}/mujoco210_inertia.json", replaced("{", "{ "),
                  ("collect", "make_card", "rollout", "train_behaviour", "choose_behaviour")),

@@ -1,4 +1,3 @@
-# the config      -> results/config.json, which jobs read their settings from
 # provider        -> results/{dataset}/raw.hdf5 and raw.json
 # raw.hdf5        -> transitions.parquet, episodes.parquet
 # all of these    -> card.json, card.md, and results/cards.csv of all datasets
@@ -8,36 +7,12 @@
 
 from d4rl_automl.data.providers.table import PROVIDERS
 
-
-rule write_config:
-    """Keep the validated config as a file. Its readers carry what they read of it in their params: to them it is ancient."""
-    output:
-        paths.CONFIG,
-    log:
-        paths.log("write_config"),
-    benchmark:
-        paths.benchmark("write_config")
-    conda:
-        "../../envs/data.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-        runtime=growing(5),
-    params:
-        config=json.dumps(CONFIG.model_dump(mode="json")),
-        code=digest("write_config"),
-    shell:
-        "script write_config --config {params.config:q} --output {output:q} > {log:q} 2>&1"
-
-
 for provider in PROVIDERS.values():
 
     rule:
         """Provide a raw dataset: download it, collect it, or take in a file of the user's."""
         name:
             provider.rule
-        input:
-            config=ancient(paths.CONFIG),
         output:
             raw=paths.RAW,
             provenance=paths.PROVENANCE,
@@ -56,11 +31,14 @@ for provider in PROVIDERS.values():
             mem_mb=growing(provider.memory),
             runtime=growing(provider.minutes),
             download=provider.downloads,
+            # Not params: where data may be had from is no reason to fetch them again.
+            entry=lambda wildcards: PLAN.datasets[wildcards.dataset].model_dump_json(),
+            places=options({"d4rl_dir": CONFIG.d4rl_dir, "mirrors": CONFIG.mirrors}),
         params:
             identity=lambda wildcards: PLAN.identity(wildcards.dataset),
             code=lambda wildcards: PLAN.fetched_by(wildcards.dataset),
         shell:
-            "script fetch_dataset --config {input.config:q} --dataset {wildcards.dataset} --threads {threads}"
+            "script fetch_dataset --entry {resources.entry:q} {resources.places} --threads {threads}"
             " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
@@ -165,5 +143,4 @@ rule write_csv:
 
 
 localrules:
-    write_config,
     merge_cards,

@@ -41,7 +41,6 @@ for figure in FIGURES.values():
 rule report:
     """One page that shows the run, readable without a network."""
     input:
-        config=paths.CONFIG,
         scores=paths.SCORES,
         summary=paths.SUMMARY,
         comparisons=paths.COMPARISONS,
@@ -62,10 +61,11 @@ rule report:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
+        config=json.dumps(CONFIG.model_dump(mode="json")),
         page=[sha256(ROOT / "src/d4rl_automl/report" / part) for part in ("captions", "style.css", "template.html.j2")],
         code=digest("report"),
     shell:
-        "script report --config {input.config:q} --scores {input.scores:q} --summary {input.summary:q}"
+        "script report --config {params.config:q} --scores {input.scores:q} --summary {input.summary:q}"
         " --comparisons {input.comparisons:q} --costs {input.costs:q} --students {input.students:q}"
         " --cards {input.cards:q} --figures {input.figures:q} --output {output:q} > {log:q} 2>&1"
 

@@ -15,7 +15,6 @@ for kind, making, own in PLAN.makings():
         input:
             unpack(lambda wildcards: PLAN.taught(wildcards.dataset, wildcards.method, wildcards.seed)),
             transitions=paths.TRANSITIONS,
-            config=ancient(paths.CONFIG),
         output:
             *(f"{paths.POLICY}{ending}" for ending in filter(None, [FORMATS[making.format].ending])),
             *map(paths.beside, making.beside),
@@ -39,7 +38,7 @@ for kind, making, own in PLAN.makings():
             taught=lambda wildcards: options(PLAN.taught(wildcards.dataset, wildcards.method, wildcards.seed)),
             code=lambda wildcards: PLAN.fitted_by(wildcards.method),
         shell:
-            "script fit_policy --config {input.config:q} --method {wildcards.method} {params.taught}"
+            "script fit_policy --settings {params.settings:q} {params.taught}"
             " --transitions {input.transitions:q} --seed {wildcards.seed} --device {params.device} --threads {threads}"
             " --output {output.handle:q} > {log:q} 2>&1"
 

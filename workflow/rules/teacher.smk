@@ -10,7 +10,6 @@ rule train_teacher:
     """Let AutoGluon fit one action dimension. The trained directory never changes afterwards."""
     input:
         transitions=paths.TRANSITIONS,
-        config=ancient(paths.CONFIG),
     output:
         predictor=directory(paths.PREDICTOR),
         predictor_sha256=f"{paths.PREDICTOR}.sha256",
@@ -34,7 +33,7 @@ rule train_teacher:
         device=CONFIG.device,
         code=digest("train_teacher"),
     shell:
-        "script train_teacher --config {input.config:q} --teacher {wildcards.teacher}"
+        "script train_teacher --settings {params.settings:q}"
         " --transitions {input.transitions:q} --dimension {wildcards.dimension}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads}"
         " --predictor {output.predictor:q} --deployed {output.deployed:q}"
@@ -127,7 +126,6 @@ rule distill_teacher:
         predictor=lambda wildcards: paths.PREDICTOR.format(
             teacher=PLAN.teacher_of(wildcards.method), **dict(wildcards.items())
         ),
-        config=ancient(paths.CONFIG),
     output:
         distilled=directory(paths.DISTILLED),
         sha256=f"{paths.DISTILLED}.sha256",
@@ -150,7 +148,7 @@ rule distill_teacher:
         device=CONFIG.device,
         code=digest("distill_teacher"),
     shell:
-        "script distill_teacher --config {input.config:q} --method {wildcards.method}"
+        "script distill_teacher --settings {params.settings:q}"
         " --transitions {input.transitions:q} --predictor {input.predictor:q}"
         " --dimension {wildcards.dimension} --seed {wildcards.seed} --device {params.device} --threads {threads}"
         " --output {output.distilled:q} > {log:q} 2>&1"

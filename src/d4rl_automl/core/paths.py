@@ -1,8 +1,5 @@
 """Where everything stands below results/: the patterns that the rules, and whoever reads their files, fill in."""
 
-CONFIG = "results/config.json"
-"""The validated config: what the run's jobs read of it."""
-
 RAW = "results/{dataset}/raw.hdf5"
 PROVENANCE = "results/{dataset}/raw.json"
 TRANSITIONS = "results/{dataset}/transitions.parquet"

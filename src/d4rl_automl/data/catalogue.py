@@ -24,7 +24,7 @@ _OWN_DATA = "data of your own are given as a mapping: name, provider: file, task
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _RESERVED = (
     *("behaviour", "benchmarks", "figures", "report"),
-    *("cards.csv", "comparisons.csv", "config.json", "costs.csv", "scores.csv", "summary.csv"),
+    *("cards.csv", "comparisons.csv", "costs.csv", "scores.csv", "summary.csv"),
 )
 
 

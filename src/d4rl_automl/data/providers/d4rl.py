@@ -1,7 +1,7 @@
 """D4RL's own files, by the URLs, sizes and checksums of the catalogue."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from d4rl_automl.settings.kinds import DatasetEntry, Provider
 from d4rl_automl.settings.models import NOT_SHAPING, Integer
@@ -32,8 +32,8 @@ PROVIDER = Provider(
 )
 
 
-def fetch(entry: Entry, config: Mapping[str, Any], *, output: str, provenance: str, threads: int) -> None:
+def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, provenance: str, threads: int) -> None:
     """Take the user's own copy, or download the file. Arguments as in `d4rl_automl.data.providers`."""
     from d4rl_automl.data import downloading
 
-    downloading.download(entry, output, provenance, local=config["d4rl_dir"], mirrors=config["mirrors"])
+    downloading.download(entry, output, provenance, local=local, mirrors=mirrors)

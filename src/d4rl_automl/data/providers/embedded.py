@@ -1,6 +1,6 @@
 """Embedded datasets: collected here, by D4RL's recipe, with behaviour policies that ship."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -61,7 +61,7 @@ PROVIDER = Provider(
 )
 
 
-def fetch(entry: Entry, config: Mapping[str, Any], *, output: str, provenance: str, threads: int) -> None:
+def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, provenance: str, threads: int) -> None:
     """Collect the dataset in `threads` processes. Arguments as in `d4rl_automl.data.providers`."""
     from d4rl_automl.data import collection
 

@@ -1,7 +1,7 @@
 """The user's own HDF5 files in D4RL's layout."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -59,7 +59,7 @@ PROVIDER = Provider(
 )
 
 
-def fetch(entry: Entry, config: Mapping[str, Any], *, output: str, provenance: str, threads: int) -> None:
+def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, provenance: str, threads: int) -> None:
     """Validate the file and link to it. Arguments as in `d4rl_automl.data.providers`.
 
     Raises InputError as `recordings.validate` does.
