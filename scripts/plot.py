@@ -4,6 +4,7 @@ import argparse
 import collections.abc
 import importlib
 import inspect
+import sys
 import typing
 
 from d4rl_automl.core.script import run
@@ -12,7 +13,7 @@ from d4rl_automl.core.script import run
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, usage="%(prog)s FIGURE --OPTION …")
     parser.add_argument("figure")
-    named, rest = parser.parse_known_args()
+    named = parser.parse_args(sys.argv[1:2])
     plot = importlib.import_module(f"d4rl_automl.figures.{named.figure}").plot
     options = argparse.ArgumentParser(prog=f"{parser.prog} {named.figure}", description=plot.__doc__)
     hints = typing.get_type_hints(plot)
@@ -24,7 +25,7 @@ def main() -> None:
             nargs="*" if several else None,
             type=float if several and typing.get_args(hints[argument]) == (float,) else str,
         )
-    plot(**vars(options.parse_args(rest)))
+    plot(**vars(options.parse_args(sys.argv[2:])))
 
 
 if __name__ == "__main__":

@@ -50,13 +50,12 @@ def entry(dataset: str | Mapping[str, Any]) -> DatasetEntry:
     what is allowed, for an unknown name, and for a missing, unknown or ill-typed field.
     """
     if isinstance(dataset, str):
-        try:
-            return _catalogue()[dataset]
-        except KeyError:
+        if dataset not in _catalogue():
             raise EntryError(
                 dataset,
                 ("", f"found {dataset!r}, which is none of the catalogue's {', '.join(names())}; {_OWN_DATA}"),
-            ) from None
+            )
+        return _of_row(_catalogue()[dataset])
     if not isinstance(dataset, Mapping):
         expected = f"expected a name of the catalogue or a mapping; {_OWN_DATA}"
         raise EntryError(dataset, ("", f"found {dataset!r}, {expected}"))
@@ -71,10 +70,9 @@ def entry(dataset: str | Mapping[str, Any]) -> DatasetEntry:
 
 
 @functools.cache
-def _catalogue() -> dict[str, DatasetEntry]:
+def _catalogue() -> dict[str, dict[str, str]]:
     with (RESOURCES / "catalogue.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    return {row["name"]: _of_row(row) for row in rows}
+        return {row["name"]: row for row in csv.DictReader(stream)}
 
 
 def _of_row(row: Mapping[str, str]) -> DatasetEntry:
