@@ -56,9 +56,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plot, entry = code("A figure", "python")
     (package / "figures/lengths.py").write_text(plot)
     (package / "report/captions/lengths.rst").write_text(*code("A figure", "rst"))
-    insert(
-        package / "figures/table.py", '        Figure(\n            "heat_table",\n', textwrap.indent(entry, " " * 8)
-    )
+    listed = textwrap.indent(f"{entry.rstrip()},\n", " " * 8)
+    insert(package / "figures/table.py", '        Figure(\n            "heat_table",\n', listed)
     (package / "tasks/short.py").write_text(*code("A task", "python"))
     insert(
         package / "tasks/__init__.py", "from d4rl_automl.tasks import antmaze", "from d4rl_automl.tasks import short\n"
