@@ -33,7 +33,7 @@ from d4rl_automl.policies.onnx import OnnxPolicy
 from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.models import prepare_mujoco
-from d4rl_automl.simulators.original import LegacySimulator
+from d4rl_automl.simulators.original import OriginalSimulator
 from d4rl_automl.tasks import outcomes, scores
 from d4rl_automl.tasks.seeds import episode_seeds
 
@@ -96,7 +96,7 @@ def main() -> None:
         "machine": platform.processor() or platform.machine(),
         "mujoco": mujoco.__version__,
         "gymnasium": gymnasium.__version__,
-        "original": LegacySimulator("hopper", 1).versions,
+        "original": OriginalSimulator("hopper", 1).versions,
         "summary": table.to_dict("records"),
         "episodes": rows,
     }
@@ -110,7 +110,7 @@ def play(name: str, simulator: str, episodes: int) -> dict[str, Any]:
     policy, seeds = load_mean_action(name), episode_seeds(0, name, "report", episodes)
     played: Any
     if simulator in (ORIGINAL, MOVED):
-        played = LegacySimulator(task, episodes)
+        played = OriginalSimulator(task, episodes)
     elif simulator == "gymnasium-v5":
         played = Serial(task, episodes)
     else:

@@ -41,7 +41,8 @@ FILES = {
     "d4rl/Ant_maze_u-maze_noisy_multistart_False_multigoal_False_sparse_fixed.hdf5": (29, 8, 1000, 100),
     "walker2d.hdf5": (17, 6, 1000, 100),
 }
-TIMES = ("seconds", "steps_per_second", "rows_per_second", "microseconds_per_action", "core_seconds", "memory", "time")
+TIMES = ("seconds", "per_second", "microseconds_per_action", "memory", "time", "mtime_ns")
+"""How the names of keys and columns end that tell times and memory."""
 VOLATILE = {
     *("mujoco", "numpy", "gymnasium", "versions", "path", "directory_sha256", "policy_sha256"),
     *("obtained_from", "peak_memory_mb", "largest_difference", "bytes"),
@@ -258,7 +259,7 @@ def values(before: Any, after: Any, where: str) -> Iterator[str]:
 
 def may_differ(key: str) -> bool:
     """Whether a key or column tells a time, a version, a path, or the SHA-256 of what holds one."""
-    return key in VOLATILE or any(word in key for word in TIMES)
+    return key in VOLATILE or key.endswith(TIMES) or key.startswith(("pred_time_", "fit_time_"))
 
 
 def main() -> None:

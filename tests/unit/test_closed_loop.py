@@ -10,7 +10,7 @@ from d4rl_automl import simulators, tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.simulators import closed_loop
 from d4rl_automl.simulators.batch import BatchSimulator
-from d4rl_automl.simulators.original import LegacySimulator
+from d4rl_automl.simulators.original import OriginalSimulator
 
 
 class Scripted:
@@ -97,7 +97,7 @@ def test_simulators_are_made_by_their_names():
         assert (made.size, made.variant, made.task.name) == (3, name, "hopper")
         assert made.versions.keys() == {"mujoco", "gymnasium"}
         assert simulators.get(name).module == "d4rl_automl.simulators.batch"
-    assert found["mujoco-py"] == f"{LegacySimulator.__module__}:{LegacySimulator.__name__}"
+    assert found["mujoco-py"] == f"{OriginalSimulator.__module__}:{OriginalSimulator.__name__}"
     with pytest.raises(InputError, match="'mujoco' is unknown; the simulators are d4rl, gymnasium, mujoco-py"):
         simulators.make("hopper", 1, "mujoco")
 

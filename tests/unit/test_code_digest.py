@@ -169,9 +169,11 @@ def test_no_training_reaches_the_figures() -> None:
     for script in ("train_teacher", "fit_policy", "rollout", "fetch_dataset", "make_transitions"):
         reached = digests._reached(digests.SCRIPTS / f"{script}.py")
         assert not [path for path in reached if "figures" in path.parts]
-    for kind in METHODS:
-        imported = digests._imported_inside(digests.PACKAGE / "methods" / f"{kind}.py", "fit")
-        reached = {path for file in imported for path in digests._reached(file)}
+    found_by_name = [(f"methods/{kind}.py", "fit") for kind in METHODS]
+    found_by_name += [(f"data/providers/{provider}.py", "fetch") for provider in PROVIDERS]
+    for module, function in found_by_name:
+        imported = digests._imported_inside(digests.PACKAGE / module, function)
+        reached = {path for file in (digests.PACKAGE / module, *imported) for path in digests._reached(file)}
         assert imported
         assert not [path for path in reached if "figures" in path.parts]
 

@@ -29,9 +29,9 @@ def test_defaults_are_filled_at_every_depth() -> None:
         }
     )
     assert filled.split == config.Split(seed=0, validation=0.1, test=0.1)
-    assert filled.teacher("t").chain is True
-    assert filled.teacher("t").time_limit == 600
-    student = filled.method("s")
+    assert filled.teachers[0].chain is True
+    assert filled.teachers[0].time_limit == 600
+    student = filled.methods[0]
     assert isinstance(student, NetworkSettings)
     assert student.network == NetworkSize(width=64, layers=2)
     assert filled.rollout.report_episodes == 200

@@ -13,7 +13,7 @@ from d4rl_automl.evaluation import targets
 from d4rl_automl.figures import actions, calibration, returns, reward_to_go, style
 from d4rl_automl.figures import curves as curve_figure
 from d4rl_automl.figures import importance as importance_figure
-from d4rl_automl.figures.table import FIGURES
+from d4rl_automl.figures.table import FIGURES, OF_DATASET
 from d4rl_automl.learners import curves, importance
 from d4rl_automl.tasks import scores
 
@@ -30,7 +30,7 @@ def drawn(prefix: Path, *titles: str) -> pd.DataFrame:
         assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
         facts = json.loads(image.info["d4rl_automl"])
     assert facts["dataset"] == DATASET
-    assert facts["kind"] in FIGURES
+    assert FIGURES[facts["kind"]].job.startswith(OF_DATASET)
     root = ElementTree.parse(f"{prefix}.svg").getroot()
     text = " ".join("".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text"))
     for title in titles:

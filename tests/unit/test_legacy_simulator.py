@@ -13,7 +13,7 @@ from d4rl_automl.evaluation.rollout import Play, rollout, rollout_file
 from d4rl_automl.policies.loading import load
 from d4rl_automl.simulators import original
 from d4rl_automl.simulators.batch import BatchSimulator
-from d4rl_automl.simulators.original import LegacySimulator
+from d4rl_automl.simulators.original import OriginalSimulator
 from tests.unit.test_oracle import part, recording  # noqa: F401  a fixture
 from tests.unit.test_policy import write_policy
 from tests.unit.test_rollout import dataset_of
@@ -34,7 +34,7 @@ def test_interleaved_episodes_equal_the_recorded_ones_to_the_bit(recording, task
     """The recording played each episode through in an environment of its own, and without us."""
     episodes = part(recording, task, "episodes")
     count = len(episodes["qpos"])
-    simulator = LegacySimulator(task, count + 1)
+    simulator = OriginalSimulator(task, count + 1)
     ids = np.arange(1, count + 1)
     simulator.set_state(episodes["qpos"], episodes["qvel"], ids)
     rewards, terminated, running, step = np.zeros(episodes["rewards"].shape), np.zeros(count, bool), ids, 0
@@ -52,7 +52,7 @@ def test_interleaved_episodes_equal_the_recorded_ones_to_the_bit(recording, task
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_resets_as_the_batch_simulator_does(task):
     seeds = np.array([3, 2**62 - 1])
-    ours, theirs = BatchSimulator(task, 2), LegacySimulator(task, 2)
+    ours, theirs = BatchSimulator(task, 2), OriginalSimulator(task, 2)
     np.testing.assert_array_equal(theirs.reset(seeds), ours.reset(seeds))
     actions = np.random.default_rng(0).uniform(-1.5, 1.5, (2, ours.task.action_size)).astype(np.float32)
     for value, expected in zip(theirs.step(actions), ours.step(actions), strict=True):
@@ -90,7 +90,7 @@ def test_a_file_names_the_versions_of_the_original(tmp_path):
 
 @needs_original
 def test_blow_up_ends_one_episode_and_leaves_the_others():
-    simulator, untouched = LegacySimulator("hopper", 2), LegacySimulator("hopper", 2)
+    simulator, untouched = OriginalSimulator("hopper", 2), OriginalSimulator("hopper", 2)
     simulator.reset([1, 2])
     untouched.reset([1, 2])
     simulator.set_state([[0, 1.25, 0, 0, 0, 0]], [[0, 0, 1e9, 0, 0, 0]], [0])
@@ -103,7 +103,7 @@ def test_blow_up_ends_one_episode_and_leaves_the_others():
 
 @needs_original
 def test_the_process_ends_with_the_simulator():
-    simulator = LegacySimulator("hopper", 1)
+    simulator = OriginalSimulator("hopper", 1)
     process = simulator.process
     assert process.poll() is None
     del simulator
@@ -115,13 +115,13 @@ def test_the_process_ends_with_the_simulator():
 def test_missing_environment_says_how_to_make_it(task, tmp_path, monkeypatch):
     monkeypatch.setenv(original.PYTHON_VARIABLE, str(tmp_path / "python"))
     with pytest.raises(InputError, match=rf"{tmp_path}/python does not exist.*envs/mujoco-py/install\.sh"):
-        LegacySimulator(task, 1)
+        OriginalSimulator(task, 1)
 
 
 def test_an_environment_without_d4rl_says_so(monkeypatch):
     monkeypatch.setenv(original.PYTHON_VARIABLE, "/bin/false")
     with pytest.raises(InputError, match="/bin/false cannot make D4RL's environment"):
-        LegacySimulator("hopper", 1)
+        OriginalSimulator("hopper", 1)
 
 
 def test_unknown_simulator(tmp_path):

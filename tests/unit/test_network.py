@@ -305,7 +305,10 @@ def test_a_checkpoint_of_another_fit_is_not_gone_on_from(tmp_path, monkeypatch, 
         content = bytearray(checkpoint.read_bytes())
         content[content.index(weights) + len(weights) // 2] ^= 1
         checkpoint.write_bytes(content)
-    found = fitting.fit(rows, samples(100, 1), settings, **here, callbacks=[checkpoints.Checkpoint(checkpoint)])
+    recorded = Recorded()
+    callbacks = [checkpoints.Checkpoint(checkpoint), recorded]
+    found = fitting.fit(rows, samples(100, 1), settings, **here, callbacks=callbacks)
+    assert recorded.told[0] == ("start", 0)
     assert ("cannot be read" in caplog.text) == (change in ("damaged", "a bit flipped"))
     anew = fitting.fit(rows, samples(100, 1), settings, **here)
     weights = anew.network.state_dict()

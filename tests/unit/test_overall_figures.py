@@ -13,7 +13,7 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation import statistics
 from d4rl_automl.evaluation.costs import COLUMNS
 from d4rl_automl.figures import costs, heat_table, improvement, l2, profiles
-from d4rl_automl.figures.table import FIGURES
+from d4rl_automl.figures.table import FIGURES, OF_ALL
 
 METHODS = ["mlp", "student", "rwdtp"]
 
@@ -23,7 +23,7 @@ def drawn(prefix: Path, *titles: str) -> pd.DataFrame:
     with Image.open(f"{prefix}.png") as image:
         image.load()
         facts = json.loads(image.info["d4rl_automl"])
-    assert FIGURES[facts["kind"]].overall == ("dataset" not in facts)
+    assert FIGURES[facts["kind"]].job.startswith(OF_ALL) == ("dataset" not in facts)
     root = ElementTree.parse(f"{prefix}.svg").getroot()
     text = " ".join("".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text"))
     for title in titles:

@@ -115,6 +115,13 @@ def test_a_provider(extended: Path) -> None:
         assert rules(plan) == {"report", "all"}
     finally:
         moved.rename(extended / "mine.npz")
+    content = (extended / "mine.npz").read_bytes()
+    with np.load(extended / "mine.npz") as arrays:
+        np.savez(extended / "mine.npz", **{**arrays, "rewards": 2 * arrays["rewards"]})
+    try:
+        assert "unpack" in rules(snakemake(*ARGUMENTS, "-n", directory=extended).stdout)
+    finally:
+        (extended / "mine.npz").write_bytes(content)
 
 
 def test_a_figure(extended: Path) -> None:

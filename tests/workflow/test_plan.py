@@ -131,10 +131,14 @@ def test_every_rule_has_log_benchmark_threads_and_resources() -> None:
         assert rule.docstring, f"rule {name} does not say what it does"
         if name not in targets:
             has = {"log": rule.log, "benchmark": rule.benchmark, "conda": rule.conda_env}
-            has |= {"code": "code" in dict(rule.params.items()), "threads": "_cores" in rule.resources}
+            has |= {"code": "code" in dict(rule.params.items())}
             # What grows with the attempts is a function.
             has |= {key: rule.resources[key].is_evaluable() for key in ("mem_mb", "runtime")}
             assert all(has.values()), f"rule {name} lacks {[key for key, value in has.items() if not value]}"
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        for body in re.split(r"^ *rule\b.*:$", path.read_text(), flags=re.M)[1:]:
+            for part in ("threads:", "mem_mb=growing(", "runtime=growing("):
+                assert part in body, f"{path.name}: a rule has no {part}\n{body}"
 
 
 def test_memory_and_time_double_with_every_attempt(project: Path) -> None:

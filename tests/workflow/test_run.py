@@ -39,6 +39,7 @@ def test_every_method_is_played_and_scored(finished: Path) -> None:
     scores = pd.read_csv(finished / "results/scores.csv")
     assert set(scores["dataset"]) == {EMBEDDED, MINE, D4RL}
     assert set(scores[scores["dataset"] == EMBEDDED]["method"]) == METHODS
+    assert "rvs-r" in set(scores[scores["dataset"] == D4RL]["method"])
     assert set(scores["simulator"]) == {"d4rl"}
     report = pq.read_table(finished / f"results/{EMBEDDED}/rollouts/student-s0.d4rl.report.parquet").to_pandas()
     assert len(report) == 2 * 3

@@ -70,12 +70,12 @@ class TanhGaussian:
                 self._activation = _ACTIVATIONS[str(arrays["activation"])]
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: not a behaviour policy ({error}); restore it from the repository") from error
-        robot = tasks.get(task)
+        known = tasks.get(task)
         sizes = len(self._weights["w0"]), len(self._weights["b_mu"])
-        if sizes != (robot.observation_size, robot.action_size):
+        if sizes != (known.observation_size, known.action_size):
             raise InputError(
                 f"{path}: observations and actions have sizes {sizes}, but {task}'s are "
-                f"{(robot.observation_size, robot.action_size)}"
+                f"{(known.observation_size, known.action_size)}"
             )
         # One product for both heads.
         for kind in ("w", "b"):

@@ -46,12 +46,12 @@ class SimulatorVecEnv(VecEnv):
         self.episodes = training.EndlessEpisodes(task, size, seed)
         self._squash = squash
         self.render_mode = None
-        robot = self.episodes.simulator.task
+        known = self.episodes.simulator.task
         bound = _UNBOUNDED if squash else 1.0
         super().__init__(
             size,
-            spaces.Box(-np.inf, np.inf, (robot.observation_size,), np.float32),
-            spaces.Box(-bound, bound, (robot.action_size,), np.float32),
+            spaces.Box(-np.inf, np.inf, (known.observation_size,), np.float32),
+            spaces.Box(-bound, bound, (known.action_size,), np.float32),
         )
 
     def reset(self) -> NDArray[np.float32]:

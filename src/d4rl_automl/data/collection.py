@@ -41,7 +41,7 @@ from d4rl_automl.data import recipes, writing
 from d4rl_automl.data.recipes import BEHAVIOUR
 from d4rl_automl.simulators import closed_loop
 from d4rl_automl.simulators.batch import BatchSimulator
-from d4rl_automl.simulators.closed_loop import Moment, Outcome
+from d4rl_automl.simulators.closed_loop import Moment, StepResult
 from d4rl_automl.tasks.seeds import episode_seeds
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class _Recorder:
     ) -> None:
         count, steps, size = len(seeds), simulator.task.episode_steps, simulator.task.action_size
         self.rows: Block = np.empty((count, steps), _row_type(simulator))
-        """(n, 1000): rows from an episode's end on hold nothing."""
+        """(n, episode_steps): rows from an episode's end on hold nothing."""
         self._simulator, self._policy = simulator, policy
         self._chance = draw_chance(policy, seeds, steps)
         self._now: Block = np.empty(count, self.rows.dtype)
@@ -227,11 +227,11 @@ class _Recorder:
         now["actions"], now["infos/action_log_probs"] = actions, every_log_probability[places]
         return actions
 
-    def record(self, moment: Moment, outcome: Outcome) -> None:
+    def record(self, moment: Moment, result: StepResult) -> None:
         """Complete the rows of a step."""
         now = self._now[: len(moment.ids)]
-        now["rewards"], now["next_observations"] = outcome.rewards, outcome.observations
-        now["terminals"], now["timeouts"] = outcome.terminated, outcome.truncated & ~outcome.terminated
+        now["rewards"], now["next_observations"] = result.rewards, result.observations
+        now["terminals"], now["timeouts"] = result.terminated, result.truncated & ~result.terminated
         self.rows[moment.ids, moment.step] = now
 
 

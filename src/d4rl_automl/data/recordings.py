@@ -47,14 +47,14 @@ class Reader:
         self.path = path
         self.repairs: Counter[str] = Counter()
         self.file = file
-        robot = None if task is None else tasks.get(task)
-        self._arrays = self._checked_arrays(robot)
+        known = None if task is None else tasks.get(task)
+        self._arrays = self._checked_arrays(known)
         self.rows = len(self._arrays["observations"])
         self.rewards = self.values("rewards", slice(None))  # (N,) float32
         self.terminals = self._flags("terminals")
         timeouts = self._flags("timeouts") if "timeouts" in self else None
         recorded = ends.Recorded(path, self._arrays["observations"], self.terminals, timeouts)
-        found = ends.suite_of(robot).read(recorded)
+        found = ends.suite_of(known).read(recorded)
         self.timeouts, self.terminated, self.truncated = found.timeouts, found.terminated, found.truncated
         self.repairs.update(found.repairs)
 

@@ -158,8 +158,8 @@ def schema(task: str) -> pa.Schema:
 
 def _features(task: str) -> tuple[list[str], list[str]]:
     """The names of the observation and of the action columns."""
-    robot = tasks.get(task)
-    return [f"ob{i}" for i in range(robot.observation_size)], [f"ac{i}" for i in range(robot.action_size)]
+    known = tasks.get(task)
+    return [f"ob{i}" for i in range(known.observation_size)], [f"ac{i}" for i in range(known.action_size)]
 
 
 def _open(path: str | Path) -> tuple[pq.ParquetFile, dict[str, Any]]:

@@ -43,6 +43,8 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
             bytes: size of the policy's file or directories
             rows_per_second: actions per second in batches of 2,000 on this machine with `threads`
             rows: training rows (labels, for a student)
+
+    Raises InputError for a file that cannot be read, as `transitions.read` and `policies.loading.load` do.
     """
     rows = read(transitions, splits=("test",), limit=ROWS, seed=0)
     described: list[dict[str, Any]] = []
@@ -105,8 +107,11 @@ def r2(expected: NDArray[np.float32], actions: NDArray[np.float32]) -> float:
 
 
 def _act(policy: Policy, rows: Transitions) -> NDArray[np.float32]:
+    observations, outcome = _inputs(policy, rows, slice(None))
     batches = (slice(first, first + BATCH) for first in range(0, len(rows.rtg), BATCH))
-    return np.concatenate([policy.act(*_inputs(policy, rows, batch)) for batch in batches])
+    return np.concatenate(
+        [policy.act(observations[batch], None if outcome is None else outcome[batch]) for batch in batches]
+    )
 
 
 def _inputs(policy: Policy, rows: Transitions, index: Any) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

@@ -26,7 +26,7 @@ from d4rl_automl.core.processes import end_with_job, hide_gpus
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.loading import load, read_metadata
 from d4rl_automl.simulators import closed_loop
-from d4rl_automl.simulators.closed_loop import Episodes, Moment, Outcome
+from d4rl_automl.simulators.closed_loop import Episodes, Moment, StepResult
 from d4rl_automl.tasks import outcomes, scores
 from d4rl_automl.tasks.seeds import episode_seeds
 
@@ -111,7 +111,7 @@ def rollout_file(
     metadata, the SHA-256 of its handle, the environment steps of that file, and the speed of all plays together: wall
     seconds (loading the policy and starting processes included) and steps per second.
 
-    Raises InputError as `rollout` and `policy.load` do, and for a policy of another dataset;
+    Raises InputError as `rollout` and `policies.loading.load` do, and for a policy of another dataset;
     MachineError if a process dies.
     """
     started = time.perf_counter()
@@ -211,8 +211,8 @@ def _play(
         except InputError as error:
             raise InputError(f"step {moment.step}: {error}") from None
 
-    def tell(moment: Moment, outcome: Outcome) -> None:
-        finished = int(np.count_nonzero(outcome.ended))
+    def tell(moment: Moment, result: StepResult) -> None:
+        finished = int(np.count_nonzero(result.ended))
         progress(len(moment.ids), finished * (simulator.task.episode_steps - moment.step - 1))
 
     played = closed_loop.play(simulator, np.tile(seeds, len(targets)), act, tell)

@@ -19,9 +19,8 @@ def plot(predictions: str | Path, metrics: str | Path, prefix: str | Path) -> No
 
     `predictions`: columns ac0… (recorded) and predicted_ac0… (as when acting), in action
     units; `metrics`: one row per action dimension with dataset, teacher, seed, dimension,
-    acting_rmse. The CSV has
-    one row per dimension and bin, with the share of rows (0 to 1) in it. Raises InputError
-    for a table that cannot be read, an action that is no finite number or outside [-1, 1],
+    acting_rmse. The CSV has one row per dimension and bin, with the share of rows (0 to 1) in
+    it. Raises InputError for a table that cannot be read, an action that is no finite number or outside [-1, 1],
     and dimensions that differ between the two tables.
     """
     table = tables.read_csv(metrics, ("dataset", "teacher", "seed", "dimension", "acting_rmse")).sort_values(

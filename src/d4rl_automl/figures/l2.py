@@ -20,7 +20,7 @@ def plot(dataset: str, provider: str, metrics: Sequence[str | Path], students: s
     """Draw one dataset; files as `style.save`.
 
     `metrics`: one row per action dimension of each teacher and training seed; `students`: CSV of
-    `students.compare`. The CSV is `table`. Raises InputError for a table that cannot be read,
+    `comparison.compare`. The CSV is `table`. Raises InputError for a table that cannot be read,
     and for metrics of another dataset.
     """
     drawn = table(dataset, provider, metrics, students)
@@ -49,8 +49,8 @@ def table(dataset: str, provider: str, metrics: Sequence[str | Path], students: 
 
     Of a teacher there are the errors with the true earlier actions as inputs, and, where it is a
     chain, those with its own earlier actions, as when it acts. Of a method there are those on
-    the sample of test rows that all methods are compared on. What the
-    origin of this project measured stands beside D4RL's own dataset of that name and no other.
+    the sample of test rows that all methods are compared on. What the origin of this project measured stands beside
+    D4RL's own dataset of that name and no other.
     """
     parts = []
     read = [tables.read_csv(path, _METRICS) for path in metrics]

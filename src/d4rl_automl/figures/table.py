@@ -39,11 +39,6 @@ class Figure:
     memory: int = 1000
     """MB of the first attempt."""
 
-    @property
-    def overall(self) -> bool:
-        """Whether it is over all datasets of a provider."""
-        return self.job.startswith(OF_ALL)
-
 
 def _learned(plan: "Plan", these: Wildcards) -> bool:
     return these["dataset"] in plan.learned

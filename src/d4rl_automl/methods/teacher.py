@@ -30,7 +30,7 @@ METHOD = Method(
 def fit(
     *, transitions: str, settings: Settings, seed: int, device: str, threads: int, output: str, deployed: list[str]
 ) -> None:
-    """Write the handle. Arguments as in `d4rl_automl.methods`; nothing is fitted any more."""
+    """Write the handle. Arguments as in `d4rl_automl.methods`. Other jobs fit the predictors."""
     from d4rl_automl.teachers import playing
 
     playing.make_policy(

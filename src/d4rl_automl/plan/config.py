@@ -108,26 +108,14 @@ class Config(Model):
     rollout: Rollout = Rollout()
     """How policies are played."""
 
-    def dataset(self, name: str) -> DatasetEntry:
-        """The dataset of this name; KeyError if there is none."""
-        return _named(self.datasets, name)
-
-    def teacher(self, name: str) -> TeacherSettings:
-        """The teacher of this name; KeyError if there is none."""
-        return _named(self.teachers, name)
-
-    def method(self, name: str) -> MethodSettings:
-        """The method of this name; KeyError if there is none."""
-        return _named(self.methods, name)
-
     def teachers_for(self, dataset: str) -> list[TeacherSettings]:
         """The teachers that are made for a dataset."""
-        return [teacher for teacher in self.teachers if teacher.is_for(dataset)]
+        return [teacher for teacher in self.teachers if _is_for(teacher, dataset)]
 
     def methods_for(self, dataset: str) -> list[MethodSettings]:
         """The methods that are made for a dataset, as their teacher must be too."""
         teachers = {teacher.name for teacher in self.teachers_for(dataset)}
-        return [m for m in self.methods if m.is_for(dataset) and (m.taught_by is None or m.taught_by in teachers)]
+        return [m for m in self.methods if _is_for(m, dataset) and (m.taught_by is None or m.taught_by in teachers)]
 
 
 def validated(given: Mapping[str, Any]) -> Config:
@@ -157,6 +145,11 @@ def validated(given: Mapping[str, Any]) -> Config:
     return _keep_to_simulated(config.model_copy(update={"reference": _reference(config)}))
 
 
+def _is_for(entry: TeacherSettings | MethodSettings, dataset: str) -> bool:
+    """Whether a teacher or a method is made for a dataset."""
+    return entry.datasets is None or dataset in entry.datasets
+
+
 def _entries(given: Iterable[Any]) -> tuple[list[Any], list[tuple[str, str]]]:
     """The entries of datasets, and what is wrong with them."""
     entries, faults = [], []
@@ -167,13 +160,6 @@ def _entries(given: Iterable[Any]) -> tuple[list[Any], list[tuple[str, str]]]:
             faults += [(f"datasets[{index}]{'.' if path else ''}{path}", sentence) for path, sentence in error.faults]
     # An empty list is told by the model itself.
     return entries or [DatasetEntry(name="", provider="", task="")] * bool(faults), faults
-
-
-def _named(entries: Iterable[Any], name: str) -> Any:
-    for entry in entries:
-        if entry.name == name:
-            return entry
-    raise KeyError(name)
 
 
 def _refuse_twice(key: str, names: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Policies from their files, whatever their format."""
 
-import importlib
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,7 @@ def load(path: str | Path, threads: int = 1) -> Policy:
     metadata = read_metadata(path)
     # Whatever a graph says of itself, nothing but a graph is loaded from it.
     name = "onnx" if path.suffix == ".onnx" else metadata["format"]
-    policy = FORMATS[name].loader.partition(":")[2]
-    loader: Loader = getattr(importlib.import_module(FORMATS[name].module), policy)
+    loader: Loader = pkgutil.resolve_name(FORMATS[name].loader)
     return loader(path, metadata, threads)
 
 

@@ -81,12 +81,11 @@ def write(
     """Write the page: one HTML file that needs nothing else, but links to the CSV and SVG files beside it.
 
     `scores`, `summary` and `comparisons`: CSV of `statistics.score`, the last only linked
-    to; `costs`: CSV of `costs.measure`; `students`: the comparison of each dataset, at
+    to; `costs`: CSV of `costs.measure`; `students`: CSV of `comparison.compare`, one per dataset, at
     results/{dataset}/students.csv; `cards`: JSON of `card.write`, one per dataset, with card.md
     beside it; `figures`: PNG files of `figures.style.save`, with the SVG and CSV beside them;
-    `config`: the validated
-    configuration. Raises InputError for a file that is missing, empty or corrupt, and for one
-    of a dataset that the configuration does not name.
+    `config`: the validated configuration. Raises InputError for a file that is missing, empty or
+    corrupt, and for one of a dataset that the configuration does not name.
     """
     names = [dataset["name"] for dataset in config["datasets"]]
     score_table = tables.read_csv(scores, _SCORE_COLUMNS)
@@ -229,8 +228,7 @@ def _students(students: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
     selected = scores[scores["target"] == "selected"]
     simulators = list(selected["simulator"].unique())
     found = {(row["method"], row["seed"], row["simulator"]): row["normalised"] for row in selected.to_dict("records")}
-    header = ["method", "kind", "compared with", "seed", "L2, data", "L2, teacher", "size", "rows/s"]
-    header += ["trained on"]
+    header = ["method", "kind", "compared with", "seed", "L2, data", "L2, teacher", "size", "rows/s", "trained on"]
     header += [f"score, {simulator}" for simulator in simulators]
     rows = []
     for row in students.to_dict("records"):

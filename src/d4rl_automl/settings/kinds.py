@@ -80,10 +80,6 @@ class MethodSettings(Model):
     selection_episodes: SelectionEpisodes = None
     report_episodes: ReportEpisodes = None
 
-    def is_for(self, dataset: str) -> bool:
-        """Whether this is made for a dataset."""
-        return self.datasets is None or dataset in self.datasets
-
     @property
     def taught_by(self) -> str | None:
         """The name of its teacher; None for a method that has none."""
@@ -123,9 +119,9 @@ class ForestSettings(MethodSettings):
 
 
 class Needs(Enum):
-    """What a method is fitted to besides the transitions, of which every method has the dataset's facts."""
+    """What a method is fitted to. Every method is given the transitions, some for the dataset's facts alone."""
 
-    NOTHING = "nothing more"
+    NOTHING = "the transitions"
     LABELS = "the teacher's labels"
     PREDICTORS = "the teacher's predictors"
     DISTILLED = "predictors distilled by AutoGluon"

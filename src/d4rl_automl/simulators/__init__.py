@@ -93,7 +93,7 @@ SIMULATORS = {
         Variant(
             "mujoco-py",
             "D4RL's own environments on gym, mujoco-py and MuJoCo 2.1.0, in an environment of their own; slow.",
-            "d4rl_automl.simulators.original:LegacySimulator",
+            "d4rl_automl.simulators.original:OriginalSimulator",
         ),
     )
 }

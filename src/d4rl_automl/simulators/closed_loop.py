@@ -25,7 +25,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StepResult:
     """What a step did to the episodes of a moment."""
 
     observations: NDArray[np.float64]
@@ -60,7 +60,7 @@ class Episodes:
 Act = Callable[[Moment], Actions]
 """Asked for the actions (n, a) of those still running."""
 
-Observer = Callable[[Moment, Outcome], None]
+Observer = Callable[[Moment, StepResult], None]
 """Told after each step from where it started and what it did."""
 
 
@@ -77,13 +77,13 @@ def play(simulator: Simulator, seeds: NDArray[np.int64], act: Act, observer: Obs
     while len(ids):
         moment = Moment(step, ids, observations, returns[ids])
         # All of them need no index, which saves copies at every step.
-        outcome = Outcome(*simulator.step(act(moment), ids if len(ids) < simulator.size else None))
+        result = StepResult(*simulator.step(act(moment), ids if len(ids) < simulator.size else None))
         step += 1
-        returns[ids] += outcome.rewards
+        returns[ids] += result.rewards
         if observer:
-            observer(moment, outcome)
-        observations = outcome.observations
-        if (ended := outcome.ended).any():
-            terminated[ids] = outcome.terminated
+            observer(moment, result)
+        observations = result.observations
+        if (ended := result.ended).any():
+            terminated[ids] = result.terminated
             ids, observations = ids[~ended], observations[~ended]
     return Episodes(returns, simulator.steps[:count].copy(), terminated, simulator.diverged[:count].copy())

@@ -36,7 +36,7 @@ def find_python() -> Path:
     return path
 
 
-class LegacySimulator:
+class OriginalSimulator:
     """`size` independent episodes of D4RL's own environment.
 
     A `Simulator` in which seeds give the initial states that they give in `BatchSimulator`.

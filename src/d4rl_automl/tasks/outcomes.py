@@ -95,7 +95,6 @@ class HeldAverage(OutcomeRule):
 
     def commanded(self, task: Task, fraction: float) -> float:
         """`Task.target`: per step, of an episode of full length."""
-
         return task.target(fraction)
 
     def outcome(self, commanded: NDArray[np.float64], returns: NDArray[np.float64], step: int) -> NDArray[np.floating]:
@@ -118,7 +117,6 @@ class ReducedReturn(OutcomeRule):
 
     def commanded(self, task: Task, fraction: float) -> float:
         """`Task.commanded_return`: undivided."""
-
         return task.commanded_return(fraction)
 
     def outcome(self, commanded: NDArray[np.float64], returns: NDArray[np.float64], step: int) -> NDArray[np.floating]:

@@ -31,7 +31,7 @@ class Task:
     def target(self, fraction: float) -> float:
         """The average reward-to-go commanded for a fraction of the expert's return, per step.
 
-        (ref_min + fraction (ref_max - ref_min)) / 1,000 steps, as RvS commands it
-        (scottemmons/rvs@90c0ffb). Fraction 1.0 asks for a normalised score of 100.
+        `commanded_return` / `episode_steps`, as RvS commands it (scottemmons/rvs@90c0ffb). Fraction 1.0 asks for a
+        normalised score of 100.
         """
         return self.commanded_return(fraction) / self.episode_steps

@@ -60,8 +60,8 @@ def distill_dimension(
     """
     taught = training_of(predictor)
     hardware = resolve(device)
-    taught_by = TeacherSettings.model_validate(taught["teacher"])
-    train, validation = teacher.training_data(transitions, dimension, taught_by, seed)
+    settings_of_teacher = TeacherSettings.model_validate(taught["teacher"])
+    train, validation = teacher.training_data(transitions, dimension, settings_of_teacher, seed)
     # `distill` has no argument for the resources.
     resources = {"ag_args_fit": {"num_cpus": threads, "num_gpus": hardware.num_gpus}}
     hyperparameters = teacher.with_seed(settings.hyperparameters or DISTILLED, seed, resources)

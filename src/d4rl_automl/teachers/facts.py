@@ -7,8 +7,8 @@ from d4rl_automl.core import directories, tables
 from d4rl_automl.teachers.settings import TeacherSettings
 
 TRAINING_FILE = "training.json"
-"""In a predictor's directories: fit_seconds (wall time) and train_rows of that dimension, and of `teacher` the config's
-settings."""
+"""In a predictor's directories: fit_seconds (wall time) and train_rows of that dimension; teacher, the settings of its
+teacher; and, where it was distilled, teacher_seconds, the fit_seconds of what it was distilled from."""
 
 
 def training_of(directory: str | Path) -> dict[str, Any]:

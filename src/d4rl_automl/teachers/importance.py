@@ -14,6 +14,7 @@ ROWS = 1_000
 """Test rows at most. Each feature's turn asks the predictor for as many answers, `SHUFFLES` times."""
 
 SHUFFLES = 3
+"""Permutations of each feature; the growth of the error is their mean."""
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,8 @@ def measure(
 
     Arguments
         transitions: transitions.parquet; its test rows are used, the earlier action dimensions of a chain as recorded.
-        deployed: the deployed directories, in the order of the action dimensions.
-        seed: its training seed.
+        deployed: the teacher's deployed directories, in the order of the action dimensions.
+        seed: the teacher's training seed.
         threads: threads the predictors may use.
         output: the table (`importance.write`), of the shares of the growth of the root mean squared error.
     """

@@ -31,6 +31,7 @@ from d4rl_automl.teachers.facts import taught_by, training_of
 SPLITS = ("train", "validation")
 KINDS = ("recorded", "perturbed", "commanded")
 BATCH = 10_000
+"""Rows that are labelled at a time."""
 
 log = logging.getLogger(__name__)
 
@@ -119,9 +120,11 @@ def write(
         threads: threads the teacher may use.
         output: the table. Its metadata repeats the dataset's name, task and sha256, and says who labelled it,
             with which settings, and the seconds that the teacher's fits and labelling took.
+
+    Raises InputError where a table cannot be read, or a directory is not as it was made.
     """
     rows = {split: read_transitions(transitions, splits=(split,)) for split in SPLITS}
-    dataset = {key: rows["train"].metadata[key] for key in ("dataset", "task", "sha256")}
+    dataset = {key: rows["train"].metadata[key] for key in handle.DATASET_FACTS}
     teacher = taught_by(deployed[0])
     targets = [tasks.get(dataset["task"]).target(fraction) for fraction in fractions]
     asked = draw(rows, targets, mixture, seed)
@@ -172,7 +175,10 @@ def read(path: str | Path, split: str) -> Labels:
 
 
 def facts(transitions: str | Path, labels: str | Path) -> dict[str, Any]:
-    """What a student's handle repeats: `dataset`, the facts of the transitions table, and the seconds spent before."""
+    """What a student's handle repeats: `dataset`, the facts of the transitions table, and the seconds spent before.
+
+    Raises InputError for a table that cannot be read, or that does not say so.
+    """
     before = tables.read_parquet_metadata(labels, ("label_seconds", "teacher_seconds"))
     return {
         "dataset": tables.read_parquet_metadata(transitions, handle.DATASET_FACTS),

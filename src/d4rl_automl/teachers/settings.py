@@ -18,7 +18,3 @@ class TeacherSettings(Model):
     """Earlier action dimensions are inputs to the later ones."""
     hyperparameters: Hyperparameters = None
     datasets: Datasets = None
-
-    def is_for(self, dataset: str) -> bool:
-        """Whether this is made for a dataset."""
-        return self.datasets is None or dataset in self.datasets

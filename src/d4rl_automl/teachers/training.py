@@ -171,7 +171,10 @@ def test_rows(path: str | Path) -> Transitions:
 def training_data(
     path: str | Path, dimension: int, settings: TeacherSettings, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and validation rows of one dimension, as the settings of the teacher draw them."""
+    """Training and validation rows of one dimension, as the settings of the teacher draw them.
+
+    Raises InputError for a dimension that the dataset does not have.
+    """
     rows = settings.rows
     limit = None if rows is None else max(1, round(rows * VALIDATION_SHARE))
     train = read(path, splits=("train",), limit=rows, seed=seed)
