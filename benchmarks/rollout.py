@@ -13,9 +13,9 @@ from d4rl_automl.policies.loading import load
 
 def main() -> None:
     parser = reporting.parser(__doc__)
-    reporting.add_window(parser)
+    watching.add_window(parser)
     arguments = parser.parse_args()
-    window = reporting.window(arguments)
+    window = watching.window(arguments)
     rows = []
     for task in arguments.tasks:
         policies = {"2x256": str(prepared.student(task)), "2x1024": str(prepared.rvs(task))}

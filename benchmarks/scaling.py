@@ -15,10 +15,10 @@ from d4rl_automl.policies.loading import load
 
 def main() -> None:
     parser = reporting.parser(__doc__)
-    reporting.add_window(parser)
+    watching.add_window(parser)
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 2_000])
     arguments = parser.parse_args()
-    asked = reporting.window(arguments)
+    asked = watching.window(arguments)
     rows: list[dict[str, Any]] = []
     counts = [1] + ([processes.CORES] if processes.CORES > 1 else [])
     for task in arguments.tasks:

@@ -95,11 +95,11 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, processes.Measu
 
 def main() -> None:
     parser = reporting.parser(__doc__)
-    reporting.add_window(parser)
+    watching.add_window(parser)
     parser.add_argument("--seconds", type=float, help="of a run of the loop; default: 10, or 2 with --quick")
     arguments = parser.parse_args()
     seconds = arguments.seconds or (2 if arguments.quick else 10)
-    asked = reporting.window(arguments)
+    asked = watching.window(arguments)
     window = watching.Window(asked.skipped, asked.steps, "gymnasium", (OUTCOME_FRACTION,))
     rows = []
     for task in arguments.tasks:

@@ -164,11 +164,11 @@ def against_predict(
 
 def main() -> None:
     parser = reporting.parser(__doc__)
-    reporting.add_window(parser)
+    watching.add_window(parser)
     parser.add_argument("--policy", type=Path, help="handle of a teacher of your own that AutoGluon plays, instead")
     parser.set_defaults(tasks=["hopper"])
     arguments = parser.parse_args()
-    window, environments, repeats = reporting.window(arguments), arguments.environments, reporting.repeats(arguments)
+    window, environments, repeats = watching.window(arguments), arguments.environments, reporting.repeats(arguments)
     if arguments.policy:
         rows = [against_predict("own", arguments.policy, environments, window, repeats=repeats)]
         reporting.report(arguments, rows, {"of predict (of both, where physics takes its share)": ">= 0.8"})

@@ -116,11 +116,11 @@ def ways(task: str, path: Path, seconds: float) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = reporting.parser(__doc__)
-    reporting.add_window(parser)
+    watching.add_window(parser)
     parser.add_argument("--trees", type=int, help="of each forest; default: 500, or 100 with --quick")
     arguments = parser.parse_args()
     trees = arguments.trees or (100 if arguments.quick else 500)
-    window = reporting.window(arguments)
+    window = watching.window(arguments)
     rows, played = [], []
     for task in arguments.tasks:
         paths = {library: prepared_trees(task, library, trees) for library in WAYS}

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,7 @@ import pandas as pd
 from d4rl_automl import tasks
 from d4rl_automl.core.files import write_json
 from support import RESULTS, ROOT
-from support.floors import BATCH
 from support.processes import CORES
-from support.watching import STEPS, Window
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -48,14 +46,6 @@ def _benchmark() -> str:
     return Path(sys.argv[0]).stem
 
 
-def add_window(result: argparse.ArgumentParser) -> None:
-    """Options of what a rollout is measured over."""
-    result.add_argument("--environments", type=int, default=BATCH)
-    result.add_argument("--skip", type=int, help="steps before, to get into the gait; default: 50, or 10 with --quick")
-    result.add_argument("--steps", type=int, help="steps that count, an even number; default: 30, or 10 with --quick")
-    add_repeats(result)
-
-
 def add_repeats(result: argparse.ArgumentParser) -> None:
     """The option that `repeats` reads."""
     result.add_argument("--repeats", type=int, help="turns that each thing is run in; default: 3, or 2 with --quick")
@@ -64,15 +54,6 @@ def add_repeats(result: argparse.ArgumentParser) -> None:
 def repeats(arguments: argparse.Namespace) -> int:
     """How many turns were asked for."""
     return arguments.repeats or (2 if arguments.quick else 3)
-
-
-def window(arguments: argparse.Namespace) -> Window:
-    """What `add_window` was told."""
-    skip, steps = (10, 10) if arguments.quick else (50, 30)
-    found = Window(skip if arguments.skip is None else arguments.skip, arguments.steps or steps)
-    if found.steps < STEPS or found.steps % STEPS:
-        sys.exit(f"--steps: found {found.steps}, expected a multiple of {STEPS}")
-    return found
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -121,6 +102,14 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "load_average": [round(load, 2) for load in os.getloadavg()],
         "python": platform.python_version(),
-        "versions": {package: version(package) for package in packages},
+        "versions": {package: _version(package) for package in packages},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def _version(package: str) -> str | None:
+    """None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,8 +1,10 @@
 """Rollouts watched step by step, timed, and interleaved with their floors."""
 
+import argparse
 import contextlib
 import functools
 import operator
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 
 from d4rl_automl.evaluation.rollout import rollout
 from d4rl_automl.policies.base import Policy
-from support.floors import FLOORS, Chunk, Floor
+from support import reporting
+from support.floors import BATCH, FLOORS, Chunk, Floor
 from support.processes import CORES, Clock, Measured, Processes, Run, Stopwatch, in_turns
 
 FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
@@ -231,3 +234,20 @@ def against_floors(
         row |= {f"{what} within": round(parts[f"{what} within"] / parts["cpu, rollout"], 3) for what in WITHIN}
         rows.append(row | {"run": asdict(run)})
     return rows
+
+
+def add_window(result: argparse.ArgumentParser) -> None:
+    """Options of what a rollout is measured over."""
+    result.add_argument("--environments", type=int, default=BATCH)
+    result.add_argument("--skip", type=int, help="steps before, to get into the gait; default: 50, or 10 with --quick")
+    result.add_argument("--steps", type=int, help="steps that count, an even number; default: 30, or 10 with --quick")
+    reporting.add_repeats(result)
+
+
+def window(arguments: argparse.Namespace) -> Window:
+    """What `add_window` was told."""
+    skip, steps = (10, 10) if arguments.quick else (50, 30)
+    found = Window(skip if arguments.skip is None else arguments.skip, arguments.steps or steps)
+    if found.steps < STEPS or found.steps % STEPS:
+        sys.exit(f"--steps: found {found.steps}, expected a multiple of {STEPS}")
+    return found

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,10 @@ from d4rl_automl.settings.kinds import NetworkSettings
 
 EVALUATIONS = 20
 """How often a fit looks at the validation loss."""
+
+EAGER = 3
+"""Updates of full batches before the update is recorded as a CUDA graph: by then the libraries have set up all that
+must not be set up in a recording, and Adam has its moments."""
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +48,8 @@ class Settings:
     """
     shuffle: bool = True
     """A new order of the rows in every epoch; else batches are runs of rows as they are given, always the same."""
+    precision: str = "float32"
+    """Of the matrix products of an update on a GPU. Evaluations, and all that a CPU does, are in float32."""
 
     @classmethod
     def of(cls, method: NetworkSettings, **others: bool) -> "Settings":
@@ -53,8 +60,15 @@ class Settings:
             updates=method.updates,
             batch_size=method.batch_size,
             learning_rate=method.learning_rate,
+            precision=method.precision,
             **others,
         )
+
+    def rate(self, update: int) -> float:
+        """The learning rate of an update, counted from 0."""
+        if self.gaussian:
+            return self.learning_rate
+        return self.learning_rate * (1 + math.cos(math.pi * update / self.updates)) / 2
 
 
 @dataclass(frozen=True)
@@ -112,8 +126,8 @@ class Fit:
     curve: pd.DataFrame
     """A row per evaluation, its columns the fields of `Evaluation`."""
     summary: dict[str, Any]
-    """rows, validation_rows, updates, kept_update, and the training_loss and validation_loss (None without validation
-    rows) of the evaluation at that update.
+    """rows, validation_rows, updates, precision, kept_update, and the training_loss and validation_loss (None without
+    validation rows) of the evaluation at that update.
     """
     seconds: float
 
@@ -130,24 +144,33 @@ class Training:
     ) -> None:
         self.train, self.validation, self.settings = train, validation, settings
         self.seed, self.device, self.threads = seed, device, threads
+        self.precision = settings.precision if device == "cuda" else "float32"
+        """Of its updates, on this device."""
         self.update = 0
         """Updates made so far."""
         self.evaluations: list[Evaluation] = []
         self._began = time.perf_counter()
-        self._generator = torch.Generator().manual_seed(seed)
+        # Rows, their order and the weights stay on the device: an update waits for nothing.
         self._inputs, self._actions = (torch.from_numpy(x).to(device) for x in (train.inputs(), train.actions))
         self._held_out = tuple(torch.from_numpy(x).to(device) for x in (validation.inputs(), validation.actions))
+        generator = torch.Generator().manual_seed(seed)
         conditional = train.outcomes is not None
-        network = _network(self._inputs, self._actions.shape[1], conditional, settings, self._generator)
+        network = _network(self._inputs, self._actions.shape[1], conditional, settings, generator)
         self.network: Layers = network.to(device)
-        self._optimiser, self._schedule = _optimiser(self.network, settings)
-        self._learning_rate = settings.learning_rate
+        on_gpu = device == "cuda"
+        # A graph reads the learning rate of each update where this tensor is.
+        self._rate = torch.tensor(settings.learning_rate, device=device) if on_gpu else settings.learning_rate
+        self._optimiser = torch.optim.Adam(self.network.parameters(), self._rate, fused=True, capturable=on_gpu)
         # The order of the rows in this epoch, and the state of the generator that it was drawn from.
-        self._order, self._drawn_from = torch.empty(0, dtype=torch.int64), self._generator.get_state()
+        self._generator = torch.Generator(device).manual_seed(seed) if on_gpu else generator
+        self._order, self._drawn_from = torch.arange(len(train), device=device), self._generator.get_state()
         # Of the rows since the last evaluation: the sum of their losses, and their number.
         self._total, self._seen = torch.zeros((), device=device), 0
         # Weights of least validation loss; empty where the last are kept.
         self._best: dict[str, torch.Tensor] = {}
+        self._eager = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._batch = torch.zeros(min(settings.batch_size, len(train)), dtype=torch.int64, device=device)
 
     @property
     def seconds(self) -> float:
@@ -159,7 +182,6 @@ class Training:
         return {
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
-            "schedule": self._schedule.state_dict(),
             "update": self.update,
             "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
             "drawn_from": self._drawn_from,
@@ -170,10 +192,10 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where another fit was when its `state_dict` was taken."""
+        """Go on from where another fit was when its `state_dict` was taken. There must have been no update yet."""
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self._schedule.load_state_dict(state["schedule"])
+        self._optimiser.param_groups[0]["lr"] = self._rate
         self.update = state["update"]
         self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
         self._total, self._seen, self._best = state["total"].to(self.device), state["seen"], state["best"]
@@ -182,29 +204,62 @@ class Training:
         self._generator.set_state(self._drawn_from)
         if self.settings.shuffle and self.update:
             # The order of the interrupted epoch once more.
-            self._order = torch.randperm(len(self.train), generator=self._generator)
+            self._draw_order()
 
     def step(self) -> None:
         """Make one update."""
         size = self.settings.batch_size
         per_epoch = -(-len(self.train) // size)
         first = self.update % per_epoch * size
-        batch: slice | torch.Tensor = slice(first, first + size)
-        if self.settings.shuffle:
-            if first == 0:
-                self._drawn_from = self._generator.get_state()
-                self._order = torch.randperm(len(self.train), generator=self._generator)
-            batch = self._order[batch].to(self.device)
-        targets = self._actions[batch]
-        loss = self.network.loss(self._inputs[batch], targets)
-        self._optimiser.zero_grad()
-        loss.backward()
-        self._optimiser.step()
-        self._learning_rate = float(self._schedule.get_last_lr()[0])
-        self._schedule.step()
-        self._total += loss.detach() * len(targets)
-        self._seen += len(targets)
+        if self.settings.shuffle and first == 0:
+            self._drawn_from = self._generator.get_state()
+            self._draw_order()
+        batch = self._order[first : first + size]
+        self._set_rate(self.settings.rate(self.update))
+        if self.device == "cuda" and len(batch) == len(self._batch):
+            self._step_on_gpu(batch)
+        else:
+            self._step(batch)
+        self._seen += len(batch)
         self.update += 1
+
+    def _draw_order(self) -> None:
+        self._order = torch.randperm(len(self.train), generator=self._generator, device=self.device)
+
+    def _set_rate(self, rate: float) -> None:
+        if isinstance(self._rate, torch.Tensor):
+            self._rate.fill_(rate)
+        else:
+            self._optimiser.param_groups[0]["lr"] = rate
+
+    def _step(self, batch: torch.Tensor) -> None:
+        """One update by the rows whose numbers are in `batch`."""
+        self._optimiser.zero_grad()
+        with _computing(self.precision):
+            loss = self.network.loss(self._inputs[batch], self._actions[batch])
+            loss.backward()
+        self._optimiser.step()
+        self._total += loss.detach() * len(batch)
+
+    def _step_on_gpu(self, batch: torch.Tensor) -> None:
+        """The same of a full batch, whose kernels are recorded once and then started by one call instead of some 50."""
+        self._batch.copy_(batch)
+        if self._graph is not None:
+            self._graph.replay()
+        elif self._eager < EAGER:
+            self._eager += 1
+            # As torch asks for it: not on the default stream.
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                self._step(self._batch)
+            torch.cuda.current_stream().wait_stream(stream)
+        else:
+            self._graph = torch.cuda.CUDAGraph()
+            self._optimiser.zero_grad()
+            with torch.cuda.graph(self._graph):
+                self._step(self._batch)
+            self._graph.replay()
 
     def evaluate(self) -> Evaluation:
         """Add a row to the curve, and keep the weights if they are the best and the best are wanted.
@@ -222,9 +277,11 @@ class Training:
         least = min((evaluation.validation_loss for evaluation in self.evaluations), default=np.inf)
         if not self.settings.gaussian and validation_loss < least:
             self._best = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self._total, self._seen = torch.zeros_like(self._total), 0
+        # In place: a recorded graph adds to this very tensor.
+        self._total.zero_()
+        self._seen = 0
         evaluation = Evaluation(
-            self.update, self._learning_rate, training_loss, validation_loss, round(self.seconds, 3)
+            self.update, self.settings.rate(self.update - 1), training_loss, validation_loss, round(self.seconds, 3)
         )
         self.evaluations.append(evaluation)
         return evaluation
@@ -239,6 +296,7 @@ class Training:
             "rows": len(self.train),
             "validation_rows": len(self.validation),
             "updates": self.settings.updates,
+            "precision": self.precision,
             "kept_update": kept.update,
             "training_loss": kept.training_loss,
             "validation_loss": kept.validation_loss if len(self.validation) else None,
@@ -335,11 +393,17 @@ def _network(
     return Network(mean.cpu(), deviation.cpu(), conditional=conditional, generator=generator, **sizes)
 
 
-def _optimiser(network: Layers, settings: Settings) -> tuple[torch.optim.Adam, torch.optim.lr_scheduler.LRScheduler]:
-    optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate, fused=True)
-    if settings.gaussian:
-        return optimiser, torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0, total_iters=0)
-    return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.updates)
+@contextlib.contextmanager
+def _computing(precision: str) -> Iterator[None]:
+    """Matrix products on a GPU in this precision."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    # Without its cache of converted weights: a graph would keep those of its recording.
+    try:
+        with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @contextlib.contextmanager
@@ -347,11 +411,16 @@ def _reproducible(threads: int) -> Iterator[None]:
     """Torch with `threads` threads and deterministic kernels; what was set before comes back."""
     # cuBLAS is deterministic only with a fixed workspace, and reads this when it starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    deterministic: Any = torch.utils.deterministic
+    filled = deterministic.fill_uninitialized_memory
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    # Memory that is written anyway: filling it first would be a pass more over every activation.
+    deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
+        deterministic.fill_uninitialized_memory = filled

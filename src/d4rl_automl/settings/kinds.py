@@ -19,6 +19,11 @@ from d4rl_automl.tasks.outcomes import OutcomeRule
 
 AUTOGLUON_MODELS = ("CAT", "EBM", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF", "TABM", "XGB", "XT")
 
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""Of matrix products on a GPU. tf32 rounds operands to 10 bits of mantissa and sums in float32, as torch did by default
+on Ampere cards until 1.11, and so RvS; bfloat16 rounds operands and results to 7 bits.
+"""
+
 # Settings that several kinds have, each with its sentence; a kind may give it a default of its own.
 Datasets = Annotated[
     tuple[str, ...] | None,
@@ -65,6 +70,11 @@ FallingLearningRate = Annotated[
     Number, Field(gt=0, description="Adam's at the first step; it falls to zero along a half cosine.")
 ]
 ConstantLearningRate = Annotated[Number, Field(gt=0, description="Adam's.")]
+Precision = Annotated[
+    str,
+    OneOf(PRECISIONS),
+    Field(description="Of the matrix products of a fit on a GPU; a CPU computes them in float32."),
+]
 Trees = Annotated[Integer, Field(ge=1, description="Trees of the forest; each answers for all action dimensions.")]
 Depth = Annotated[Integer, Field(ge=1, le=16, description="Depth of a tree at most.")]
 Shrinkage = Annotated[Number, Field(gt=0, le=1, description="Share of a tree's answer that is added.")]
@@ -108,6 +118,7 @@ class NetworkSettings(MethodSettings):
     updates: Updates = 12_000
     batch_size: BatchSize
     learning_rate: Annotated[Number, Field(gt=0)]
+    precision: Precision = "float32"
 
 
 class ForestSettings(MethodSettings):
