@@ -78,7 +78,7 @@ def main() -> None:
 
 def networks(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[str, Any]]:
     """RvS-R's updates by precision: as recorded graph, one kernel after another, against products and rvs's loop."""
-    seconds = 4 if quick else 40
+    seconds = 4 if quick else 30
     samples = repeated(fitting.Samples.of(rows), ROWS)
     flops = 3 * 2 * RVS_R.batch_size * RVS_R.width**2
     flops += 2 * RVS_R.batch_size * RVS_R.width * (2 * samples.inputs().shape[1] + 3 * samples.actions.shape[1])
@@ -169,7 +169,7 @@ def repeatable(rows: Transitions, held_out: Transitions, quick: bool) -> list[di
 
 def devices(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[str, Any]]:
     """Seconds per 1,000 updates of every size of network, and the loss after as many."""
-    seconds = 1 if quick else 8
+    seconds = 1 if quick else 4
     samples = fitting.Samples.of(rows)
     result = []
     for name, settings in SIZES.items():
@@ -177,9 +177,9 @@ def devices(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[
         for device, threads in hardware():
             where = "GPU" if device == "cuda" else f"{threads} threads"
             row[f"s per 1,000 updates, {where}"] = round(1e3 / rate(settings, samples, device, seconds, threads), 2)
-        updates = 100 if quick else 2_000
-        for device, threads in hardware():
-            # At RvS's size a processor would take a quarter of an hour.
+        updates = 100 if quick else 1_000
+        for device, threads in hardware(one_thread=False):
+            # At RvS's size a processor would take minutes.
             if device == "cuda" or settings.width < RVS_R.width:
                 fitted = fit(rows, held_out, replace(settings, updates=updates), device, threads=threads)
                 inputs = torch.from_numpy(fitting.Samples.of(held_out).inputs())
@@ -206,7 +206,7 @@ def autogluon(rows: Transitions, held_out: Transitions, quick: bool) -> list[dic
     train, validation = (frame(part, limit) for part, limit in ((rows, count), (held_out, count // 10)))
     result = []
     for name, settings in rounds.items():
-        for device, threads in hardware():
+        for device, threads in hardware(one_thread=False):
             row: dict[str, Any] = {"model": name, "device": device, "threads": threads, "rows": len(train), **settings}
             with tempfile.TemporaryDirectory() as folder:
                 predictor = TabularPredictor("target", problem_type="regression", path=folder, verbosity=0)
@@ -245,10 +245,11 @@ def collected() -> Path:
     return prepared.transitions_of("halfcheetah")
 
 
-def hardware() -> list[tuple[str, int]]:
+def hardware(one_thread: bool = True) -> list[tuple[str, int]]:
     """Devices and threads that are compared."""
     several = min(8, processes.CORES)
-    return [*([("cuda", several)] if torch.cuda.is_available() else []), ("cpu", 1), ("cpu", several)]
+    gpu = [("cuda", several)] if torch.cuda.is_available() else []
+    return [*gpu, *([("cpu", 1)] if one_thread else []), ("cpu", several)]
 
 
 def repeated(samples: fitting.Samples, rows: int) -> fitting.Samples:

@@ -1,6 +1,6 @@
 """Who is on the GPU while the workflow trains: never two processes at once, and how much of the time one.
 
-Fits ten small networks on made-up transitions, on all cores with one GPU slot, and looks at the card's processes four
+Fits six networks on made-up transitions, on all cores with one GPU slot, and looks at the card's processes four
 times a second. Needs a GPU and nvidia-smi.
 """
 
@@ -22,11 +22,9 @@ CONFIG = {
     "device": "cuda",
     "teachers": [],
     "methods": [
-        {"name": "rvs", "kind": "rvs", "updates": 8_000},
-        {"name": "rvs-large", "kind": "rvs", "network": {"width": 1024}, "updates": 2_000},
-        {"name": "bc", "kind": "bc", "updates": 8_000},
-        {"name": "bc-best", "kind": "bc", "best": 0.2, "updates": 8_000},
-        {"name": "mlp", "kind": "mlp", "rows": 10_000, "updates": 8_000},
+        {"name": "rvs", "kind": "rvs", "updates": 20_000},
+        {"name": "rvs-large", "kind": "rvs", "network": {"width": 1024}, "updates": 5_000},
+        {"name": "bc", "kind": "bc", "updates": 20_000},
     ],
 }
 
