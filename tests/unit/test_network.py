@@ -209,6 +209,56 @@ def test_batches_are_runs_of_rows_where_they_are_not_shuffled():
     assert fitted.summary["validation_loss"] is None and fitted.summary["kept_update"] == 14
 
 
+@pytest.mark.parametrize("gaussian", [True, False])
+def test_the_learning_rate_is_constant_or_falls_as_torchs_cosine(gaussian):
+    settings = dataclasses.replace(SETTINGS, gaussian=gaussian, updates=50)
+    optimiser = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.updates)
+    for update in range(settings.updates):
+        expected = settings.learning_rate if gaussian else schedule.get_last_lr()[0]
+        assert settings.rate(update) == pytest.approx(expected, rel=1e-9)
+        optimiser.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_a_processor_computes_in_float32_and_the_handle_says_so(precision):
+    train, validation = samples(300), samples(100, 1)
+    asked = dataclasses.replace(SETTINGS, gaussian=True, precision=precision)
+    fitted = fitting.fit(train, validation, asked, **HERE)
+    plain = fitting.fit(train, validation, dataclasses.replace(asked, precision="float32"), **HERE)
+    assert fitted.summary == plain.summary and fitted.summary["precision"] == "float32"
+    weights = plain.network.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in fitted.network.state_dict().items())
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("gaussian", [True, False])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_a_fit_on_a_gpu_is_repeatable_goes_on_and_is_the_processors_up_to_rounding(tmp_path, gaussian, precision):
+    train, validation = samples(1000), samples(200, 1)
+    settings = fitting.Settings(64, 2, 60, 128, 1e-3, gaussian=gaussian, precision=precision)
+    here = HERE | {"device": "cuda"}
+
+    class Save(checkpoints.Checkpoint):
+        def on_update(self, training):
+            if training.update == 31:
+                self._saved = -np.inf
+                super().on_update(training)
+
+    first = fitting.fit(train, validation, settings, **here, callbacks=[Save(tmp_path / "c.pt")])
+    again = fitting.fit(train, validation, settings, **here)
+    resumed = fitting.fit(train, validation, settings, **here, callbacks=[checkpoints.Checkpoint(tmp_path / "c.pt")])
+    for other in (again, resumed):
+        weights = other.network.state_dict()
+        assert all(torch.equal(value, weights[name]) for name, value in first.network.state_dict().items())
+        assert other.summary == first.summary
+    # Another order of the rows: the losses are alike, not the weights.
+    here = fitting.fit(train, validation, settings, **HERE).summary["validation_loss"]
+    assert first.summary["validation_loss"] == pytest.approx(here, rel=0.1, abs=0.05)
+
+
 KILLED = """
 import sys
 from d4rl_automl.learners import checkpoints, fitting, network_policies

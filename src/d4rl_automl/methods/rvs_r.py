@@ -1,12 +1,12 @@
 """RvS-R as published: reinforcement learning via supervised learning, conditioned on the average reward-to-go.
 
 Emmons et al., ICLR 2022; every setting from scottemmons/rvs@90c0ffb, experiments/config/d4rl/gym_rvs_r.cfg, and none
-of them can be changed here: what has another size is of kind `rvs`.
+of them can be changed here but the precision: what has another size is of kind `rvs`.
 """
 
 from typing import TYPE_CHECKING, Literal
 
-from d4rl_automl.settings.kinds import Making, Method, MethodSettings
+from d4rl_automl.settings.kinds import Making, Method, MethodSettings, Precision
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ SPLITS = ("train", "validation", "test")
 
 
 class Settings(MethodSettings):
-    """As published; it has no settings. Another size is of kind rvs, and carries another name."""
+    """As published. Another size is of kind rvs, and carries another name."""
 
     kind: Literal["rvs_r"]
+    precision: Precision = "float32"
 
 
 METHOD = Method(
@@ -62,6 +63,7 @@ def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads
             learning_rate=LEARNING_RATE,
             gaussian=True,
             shuffle=False,
+            precision=settings.precision,
         ),
         method=settings,
         seed=seed,
