@@ -332,6 +332,5 @@ def test_the_error_names_every_host_what_it_answered_and_the_way_out(serve, tmp_
         "    attempt 1: the connection ended after 1000 of 1000000 bytes",
         "    attempt 2: the connection ended after 1000 of 1000000 bytes",
         f"  To supply it by hand, put some-file.hdf5 (1000000 bytes, SHA-256 {hashlib.sha256(BODY).hexdigest()}) "
-        f"into {tmp_path / 'local'} (the config's d4rl_dir) and run this again. Further hosts go into the "
-        "config's mirrors.",
+        f"into {tmp_path / 'local'} (d4rl_dir) and run this again. Further hosts go into mirrors.",
     ]
