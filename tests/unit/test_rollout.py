@@ -211,6 +211,13 @@ class TurnsBad(Policy):
         return np.full((len(observations), 6), np.nan if self.calls == 4 else 0.0)
 
 
+def test_a_policy_in_memory_is_played_in_one_process():
+    with pytest.raises(InputError, match="processes: found 2 for a policy in memory; pass the path of its file"):
+        rollout(TurnsBad(), [0.5], episodes=2, processes=2)
+    with pytest.raises(InputError, match="processes: found 0, expected at least 1"):
+        rollout(TurnsBad(), [0.5], episodes=2, processes=0)
+
+
 def test_an_action_that_is_no_number_is_an_error():
     with pytest.raises(InputError, match="step 3: policy tiny-s3: 4 of 4 actions"):
         rollout(TurnsBad(), [0.5, 1.0], episodes=2)

@@ -56,8 +56,8 @@ def load_policy(path: str | Path, threads: int = 1) -> Policy:
         loader: Loader = pkgutil.resolve_name(FORMATS[name].loader)
     except ModuleNotFoundError as error:
         raise InputError(
-            f"{path}: a policy of format {name} needs {error.name}, which is not installed; install "
-            "d4rl-automl[workflow]"
+            f"{path}: policies of format {name} need what the extra `workflow` brings, and {error.name} is not "
+            'installed; pip install "d4rl-automl[workflow]"'
         ) from error
     return loader(path, metadata, threads)
 
