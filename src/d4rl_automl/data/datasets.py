@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import catalogue, downloading
 from d4rl_automl.data.hdf5 import hdf5_errors
-from d4rl_automl.data.providers import d4rl
+from d4rl_automl.data.providers.d4rl import Entry
 from d4rl_automl.data.recordings import reading
 
 
@@ -39,7 +39,7 @@ def load_dataset(
     task: str | None = None,
     *,
     d4rl_dir: str | Path | None = None,
-    mirrors: Sequence[str] = d4rl.MIRRORS,
+    mirrors: Sequence[str] = catalogue.MIRRORS,
 ) -> Dataset:
     """One of D4RL's datasets by its name, or an HDF5 file in D4RL's layout, checked: D4RL's `get_dataset`.
 
@@ -135,12 +135,12 @@ def _found(
     entry = catalogue.entry(name_or_path)
     if task not in (None, entry.task):
         raise InputError(f"task: found {task!r} for {entry.name}, which is of {entry.task!r}; leave the task out")
-    if not isinstance(entry, d4rl.Entry):
+    if not isinstance(entry, Entry):
         raise InputError(
             f"{entry.name}: embedded data are collected here first, which takes minutes: d4rl_automl.data.collection."
             f"collect(d4rl_automl.data.catalogue.entry({entry.name!r}), 'raw.hdf5', 'raw.json'); then load raw.hdf5"
         )
-    folder = d4rl_dir if d4rl_dir is not None else os.environ.get("D4RL_DATASET_DIR", d4rl.FOLDER)
+    folder = d4rl_dir if d4rl_dir is not None else os.environ.get("D4RL_DATASET_DIR", catalogue.D4RL_DIR)
     return downloading.keep(entry, folder, mirrors), entry.task
 
 

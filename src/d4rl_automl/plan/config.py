@@ -12,7 +12,6 @@ from pydantic import Field, SerializeAsAny, ValidationError
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import catalogue
-from d4rl_automl.data.providers import d4rl
 from d4rl_automl.methods.table import METHODS
 from d4rl_automl.settings import told
 from d4rl_automl.settings.kinds import DatasetEntry, MethodSettings
@@ -75,10 +74,10 @@ class Config(Model):
 
     datasets: Annotated[tuple[SerializeAsAny[DatasetEntry], ...], Field(min_length=1)]
     """Names from resources/catalogue.csv, or mappings that define a dataset of your own."""
-    d4rl_dir: Annotated[str, Field(min_length=1)] = d4rl.FOLDER
+    d4rl_dir: Annotated[str, Field(min_length=1)] = catalogue.D4RL_DIR
     """Folder that is looked in for D4RL's files, by their own names, before anything is downloaded; ~ is the home
     folder, a relative path starts at the working directory. Where D4RL itself keeps them by default."""
-    mirrors: Annotated[tuple[Mirror, ...], DIFFERENT] = d4rl.MIRRORS
+    mirrors: Annotated[tuple[Mirror, ...], DIFFERENT] = catalogue.MIRRORS
     """Base URLs of hosts that have D4RL's files under their own names, tried in this order after D4RL's own host. What
     arrives is checked against the catalogue's SHA-256, whoever it comes from."""
     seeds: Annotated[tuple[Count, ...], Field(min_length=1), DIFFERENT] = (0,)

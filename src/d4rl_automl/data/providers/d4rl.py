@@ -6,11 +6,6 @@ from typing import Annotated, Literal
 from d4rl_automl.settings.kinds import DatasetEntry, Provider
 from d4rl_automl.settings.models import NOT_SHAPING, Integer
 
-FOLDER = "~/.d4rl/datasets"
-"""Where D4RL itself keeps its files by default."""
-MIRRORS = ("https://huggingface.co/datasets/imone/D4RL/resolve/main",)
-"""Base URLs of hosts that have them under their own names, asked after D4RL's own host."""
-
 
 class Entry(DatasetEntry):
     """One of D4RL's files. The checksum says what it is, the URL only where."""
