@@ -21,13 +21,22 @@ class BatchSimulator:
     A `Simulator` in one of the variants of `models`. An environment that has terminated, been
     truncated or diverged refuses further steps until it is reset.
 
+    >>> import numpy as np
+    >>> from d4rl_automl import BatchSimulator
+    >>> simulator = BatchSimulator("hopper", size=1000, threads=2)
+    >>> simulator.reset(seeds=range(1000)).shape
+    (1000, 11)
+    >>> observations, rewards, terminated, truncated = simulator.step(np.zeros((1000, 3)))
+    >>> print(rewards.mean().round(3), terminated.any(), truncated.any())
+    0.999 False False
+
     Raises InputError for an unknown task or variant, and for a task without simulator.
     """
 
     def __init__(self, task: str, size: int, variant: str = "d4rl", threads: int = 1) -> None:
         self.task = tasks.get(task)
         self.robot = robots.get(task)
-        self.model = make_model(self.robot, variant)
+        self.model = make_model(task, variant)
         self.variant = variant
         self.size = size
         # Keeps the solver's warm start of every environment, without which results would
