@@ -274,6 +274,7 @@ METHOD_CASES: list[tuple[str, Any, tuple[str, ...], str]] = [
         ("updates", 10, FITTED),
         ("batch_size", 10, FITTED),
         ("learning_rate", 0.5, (*FITTED, *FORESTS)),
+        ("precision", "tf32", (*FITTED, "rvs_r")),
         ("rows", 500, ("mlp", "rvs", "bc", "rcdtp", "rwdtp")),
         ("best", 0.5, ("bc",)),
         ("trees", 5, FORESTS),
