@@ -17,7 +17,6 @@ include: "workflow/rules/behaviour.smk"
 
 rule all:
     """The report, and everything that it is made of, so that a deleted figure or table comes back."""
-    default_target: True
     input:
         [paths.REPORT, paths.SCORES, paths.SUMMARY, paths.COMPARISONS, paths.COSTS] if PLAN.learned else [],
         expand(paths.COMPARISON, dataset=PLAN.learned),
@@ -68,13 +67,3 @@ rule behaviour:
 onerror:
     if any("SIGKILL" in Path(file).read_text() for file in log):
         print(f"\n{killed_process()}", file=sys.stderr)
-
-
-localrules:
-    all,
-    data,
-    behaviour,
-    transitions,
-    csv,
-    teachers,
-    policies,
