@@ -8,30 +8,22 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-ROOT = Path(str(workflow.current_basedir)).parents[1]
-SRC = str(ROOT / "src")
-# The package beside the rules, whatever is installed: its modules are found through it from then on.
-sys.path.insert(0, SRC)
-import d4rl_automl
+from snakemake.exceptions import WorkflowError
 
-sys.path.remove(SRC)
+
+include: "package.smk"
+
 
 from d4rl_automl.core.errors import InputError, killed_process
 from d4rl_automl.core import paths
 from d4rl_automl.plan.config import validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
-from snakemake.exceptions import WorkflowError
 
 # Whether a workflow imports this one as a module (docs/use-in-your-workflow.md). What holds for all of Snakemake is
 # then left to that workflow.
 IMPORTED = not workflow.modifier.is_main_snakefile()
 
-if not Path(SRC).samefile(Path(d4rl_automl.__file__).parents[1]):
-    raise WorkflowError(
-        f"these rules need the package beside them, {SRC}/d4rl_automl, but {d4rl_automl.__file__} is imported already: "
-        "use one copy of d4rl-automl, for modules and imports alike"
-    )
 try:
     CONFIG = validated(config)
 except InputError as error:
