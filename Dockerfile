@@ -15,5 +15,5 @@ COPY . /opt/d4rl-automl
 WORKDIR /project
 # Whoever runs it, and owns the mounted folder, may have no home and no name here; Snakemake asks for both.
 ENV HOME=/tmp USER=d4rl-automl
-ENTRYPOINT ["snakemake", "--snakefile", "/opt/d4rl-automl/Snakefile"]
+ENTRYPOINT ["snakemake", "--snakefile", "/opt/d4rl-automl/workflow/Snakefile"]
 CMD ["--help"]

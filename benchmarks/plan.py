@@ -112,7 +112,7 @@ def main() -> None:
     seconds(snakemake, 1)
     grid = folder / "grid.yaml"
     grid.write_text(yaml.safe_dump(GRID))
-    whole = str(ROOT / "config.yaml")
+    whole = str(ROOT / "config/config.yaml")
     rows = [
         plan("snakemake -n, config.yaml", [whole], folder, repeats),
         plan("snakemake -n, 1,200 GPU jobs", [whole, str(grid)], folder, repeats),

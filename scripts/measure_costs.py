@@ -18,9 +18,11 @@ def main() -> None:
         help="a method and its training seed, the names of the jobs that made it, and after / those of its teacher",
     )
     parser.add_argument("--dataset", required=True)
+    parser.add_argument("--directory", required=True, help="what logs/ and results/ of the jobs are in")
     parser.add_argument("--output", required=True, help="costs (CSV)")
     given = parser.parse_args()
-    costs.measure(given.dataset, [costs.Policy.of(words) for words in given.policy], given.students, given.output)
+    policies = [costs.Policy.of(words) for words in given.policy]
+    costs.measure(given.dataset, policies, given.students, given.output, directory=given.directory)
 
 
 if __name__ == "__main__":

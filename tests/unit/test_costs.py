@@ -69,6 +69,15 @@ def test_what_was_not_measured_stays_empty(caplog: pytest.LogCaptureFixture) -> 
         costs.measure(DATASET, [policy._replace(seed=1)], path, "costs.csv")
 
 
+def test_jobs_of_another_directory() -> None:
+    own = job("mlp", 20, 400, 19.5)
+    Path("elsewhere").mkdir()
+    for folder in ("logs", "results"):
+        Path(folder).rename(f"elsewhere/{folder}")
+    costs.measure(DATASET, [costs.Policy("mlp", 0, [own], [])], students(), "costs.csv", directory="elsewhere")
+    assert pd.read_csv("costs.csv").iloc[0][["seconds", "core_seconds"]].tolist() == [20, 19.5]
+
+
 def test_a_policy_of_the_command_line() -> None:
     assert costs.Policy.of(["s", "3", "a/b", "c", "/", "d"]) == costs.Policy("s", 3, ["a/b", "c"], ["d"])
     assert costs.Policy.of(["s", "3", "a/b", "/"]) == costs.Policy("s", 3, ["a/b"], [])

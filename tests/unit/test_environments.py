@@ -86,7 +86,7 @@ def test_conda_files_together_hold_what_the_project_requires() -> None:
 def test_where_snakemake_runs_is_what_the_rules_import(tmp_path: Path) -> None:
     """Tables of kinds find their modules by name: all of them count."""
     source = tmp_path / "rules.py"
-    texts = [path.read_text() for path in (ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk"))]
+    texts = [path.read_text() for path in (ROOT / "workflow/Snakefile", *(ROOT / "workflow/rules").glob("*.smk"))]
     source.write_text("\n".join(re.findall(r"^(?:import|from) .*", "\n".join(texts), re.M)))
     kinds = [*(ROOT / "src/d4rl_automl/methods").glob("*.py"), *(ROOT / "src/d4rl_automl/data/providers").glob("*.py")]
     used = reached([source, *kinds], anywhere=False)

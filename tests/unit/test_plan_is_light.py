@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
+RULES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 HEAVY = ("torch", "autogluon", "numpy", "pandas", "pyarrow", "mujoco", "gymnasium", "h5py", "sklearn", "matplotlib")
 
 

@@ -13,7 +13,7 @@ import yaml
 from tests.support import every_kind
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config.yaml", "config", "workflow", "scripts", "src", "envs", "profiles")
+PARTS = ("config", "workflow", "scripts", "src", "envs", "profiles")
 
 EMBEDDED = "hopper-medium-expert-embedded-tiny"
 MINE = "hopper-mine"

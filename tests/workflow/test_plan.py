@@ -59,10 +59,9 @@ def test_data_of_the_embedded_config_are_all_twelve_and_nothing_is_trained(proje
 def test_quickstart_means_the_same_over_the_benchmark_config_and_alone(project: Path, tmp_path: Path) -> None:
     over = snakemake("-n", "--configfile", "config/quickstart.yaml", directory=project).stdout
     (tmp_path / "elsewhere").mkdir()
-    alone = snakemake(
-        *("-n", "--snakefile", str(project / "Snakefile"), "--configfile", str(project / "config/quickstart.yaml")),
-        directory=tmp_path / "elsewhere",
-    ).stdout
+    files = ("--snakefile", "workflow/Snakefile"), ("--configfile", "config/quickstart.yaml")
+    named = [word for option, file in files for word in (option, str(project / file))]
+    alone = snakemake("-n", *named, directory=tmp_path / "elsewhere").stdout
     assert jobs(over) == jobs(alone)
     commands = r"wildcards: .*|input: .*|output: .*"
     # Jobs that wait for nothing from each other are listed in any order.
@@ -73,7 +72,7 @@ def test_own_data_go_over_the_benchmark_config_as_the_readme_says(project: Path)
     readme = (ROOT / "README.md").read_text()
     snippet = textwrap.dedent(re.search(r"^    datasets:\n(?:     .*\n)+", readme, re.M)[0])
     (project / "mine.yaml").write_text(snippet.replace("~/data/", ""))
-    shutil.copy(project / "config.yaml", project / "my_hopper.hdf5")
+    shutil.copy(project / "config/config.yaml", project / "my_hopper.hdf5")
     planned = jobs(snakemake("-n", "--configfile", "mine.yaml", directory=project).stdout)
     assert planned["link"] == planned["make_transitions"] == 1
     assert "download" not in planned
@@ -118,7 +117,7 @@ def rules() -> dict[str, Rule]:
             resource_settings=ResourceSettings(cores=1),
             config_settings=ConfigSettings(configfiles=[ROOT / "config/quickstart.yaml"]),
             storage_settings=StorageSettings(),
-            snakefile=ROOT / "Snakefile",
+            snakefile=ROOT / "workflow/Snakefile",
         )
         return {rule.name: rule for rule in workflow._workflow.rules}
 
@@ -180,3 +179,13 @@ def test_every_profile_keeps_what_the_default_one_sets() -> None:
         yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text()) for name in ("default", "slurm")
     )
     assert default.items() <= slurm.items()
+
+
+def test_default_profile_is_found_wherever_it_is_run(project: Path, tmp_path: Path) -> None:
+    """Snakemake looks in the working directory, then beside the Snakefile (workflow/profiles is a link)."""
+    (tmp_path / "elsewhere").mkdir()
+    quickstart = str(project / "config/quickstart.yaml")
+    snakefile = str(project / "workflow/Snakefile")
+    for arguments, directory in ((), project), (("--snakefile", snakefile), tmp_path / "elsewhere"):
+        told = snakemake("-n", *arguments, "--configfile", quickstart, directory=directory).stdout
+        assert re.search(r"workflow specific profile \S*profiles/default for setting", told), told[:500]

@@ -73,6 +73,7 @@ rule plot_behaviour:
         paths.log("behaviour/plot"),
     benchmark:
         paths.benchmark("behaviour/plot")
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -80,11 +81,8 @@ rule plot_behaviour:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
+        files=input_files,
+        prefix=lambda wildcards, output: output[0].removesuffix(".png"),
         code=digest("plot", "figures.behaviour"),
     shell:
-        "script plot behaviour --trainings {input.trainings:q} --chosen {input.chosen:q}"
-        " --prefix results/behaviour/curves > {log:q} 2>&1"
-
-
-localrules:
-    plot_behaviour,
+        "script plot behaviour {params.files} --prefix {params.prefix:q} > {log:q} 2>&1"

@@ -8,42 +8,53 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-ROOT = Path(str(workflow.current_basedir)).parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+from snakemake.exceptions import WorkflowError
+
+
+include: "package.smk"
+
 
 from d4rl_automl.core.errors import InputError, killed_process
 from d4rl_automl.core import paths
 from d4rl_automl.plan.config import validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
-from snakemake.exceptions import WorkflowError
 
-# A plan of thousands of jobs makes millions of objects and hardly a cycle of them: looking for
-# cycles as often as Python does by default is a tenth of a dry run.
-gc.set_threshold(100_000)
+# Whether a workflow imports this one as a module (docs/use-in-your-workflow.md). What holds for all of Snakemake is
+# then left to that workflow.
+IMPORTED = not workflow.modifier.is_main_snakefile()
 
 try:
     CONFIG = validated(config)
 except InputError as error:
-    raise WorkflowError(str(error))
+    raise WorkflowError(f"module {__name__}: {error}" if IMPORTED else str(error))
 PLAN = Plan(CONFIG)
 
 # How many GPU slots a rule that may use the GPU asks for, and its software environment, with the torch for this device.
 GPU = 0 if CONFIG.device == "cpu" else 1
 LEARNING = f"../../envs/learning-{'cpu' if CONFIG.device == 'cpu' else 'cuda'}.yaml"
 
-# One job at a time holds the GPU unless the caller says otherwise: Snakemake treats a resource
-# without a limit as unlimited, and a profile's limit is dropped as soon as --resources is given.
-workflow.global_resources.setdefault("gpu", 1)
-# Likewise downloads: more at a time would only strain the host.
-workflow.global_resources.setdefault("download", 3)
+if not IMPORTED:
+    # One job at a time holds the GPU unless the caller says otherwise: Snakemake treats a resource
+    # without a limit as unlimited, and a profile's limit is dropped as soon as --resources is given.
+    workflow.global_resources.setdefault("gpu", 1)
+    # Likewise downloads: more at a time would only strain the host.
+    workflow.global_resources.setdefault("download", 3)
+    # A plan of thousands of jobs makes millions of objects and hardly a cycle of them: looking for
+    # cycles as often as Python does by default is a tenth of a dry run.
+    gc.set_threshold(100_000)
+
+
+class shell(shell):
+    """Snakemake's own, by the name that the rules' commands are run by: its prefix is for these rules alone."""
+
 
 # `script name …` in a shell command runs scripts/name.py, with the interpreter that runs Snakemake
 # or, with --sdm, the environment's own. It replaces the shell (`exec`), so that it is this process's
 # own child, and ends when this one is killed.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
 command = f"""exec {PYTHON} {quote(str(ROOT / 'scripts'))}/"$1".py "${{@:2}}" """
-variables = f"PYTHONPATH={quote(str(ROOT / 'src'))} D4RL_AUTOML_PARENT={os.getpid()}"
+variables = f"PYTHONPATH={quote(SRC)} D4RL_AUTOML_PARENT={os.getpid()}"
 declarations = f"export {variables}; script() {{ {command}; }}; "
 shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake formats its prefix
 
@@ -67,6 +78,11 @@ def growing(amount):
     """Memory or minutes that double with every further attempt; `amount` may depend on the wildcards."""
     first = amount if callable(amount) else lambda wildcards: amount
     return lambda wildcards, attempt: first(wildcards) * 2 ** (attempt - 1)
+
+
+def input_files(wildcards, input):
+    """For params: the inputs with their names, as options of a script."""
+    return options(dict(input.items()))
 
 
 def per_dimension(pattern):

@@ -108,6 +108,7 @@ rule merge_cards:
         paths.log("merge_cards"),
     benchmark:
         paths.benchmark("merge_cards")
+    localrule: True
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -140,7 +141,3 @@ rule write_csv:
         code=digest("write_csv"),
     shell:
         "script write_csv --transitions {input:q} --output {output:q} > {log:q} 2>&1"
-
-
-localrules:
-    merge_cards,

@@ -7,7 +7,7 @@
 
 from d4rl_automl.core.files import sha256
 from d4rl_automl.figures.table import FIGURES
-from d4rl_automl.plan.figures import files_of, options_of, planned
+from d4rl_automl.plan.figures import files_of, planned, settings_of
 
 for figure in FIGURES.values():
 
@@ -32,10 +32,12 @@ for figure in FIGURES.values():
             runtime=growing(10),
         params:
             figure=figure.name,
-            options=options_of(PLAN, figure),
+            files=input_files,
+            settings=settings_of(PLAN, figure),
+            prefix=lambda wildcards, output: output[0].removesuffix(".png"),
             code=digest("plot", f"figures.{figure.name}", resources=figure.resources),
         shell:
-            "script plot {params.figure} {params.options} > {log:q} 2>&1"
+            "script plot {params.figure} {params.files} {params.settings} --prefix {params.prefix:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -54,6 +56,7 @@ rule report:
         paths.log("report"),
     benchmark:
         paths.benchmark("report")
+    localrule: True
     conda:
         LEARNING
     threads: 1
@@ -68,7 +71,3 @@ rule report:
         "script report --config {params.config:q} --scores {input.scores:q} --summary {input.summary:q}"
         " --comparisons {input.comparisons:q} --costs {input.costs:q} --students {input.students:q}"
         " --cards {input.cards:q} --figures {input.figures:q} --output {output:q} > {log:q} 2>&1"
-
-
-localrules:
-    report,

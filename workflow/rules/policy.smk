@@ -35,11 +35,10 @@ for kind, making, own in PLAN.makings():
         params:
             settings=lambda wildcards: PLAN.shaping(PLAN.methods[wildcards.method]),
             device=CONFIG.device,
-            taught=lambda wildcards: options(PLAN.taught(wildcards.dataset, wildcards.method, wildcards.seed)),
+            files=input_files,
             code=lambda wildcards: PLAN.fitted_by(wildcards.method),
         shell:
-            "script fit_policy --settings {params.settings:q} {params.taught}"
-            " --transitions {input.transitions:q} --seed {wildcards.seed} --device {params.device} --threads {threads}"
+            "script fit_policy --settings {params.settings:q} {params.files} --seed {wildcards.seed} --device {params.device} --threads {threads}"
             " --output {output.handle:q} > {log:q} 2>&1"
 
 

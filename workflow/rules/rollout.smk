@@ -59,6 +59,7 @@ rule choose_target:
         paths.log("{dataset}/targets/{method}.{simulator}"),
     benchmark:
         paths.benchmark("{dataset}/targets/{method}.{simulator}")
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -82,6 +83,7 @@ rule score_dataset:
         paths.log("{dataset}/score"),
     benchmark:
         paths.benchmark("{dataset}/score")
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -108,6 +110,7 @@ rule score:
         paths.log("score"),
     benchmark:
         paths.benchmark("score")
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -134,6 +137,7 @@ rule measure_costs:
         paths.log("{dataset}/measure_costs"),
     benchmark:
         paths.benchmark("{dataset}/measure_costs")
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -142,10 +146,12 @@ rule measure_costs:
         runtime=growing(10),
     params:
         policies=lambda wildcards: PLAN.made(wildcards.dataset),
+        # That logs/ and results/ are in: a workflow that imports this one may put them elsewhere.
+        directory=lambda wildcards, output: str(Path(output[0]).parents[2]),
         code=digest("measure_costs"),
     shell:
         "script measure_costs --dataset {wildcards.dataset} --students {input:q} {params.policies}"
-        " --output {output:q} > {log:q} 2>&1"
+        " --directory {params.directory:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule merge_costs:
@@ -158,6 +164,7 @@ rule merge_costs:
         paths.log("merge_costs"),
     benchmark:
         paths.benchmark("merge_costs")
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -168,11 +175,3 @@ rule merge_costs:
         code=digest("merge_costs"),
     shell:
         "script merge_costs --costs {input:q} --output {output:q} > {log:q} 2>&1"
-
-
-localrules:
-    choose_target,
-    score_dataset,
-    score,
-    measure_costs,
-    merge_costs,

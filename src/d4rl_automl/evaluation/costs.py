@@ -48,7 +48,9 @@ class Policy(NamedTuple):
         return cls(method, int(seed), jobs[:middle], jobs[middle + 1 :])
 
 
-def measure(dataset: str, policies: Sequence[Policy], students: str | Path, output: str | Path) -> None:
+def measure(
+    dataset: str, policies: Sequence[Policy], students: str | Path, output: str | Path, *, directory: str | Path = "."
+) -> None:
     """Write the costs of every policy of a dataset as CSV, one row per method and training seed.
 
     Arguments
@@ -62,6 +64,7 @@ def measure(dataset: str, policies: Sequence[Policy], students: str | Path, outp
             with_teacher_seconds, with_teacher_core_seconds: the teacher's jobs included; as above without a teacher
             bytes: size of the policy's file or directories
             microseconds_per_action: of one thread, in batches of `comparison.BATCH` rows
+        directory: what logs/ and results/ of the jobs are in.
 
     A job whose benchmark or log is gone was not measured: its policy's cell stays empty, and the
     log says so. Raises InputError for a table that cannot be read, and for a policy that it lacks.
@@ -72,8 +75,8 @@ def measure(dataset: str, policies: Sequence[Policy], students: str | Path, outp
         key = (policy.method, policy.seed)
         if key not in acting:
             raise InputError(f"{students}: {policy.method} of training seed {policy.seed} is missing")
-        own = [_measured(job) for job in policy.own]
-        every = own + [_measured(job) for job in policy.before]
+        own = [_measured(job, Path(directory)) for job in policy.own]
+        every = own + [_measured(job, Path(directory)) for job in policy.before]
         speed = acting[key]
         rows.append(
             {
@@ -101,13 +104,13 @@ def _acting(path: str | Path) -> dict[tuple[str, int], dict[str, Any]]:
     return {(row["method"], row["seed"]): row for row in rows}
 
 
-def _measured(job: str) -> dict[str, float]:
+def _measured(job: str, directory: Path) -> dict[str, float]:
     """seconds, core_seconds and memory (MB) of a job; NaN where it left nothing to read it from.
 
     Snakemake only samples processor time, and misses the end of a job; the log has all of it.
     """
     found = dict.fromkeys(("seconds", "core_seconds", "memory"), np.nan)
-    benchmark, log = Path(paths.benchmark(job)), Path(paths.log(job))
+    benchmark, log = directory / paths.benchmark(job), directory / paths.log(job)
     if benchmark.is_file():
         last = pd.read_csv(benchmark, sep="\t").iloc[-1]
         found |= {"seconds": float(last["s"]), "memory": float(last["max_rss"])}

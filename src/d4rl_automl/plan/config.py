@@ -183,7 +183,7 @@ def _refuse_misnamed(config: Config) -> None:
 
 def _refuse_unknown(config: Config) -> None:
     datasets = [entry.name for entry in config.datasets]
-    # A teacher of config.yaml may be restricted to datasets that an overlay left out.
+    # A teacher of config/config.yaml may be restricted to datasets that an overlay left out.
     known = {*datasets, *catalogue.names()}
     for key, entries in (("teachers", config.teachers), ("methods", config.methods)):
         for index, entry in enumerate(entries):

@@ -24,15 +24,9 @@ def files_of(plan: Plan, figure: Figure) -> Callable[[Any], Files]:
     return lambda wildcards: figure.inputs(plan, dict(wildcards.items()))
 
 
-def options_of(plan: Plan, figure: Figure) -> Callable[[Any], str]:
-    """A function for params: the files and settings of a figure, as options of scripts/plot.py."""
-
-    def told(wildcards: Any) -> str:
-        these = dict(wildcards.items())
-        prefix = f"results/{figure.job.format(**these)}"
-        return options({**figure.inputs(plan, these), **figure.settings(plan, these), "prefix": prefix})
-
-    return told
+def settings_of(plan: Plan, figure: Figure) -> Callable[[Any], str]:
+    """A function for params: the settings of a figure, as options of scripts/plot.py."""
+    return lambda wildcards: options(figure.settings(plan, dict(wildcards.items())))
 
 
 def _combinations(plan: Plan, pattern: str) -> Iterator[Wildcards]:
