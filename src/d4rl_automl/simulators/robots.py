@@ -8,15 +8,16 @@ import functools
 import json
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gymnasium.envs.mujoco
 import mujoco
 import numpy as np
+from gymnasium.envs.mujoco import half_cheetah_v4, hopper_v4, walker2d_v4
 from gymnasium.utils import seeding
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
@@ -37,6 +38,8 @@ class Robot(ABC):
 
     frame_skip: ClassVar[int]
     """Steps of the physics within one step of an episode."""
+    camera: ClassVar[Mapping[str, Any]]
+    """Where it is watched from: fields of MjvCamera."""
 
     @abstractmethod
     def specification(self) -> mujoco.MjSpec:
@@ -48,9 +51,12 @@ class Robot(ABC):
 
     @abstractmethod
     def initial_states(
-        self, model: mujoco.MjModel, seeds: NDArray[np.int64]
+        self, model: mujoco.MjModel, generators: Sequence[np.random.Generator]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Positions (n, nq) and velocities (n, nv) that the environment's ``reset(seed=s)`` draws for `seeds` (n,)."""
+        """Positions (n, nq) and velocities (n, nv) that the environment's ``reset()`` draws next, by n generators.
+
+        Those of ``reset(seed=s)`` come from `seeded`.
+        """
 
     @abstractmethod
     def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -101,13 +107,12 @@ class Runner(Robot):
         return _read_inertias()[self.name]
 
     def initial_states(
-        self, model: mujoco.MjModel, seeds: NDArray[np.int64]
+        self, model: mujoco.MjModel, generators: Sequence[np.random.Generator]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """As `Robot.initial_states`: noise around the model's own position, at rest."""
         noise = self.reset_noise
-        qpos, qvel = np.empty((len(seeds), model.nq)), np.empty((len(seeds), model.nv))
-        for row, seed in enumerate(seeds):
-            generator, _ = seeding.np_random(int(seed))
+        qpos, qvel = np.empty((len(generators), model.nq)), np.empty((len(generators), model.nv))
+        for row, generator in enumerate(generators):
             qpos[row] = model.qpos0 + generator.uniform(-noise, noise, model.nq)
             if self.normal_velocity:
                 qvel[row] = noise * generator.standard_normal(model.nv)
@@ -118,7 +123,7 @@ class Runner(Robot):
     def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
         """Observations (n, nq - 1 + nv): all but the x position, velocities clipped."""
         limit = self.velocity_limit
-        return np.concatenate((qpos[:, 1:], np.clip(qvel, -limit, limit)), axis=1)
+        return np.concatenate((qpos[:, 1:], qvel.clip(-limit, limit)), axis=1)
 
     def rewards(
         self,
@@ -135,11 +140,8 @@ class Runner(Robot):
         float64 in `d4rl` (NumPy 1).
         """
         velocity = (after[:, 0] - before[:, 0]) / seconds
-        squares = np.square(actions)
-        # Column by column: the rounding then cannot depend on how many rows there are.
-        cost = squares[:, 0].copy()
-        for column in squares.T[1:]:
-            cost += column
+        # One column after the other: the rounding then cannot depend on how many rows there are.
+        cost = np.add.accumulate(np.square(actions), axis=1)[:, -1]
         if variant == "d4rl":
             cost = cost.astype(np.float64)
         return (velocity + self.healthy_reward) - self.control_cost_weight * cost
@@ -152,6 +154,7 @@ class HalfCheetah(Runner):
     control_cost_weight, healthy_reward, reset_noise = 0.1, 0.0, 0.1
     normal_velocity = True
     velocity_limit = np.inf
+    camera = half_cheetah_v4.DEFAULT_CAMERA_CONFIG
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Never."""
@@ -163,6 +166,7 @@ class Hopper(Runner):
 
     name, xml, frame_skip = "Hopper", "hopper.xml", 4
     control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
+    camera = hopper_v4.DEFAULT_CAMERA_CONFIG
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether it has fallen: is too low or tilted, or any other number of its state is beyond 100."""
@@ -176,6 +180,7 @@ class Walker2d(Runner):
 
     name, xml, frame_skip = "Walker2d", "walker2d.xml", 4
     control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
+    camera = walker2d_v4.DEFAULT_CAMERA_CONFIG
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether it has fallen or jumped: is too low or high, or tilted."""
@@ -184,6 +189,11 @@ class Walker2d(Runner):
 
 
 HALFCHEETAH, HOPPER, WALKER2D = HalfCheetah(), Hopper(), Walker2d()
+
+
+def seeded(seeds: ArrayLike) -> list[np.random.Generator]:
+    """What Gymnasium's ``reset(seed=s)`` draws from, for each of `seeds` (n,)."""
+    return [seeding.np_random(int(seed))[0] for seed in np.asarray(seeds)]
 
 
 def get(task: str) -> Robot:
