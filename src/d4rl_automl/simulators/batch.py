@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import tasks
+from d4rl_automl.core.errors import InputError
 from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.models import make_model
 from d4rl_automl.simulators.robots import Actions
@@ -22,7 +23,8 @@ class BatchSimulator:
     truncated or diverged refuses further steps until it is reset. `episode_steps` is the time
     limit, by default the task's own.
 
-    Raises InputError for an unknown task or variant, and for a task without simulator.
+    Raises InputError for an unknown task or variant, for a task without simulator, and for a time
+    limit below one step.
     """
 
     def __init__(
@@ -34,6 +36,8 @@ class BatchSimulator:
         self.variant = variant
         self.size = size
         self.episode_steps = self.task.episode_steps if episode_steps is None else episode_steps
+        if self.episode_steps < 1:
+            raise InputError(f"episode_steps is {self.episode_steps}; expected 1 or more")
         self.seconds: float = self.model.opt.timestep * self.robot.frame_skip
         """What a step takes in the simulated world."""
         # Keeps the solver's warm start of every environment, without which results would
