@@ -63,7 +63,7 @@ class TaskEnvironment:
     def _picture(self, row: int) -> NDArray[np.uint8]:
         """Of an episode, by its number."""
         if self._camera is None:
-            self._camera = Camera(self.simulator.robot, self.simulator.model)
+            self._camera = Camera(self.simulator.model)
         return self._camera.picture(self.simulator.qpos[row], self.simulator.qvel[row])
 
     def _close_camera(self) -> None:

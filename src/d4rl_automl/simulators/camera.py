@@ -11,7 +11,6 @@ from gymnasium.envs.mujoco import MujocoRenderer
 from numpy.typing import NDArray
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.simulators.robots import Robot
 
 SIZE = 480
 """Width and height in pixels, those of Gymnasium's environments."""
@@ -19,15 +18,15 @@ _GL = "MUJOCO_GL"
 
 
 class Camera:
-    """Draws a robot in any of its states, off screen, as Gymnasium's environments do.
+    """Draws a robot in any of its states, off screen, by Gymnasium's renderer.
 
-    The variable MUJOCO_GL names what draws: glfw, egl or osmesa. Without it, it is EGL where there is no display, and
-    Gymnasium's choice elsewhere.
+    It is seen through its model's camera "track", which goes along, as in gym. The variable MUJOCO_GL names what draws:
+    glfw, egl or osmesa. Without it, it is EGL where there is no display, and Gymnasium's choice elsewhere.
     """
 
-    def __init__(self, robot: Robot, model: mujoco.MjModel) -> None:
+    def __init__(self, model: mujoco.MjModel) -> None:
         self._model, self._data = model, mujoco.MjData(model)
-        self._renderer = MujocoRenderer(model, self._data, dict(robot.camera), SIZE, SIZE)
+        self._renderer = MujocoRenderer(model, self._data, width=SIZE, height=SIZE, camera_name="track")
 
     def picture(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.uint8]:
         """The robot (480, 480, 3), red, green and blue, at positions (nq,) and velocities (nv,).
@@ -38,6 +37,9 @@ class Camera:
         mujoco.mj_forward(self._model, self._data)
         with _egl_without_display():
             try:
+                # Gymnasium leaves the one that was made last, of whichever environment.
+                if self._renderer.viewer is not None:
+                    self._renderer.viewer.make_context_current()
                 picture: NDArray[np.uint8] = self._renderer.render("rgb_array")
             # Whatever is missing, each library has its own kind of error for it.
             except Exception as error:

@@ -10,12 +10,11 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import gymnasium.envs.mujoco
 import mujoco
 import numpy as np
-from gymnasium.envs.mujoco import half_cheetah_v4, hopper_v4, walker2d_v4
 from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
@@ -38,8 +37,6 @@ class Robot(ABC):
 
     frame_skip: ClassVar[int]
     """Steps of the physics within one step of an episode."""
-    camera: ClassVar[Mapping[str, Any]]
-    """Where it is watched from: fields of MjvCamera."""
 
     @abstractmethod
     def specification(self) -> mujoco.MjSpec:
@@ -154,7 +151,6 @@ class HalfCheetah(Runner):
     control_cost_weight, healthy_reward, reset_noise = 0.1, 0.0, 0.1
     normal_velocity = True
     velocity_limit = np.inf
-    camera = half_cheetah_v4.DEFAULT_CAMERA_CONFIG
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Never."""
@@ -166,7 +162,6 @@ class Hopper(Runner):
 
     name, xml, frame_skip = "Hopper", "hopper.xml", 4
     control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
-    camera = hopper_v4.DEFAULT_CAMERA_CONFIG
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether it has fallen: is too low or tilted, or any other number of its state is beyond 100."""
@@ -180,7 +175,6 @@ class Walker2d(Runner):
 
     name, xml, frame_skip = "Walker2d", "walker2d.xml", 4
     control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
-    camera = walker2d_v4.DEFAULT_CAMERA_CONFIG
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether it has fallen or jumped: is too low or high, or tilted."""
