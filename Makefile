@@ -80,7 +80,7 @@ $(INSTALLED): envs/lock.txt pyproject.toml
 lock:
 	uv pip compile --quiet --generate-hashes --no-annotate --no-header --upgrade \
 	  --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
-	  --extra dev --extra cluster --excludes envs/lock-excludes.txt --no-emit-package torch \
+	  --all-extras --excludes envs/lock-excludes.txt --no-emit-package torch \
 	  pyproject.toml --output-file envs/lock.txt
 
 .PHONY: demo test test-cluster lint install schema oracle behaviour bench bench-full lock

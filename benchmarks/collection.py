@@ -61,7 +61,7 @@ def written(dataset: datasets.Dataset, folder: Path) -> processes.Run:
 
 def physics(index: int, asked: Entry, path: Path) -> dict[str, processes.Measured]:
     """For `processes.Processes`: the physics of every CORES-th episode of the file."""
-    dataset = datasets.load(path)
+    dataset = datasets.load_dataset(path)
     where = returns.episodes(dataset.terminals, dataset.timeouts)
     sources = recipes.sources(asked.task, asked.recipe)
     seeds = episode_seeds(asked.seed, asked.name, "collection", len(where.starts) * len(sources))
@@ -103,7 +103,7 @@ def main() -> None:
                 folder = Path(temporary)
                 print(f"collecting {asked.name}", file=sys.stderr)
                 collected(asked, folder)
-                dataset = datasets.load(folder / "raw.hdf5")
+                dataset = datasets.load_dataset(folder / "raw.hdf5")
                 with processes.Processes(processes.CORES, 1, physics, asked, folder / "raw.hdf5") as started:
                     runs = {
                         "physics": functools.partial(started.run, "physics"),

@@ -8,7 +8,7 @@ rows a call, one process a core.
 
 from support import prepared, reporting, watching
 
-from d4rl_automl.policies.loading import load
+from d4rl_automl.policies.loading import load_policy
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     for task in arguments.tasks:
         policies = {"2x256": str(prepared.student(task)), "2x1024": str(prepared.rvs(task))}
         rows += watching.against_floors(
-            task, policies, arguments.environments, window, repeats=reporting.repeats(arguments), load=load
+            task, policies, arguments.environments, window, repeats=reporting.repeats(arguments), load=load_policy
         )
     reporting.report(arguments, rows, {"2x256, of physics": ">= 0.90", "2x1024, of both (back to back)": ">= 0.95"})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from support import prepared, processes, reporting, watching
 
-from d4rl_automl.policies.loading import load
+from d4rl_automl.policies.loading import load_policy
 
 
 def main() -> None:
@@ -30,7 +30,9 @@ def main() -> None:
             with contextlib.ExitStack() as stack:
                 runs = {}
                 for count in counts:
-                    group = processes.Processes(count, 1, watching.rollouts, policies, batch // count, window, load, {})
+                    group = processes.Processes(
+                        count, 1, watching.rollouts, policies, batch // count, window, load_policy, {}
+                    )
                     runs[str(count)] = functools.partial(stack.enter_context(group).run, "2x256")
                 found = processes.in_turns(runs, reporting.repeats(arguments))
             for count in counts:

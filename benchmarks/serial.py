@@ -19,7 +19,7 @@ import torch
 from support import prepared, processes, reporting, watching
 
 from d4rl_automl import tasks
-from d4rl_automl.policies.loading import load, read_metadata
+from d4rl_automl.policies.loading import load_policy, read_metadata
 from d4rl_automl.simulators import robots
 
 OUTCOME_FRACTION = 1.0
@@ -72,7 +72,7 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, processes.Measu
         environment = gymnasium.make(f"{robot.name}-v4")
     target = np.float32(task.target(OUTCOME_FRACTION))
     observations = np.random.default_rng(0).normal(size=(100, task.observation_size)).astype(np.float32)
-    ours = load(handle).act(observations, np.full((100, 1), target))
+    ours = load_policy(handle).act(observations, np.full((100, 1), target))
     theirs = np.stack([actor.act(np.append(observation, target)) for observation in observations])
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
@@ -114,7 +114,7 @@ def main() -> None:
                 {"2x256": handle},
                 arguments.environments // processes.CORES,
                 window,
-                load,
+                load_policy,
                 {},
             ) as batched,
         ):

@@ -48,7 +48,7 @@ def shifts(folder: Path) -> Iterator[dict[str, Any]]:
     for path, facts in handles.items():
         if facts["kind"] != "teacher":
             continue
-        teacher, seed = loading.load(path), facts["seed"]
+        teacher, seed = loading.load_policy(path), facts["seed"]
         table = folder / "transitions.parquet"
         low, high = np.percentile(transitions.read(table, limit=100_000, seed=0).observations, (0.1, 99.9), axis=0)
         test = transitions.read(table, ("test",), limit=ROWS, seed=0)
@@ -61,7 +61,7 @@ def shifts(folder: Path) -> Iterator[dict[str, Any]]:
                 or (own["kind"] == "teacher" and other != path)
             ):
                 continue
-            loaded = loading.load(other)
+            loaded = loading.load_policy(other)
             states, outcomes = visited(loaded, seed)
             yield {
                 "dataset": folder.name,

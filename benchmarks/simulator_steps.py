@@ -46,7 +46,7 @@ def measure(recording: dict[str, np.ndarray], task: str, model: str) -> dict[str
     steps = {name: values[determined] for name, values in steps.items()}
     variant, factor = MODELS[model]
     robot = robots.get(task)
-    physics = make_model(robot, variant)
+    physics = make_model(task, variant)
     physics.pair_margin *= factor
     # The arithmetic of D4RL's action wrapper is the same for all models, in float32 where the action was.
     single = steps["kind"] == json.loads(str(recording["metadata"]))["kinds"].index("float32")

@@ -24,7 +24,7 @@ from support import floors, prepared, processes, reporting, watching
 from d4rl_automl import tasks
 from d4rl_automl.methods import teacher as teacher_method
 from d4rl_automl.policies.base import Policy
-from d4rl_automl.policies.loading import load
+from d4rl_automl.policies.loading import load_policy
 from d4rl_automl.teachers.settings import TeacherSettings
 
 HYPERPARAMETERS: dict[str, dict[str, Any]] = {
@@ -144,7 +144,7 @@ def against_predict(
         environments * processes.CORES,
         window,
         repeats=repeats,
-        load=load,
+        load=load_policy,
         floors=FLOORS,
     )
     run, parts = found[name], found[name].parts
@@ -179,7 +179,7 @@ def main() -> None:
             handle = prepared_teacher(task, name)
             rows.append(against_predict(name, handle, environments, shown, repeats=repeats))
         policies = {name: str(prepared_teacher(task, name)) for name in EXPORTED}
-        exported += watching.against_floors(task, policies, environments, window, repeats=repeats, load=load)
+        exported += watching.against_floors(task, policies, environments, window, repeats=repeats, load=load_policy)
     reporting.show(exported)
     targets = {
         "of predict (of both, where physics takes its share)": ">= 0.8",

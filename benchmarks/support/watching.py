@@ -61,7 +61,7 @@ def watch(  # noqa: PLR0917  All of these are a rollout's, in its order.
 ) -> None:
     """A rollout of `episodes` for each fraction, to its end or until `on_act` raises `Enough`."""
     with contextlib.suppress(Enough):
-        rollout(_Watched(policy, on_act), variant, fractions, episodes, seed)
+        rollout(_Watched(policy, on_act), fractions, episodes=episodes, seed=seed, simulator=variant)
 
 
 def rollouts(  # noqa: PLR0917  Processes hand on what they get by position.

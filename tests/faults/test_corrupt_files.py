@@ -15,7 +15,7 @@ from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import datasets, making, transitions
 from d4rl_automl.policies.autogluon import Predictors
-from d4rl_automl.policies.loading import load
+from d4rl_automl.policies.loading import load_policy
 from tests.unit.synthetic import flip_value
 from tests.unit.test_datasets import arrays, store
 from tests.unit.test_policy import write_policy
@@ -58,10 +58,10 @@ READERS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         PARQUET,
     ),
     "rollouts.parquet": (lambda folder: tables.read_rollouts([folder / "rollouts.parquet"], "report"), PARQUET),
-    "onnx/tiny-s3.onnx": (lambda folder: load(folder / "onnx/tiny-s3.json"), BINARY),
-    "xgboost/tiny-s3.ubj": (lambda folder: load(folder / "xgboost/tiny-s3.json"), BINARY),
-    "catboost/tiny-s3.cbm": (lambda folder: load(folder / "catboost/tiny-s3.json"), BINARY),
-    "onnx/tiny-s3.json": (lambda folder: load(folder / "onnx/tiny-s3.json"), TEXT),
+    "onnx/tiny-s3.onnx": (lambda folder: load_policy(folder / "onnx/tiny-s3.json"), BINARY),
+    "xgboost/tiny-s3.ubj": (lambda folder: load_policy(folder / "xgboost/tiny-s3.json"), BINARY),
+    "catboost/tiny-s3.cbm": (lambda folder: load_policy(folder / "catboost/tiny-s3.json"), BINARY),
+    "onnx/tiny-s3.json": (lambda folder: load_policy(folder / "onnx/tiny-s3.json"), TEXT),
     "target.json": (lambda folder: tables.read_json(folder / "target.json", ["fraction"]), TEXT),
     "scores.csv": (lambda folder: tables.concatenate([folder / "scores.csv"], folder / "all.csv"), TEXT),
 }
@@ -129,13 +129,13 @@ def test_whatever_bit_flips_no_other_values_are_read(made: Path, tmp_path: Path,
 def test_whatever_bit_flips_in_an_hdf5_file_is_noticed_where_it_is_compressed(tmp_path: Path) -> None:
     """Deflate's own checksum. Of values that are stored as they are HDF5 has none: raw.json's SHA-256 is."""
     path = store(tmp_path / "raw.hdf5", arrays(200), compression="gzip")
-    content, expected = path.read_bytes(), datasets.load(path)
+    content, expected = path.read_bytes(), datasets.load_dataset(path)
     generator = np.random.default_rng(0)
     refused = 0
     for _ in range(100):
         path.write_bytes(flip(content, int(generator.integers(len(content))), int(generator.integers(8))))
         try:
-            found = datasets.load(path)
+            found = datasets.load_dataset(path)
         except InputError:
             refused += 1
         else:

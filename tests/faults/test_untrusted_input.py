@@ -32,7 +32,7 @@ from d4rl_automl.methods import autogluon_student
 from d4rl_automl.plan import config
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.policies.handle import write_handle
-from d4rl_automl.policies.loading import load
+from d4rl_automl.policies.loading import load_policy
 from d4rl_automl.teachers import distillation
 from tests.unit.test_datasets import arrays, store
 from tests.unit.test_network import HERE, SETTINGS, samples
@@ -93,7 +93,7 @@ def test_values_of_other_files_are_refused(
         way(file, name, tmp_path)
     with h5py.File(path) as file:  # HDF5 itself follows them.
         np.testing.assert_array_equal(file[name], arrays()[name])
-    for read in (datasets.load, lambda path: recordings.validate(path, "hopper")):
+    for read in (datasets.load_dataset, lambda path: recordings.validate(path, "hopper")):
         with pytest.raises(InputError, match=r"raw\.hdf5: .* leads to another file"):
             read(path)
 
@@ -106,7 +106,7 @@ def test_links_within_the_file_are_followed(tmp_path: Path) -> None:
         file["rewards"] = h5py.SoftLink("/kept/rewards")
         file["circle"] = h5py.SoftLink("/circle")
         file["kept/all"] = file["/"]
-    np.testing.assert_array_equal(datasets.load(path).rewards, content["rewards"])
+    np.testing.assert_array_equal(datasets.load_dataset(path).rewards, content["rewards"])
 
 
 FILTER = 305
@@ -164,7 +164,7 @@ def test_what_compresses_well_or_was_never_written_is_taken(tmp_path: Path) -> N
     with h5py.File(path, "a") as file:
         del file["timeouts"]
         file.create_dataset("timeouts", (100_000,), bool)
-    assert not datasets.load(path).timeouts.any()
+    assert not datasets.load_dataset(path).timeouts.any()
 
 
 def test_words_in_an_hdf5_file_go_nowhere(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_weights_in_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.
     write_handle(handle, metadata_of() | {"format": "onnx", "file": file.name, "sha256": files.sha256(file)})
     for path in (handle, file):
         with pytest.raises(InputError, match=r"tiny-s3\.onnx: not an ONNX file .*its weights inside"):
-            load(path)
+            load_policy(path)
     if location == "weights.bin":
         onnxruntime.InferenceSession(file.read_bytes())  # Without our options.
 
@@ -238,7 +238,7 @@ def write_nodes(folder: Path, nodes: list[onnx.NodeProto], constants: dict[str, 
 def test_operators_of_other_libraries_are_refused(tmp_path: Path) -> None:
     nodes = [helper.make_node("Run", ["observation", "outcome"], ["action"], domain="elsewhere")]
     with pytest.raises(InputError, match=r"tiny-s3\.onnx: not an ONNX file .*elsewhere:Run.* is not a registered"):
-        load(write_nodes(tmp_path, nodes, {}))
+        load_policy(write_nodes(tmp_path, nodes, {}))
 
 
 def test_a_graph_that_asks_for_more_memory_than_there_is_is_an_error(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_graph_that_asks_for_more_memory_than_there_is_is_an_error(tmp_path: P
     numbers = {"size": [10**13], "start": [0], "end": [3], "axis": [1]}
     handle = write_nodes(tmp_path, nodes, {name: np.array(value) for name, value in numbers.items()})
     with pytest.raises(InputError, match=r"tiny-s3\.onnx: ONNX Runtime cannot play the graph .*allocate"):
-        load(handle).act(np.zeros((1, 11)), np.zeros((1, 1)))
+        load_policy(handle).act(np.zeros((1, 11)), np.zeros((1, 1)))
 
 
 @pytest.mark.parametrize("path", ["../tiny-s3.onnx", "/etc/passwd", "there/tiny-s3.onnx"])
@@ -263,7 +263,7 @@ def test_a_handle_points_at_a_file_beside_it(tmp_path: Path, path: str) -> None:
         shutil.copy(tmp_path / "tiny-s3.onnx", folder)
     files.write_json(handle, told | {"file": path})
     with pytest.raises(InputError, match=r"tiny-s3\.json: file is '.*'; expected the name of a file beside it"):
-        load(handle)
+        load_policy(handle)
 
 
 # Pickles ---------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def test_a_pickle_in_the_place_of_any_file_is_not_loaded(tmp_path: Path) -> None
     arrays_of = {"observations": np.array([Executed(marker)], object)}
     np.savez(tmp_path / "behaviour.npz", w0=arrays_of["observations"])
     readers: list[Callable[[], object]] = [
-        lambda: datasets.load(bad),
+        lambda: datasets.load_dataset(bad),
         lambda: transitions.read(bad),
         lambda: tables.read_parquet(bad, ["return"]),
         lambda: tables.read_csv(bad, ["return"]),
@@ -302,7 +302,7 @@ def test_a_pickle_in_the_place_of_any_file_is_not_loaded(tmp_path: Path) -> None
         file, handle = tmp_path / f"x.{ending}", tmp_path / f"{form}.json"
         file.write_bytes(content)
         write_handle(handle, metadata_of() | {"format": form, "file": file.name, "sha256": files.sha256(file)})
-        readers.append(lambda handle=handle: load(handle))  # type: ignore[misc]
+        readers.append(lambda handle=handle: load_policy(handle))  # type: ignore[misc]
     for read in readers:
         with pytest.raises(InputError):
             read()

@@ -27,7 +27,7 @@ def make_environment(task: str, **options: Any) -> gymnasium.Env:
 
 def searching_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     """The model as Gymnasium's file says, with the cures of the variant: MuJoCo looks for contacts by itself."""
-    environment, ours = make_environment(task).unwrapped, make_model(robots.get(task), variant)
+    environment, ours = make_environment(task).unwrapped, make_model(task, variant)
     assert isinstance(environment, MujocoEnv)
     model = environment.model
     for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):

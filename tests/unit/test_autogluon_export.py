@@ -214,7 +214,7 @@ def test_the_handle_and_the_graph_say_what_they_are(directories, played):
     inside = loading.read_metadata(file)
     assert inside["training"].items() <= training.items()
     assert {key: inside[key] for key in handle if key not in ("file", "sha256", "training")}.items() <= handle.items()
-    assert loading.load(file).metadata == inside
+    assert loading.load_policy(file).metadata == inside
 
 
 def test_trees_are_refused_and_leave_nothing(transitions, tmp_path):

@@ -55,7 +55,7 @@ def changed(collected, folder, **arrays):
 
 def test_numbers_are_those_of_the_file(collected):
     folder, asked, found = collected
-    raw = datasets.load(folder / "raw.hdf5")
+    raw = datasets.load_dataset(folder / "raw.hdf5")
     ends = np.flatnonzero(raw.terminals | raw.timeouts) + 1
     starts = [0, *ends[:-1]]
     returns = np.array([raw.rewards[a:b].astype(float).sum() for a, b in zip(starts, ends, strict=True)])

@@ -82,7 +82,7 @@ def test_layout_is_d4rls(made):
 def reference_environment(task):
     """Gymnasium's own class, carrying the inertias and margins of the d4rl variant."""
     environment = gymnasium.make(f"{robots.get(task).name}-v4")
-    model, cured = environment.unwrapped.model, make_model(robots.get(task))
+    model, cured = environment.unwrapped.model, make_model(task)
     for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
         getattr(model, field)[:] = getattr(cured, field)
     mujoco.mj_setConst(model, environment.unwrapped.data)
@@ -104,7 +104,7 @@ def by_h5py(path):
 
 
 def test_h5py_reads_what_is_written(made):
-    found, dataset = by_h5py(made / "raw.hdf5"), datasets.load(made / "raw.hdf5")
+    found, dataset = by_h5py(made / "raw.hdf5"), datasets.load_dataset(made / "raw.hdf5")
     assert {name for name in found if "/" not in name} == {
         *("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
     }
@@ -130,7 +130,7 @@ def test_gymnasium_repeats_every_step_from_the_recorded_state(task, made, tmp_pa
     if task != "hopper":
         path = tmp_path / "raw.hdf5"
         collection.collect(entry("medium", task, 1000), path, tmp_path / "raw.json", processes=2)
-    dataset = datasets.load(path)
+    dataset = datasets.load_dataset(path)
     environment = reference_environment(task).unwrapped
     environment.reset()
     errors, reward_errors = [], []
@@ -206,7 +206,7 @@ def test_a_longer_collection_begins_like_a_shorter_one(tmp_path):
     for transitions in (1000, 1500):
         asked = entry("medium", task="walker2d", transitions=transitions)
         collection.collect(asked, tmp_path / f"{transitions}.hdf5", tmp_path / "raw.json", processes=2)
-    short, long = (datasets.load(tmp_path / f"{transitions}.hdf5") for transitions in (1000, 1500))
+    short, long = (datasets.load_dataset(tmp_path / f"{transitions}.hdf5") for transitions in (1000, 1500))
     assert len(short.rewards) == 1000
     for name in ("observations", "actions", "rewards", "next_observations"):
         np.testing.assert_array_equal(getattr(short, name), getattr(long, name)[:1000])
@@ -217,7 +217,7 @@ def test_random_is_uniform(tmp_path):
     dataset = {}
     for seed in (1, 2):
         collection.collect(entry("random", seed=seed), tmp_path / f"{seed}.hdf5", tmp_path / "raw.json", processes=1)
-        dataset[seed] = datasets.load(tmp_path / f"{seed}.hdf5")
+        dataset[seed] = datasets.load_dataset(tmp_path / f"{seed}.hdf5")
     assert stats.kstest(dataset[1].actions.ravel(), stats.uniform(-1, 2).cdf).pvalue > 1e-4
     np.testing.assert_allclose(dataset[1].infos["action_log_probs"], -3 * np.log(2), rtol=1e-6)
     # Another seed, other states and other chance.
@@ -234,7 +234,7 @@ def test_sources_follow_each_other_in_the_order_of_the_recipe(tmp_path):
     sources = recipes.sources("hopper", "medium-replay")
     rows = 1000 * len(sources)
     collection.collect(entry("medium-replay", transitions=rows), tmp_path / "raw.hdf5", tmp_path / "raw.json", 2)
-    dataset = datasets.load(tmp_path / "raw.hdf5")
+    dataset = datasets.load_dataset(tmp_path / "raw.hdf5")
     assert len(dataset.rewards) == rows
     ends = np.flatnonzero(dataset.terminals | dataset.timeouts) + 1
     start = 0
@@ -269,7 +269,7 @@ def test_provenance(made):
     assert [source["policy"] for source in said["policies"]] == ["hopper-medium.npz", "hopper-expert.npz"]
     for source in said["policies"]:
         assert source["sha256"] == sha256(recipes.BEHAVIOUR / source["policy"])
-    metadata = datasets.load(made / "raw.hdf5").metadata
+    metadata = datasets.load_dataset(made / "raw.hdf5").metadata
     assert json.loads(metadata["policies"]) == said["policies"]
     assert metadata["recipe"] == "medium-expert"
 

@@ -50,7 +50,7 @@ def test_load_returns_what_was_recorded(tmp_path):
     path = store(
         tmp_path / "raw.hdf5", {**content, "metadata/algorithm": "SAC", "metadata/policy/fc0/bias": np.ones(4)}
     )
-    dataset = datasets.load(path)
+    dataset = datasets.load_dataset(path)
     for name in ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts"):
         values = getattr(dataset, name)
         np.testing.assert_array_equal(values, content[name])
@@ -84,8 +84,8 @@ def d4rl_loop(dataset, terminate_on_end):
 def test_qlearning_is_d4rls(tmp_path, rows, terminate_on_end):
     content = arrays(rows)
     content["timeouts"][29] = True  # an end with both flags
-    dataset = datasets.load(store(tmp_path / "raw.hdf5", content))
-    result, expected = datasets.qlearning(dataset, terminate_on_end), d4rl_loop(dataset, terminate_on_end)
+    dataset = datasets.load_dataset(store(tmp_path / "raw.hdf5", content))
+    result, expected = datasets.qlearning_dataset(dataset, terminate_on_end), d4rl_loop(dataset, terminate_on_end)
     assert result.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_array_equal(result[name], values)
@@ -100,9 +100,9 @@ def test_qlearning_by_hand(tmp_path):
     content["observations"] = np.repeat(np.arange(8, dtype=np.float32)[:, None], 11, axis=1)
     content["terminals"] = np.isin(np.arange(8), [1, 5])
     content["timeouts"] = np.isin(np.arange(8), [3, 5])
-    dataset = datasets.load(store(tmp_path / "raw.hdf5", content))
+    dataset = datasets.load_dataset(store(tmp_path / "raw.hdf5", content))
     for on_end, kept in ((False, [0, 1, 2, 4, 6]), (True, [0, 1, 2, 3, 4, 5, 6])):
-        result = datasets.qlearning(dataset, terminate_on_end=on_end)
+        result = datasets.qlearning_dataset(dataset, terminate_on_end=on_end)
         assert result["observations"][:, 0].tolist() == kept
         assert result["next_observations"][:, 0].tolist() == [i + 1 for i in kept]
         assert np.flatnonzero(result["terminals"]).tolist() == [i for i, row in enumerate(kept) if row in (1, 5)]
@@ -148,14 +148,14 @@ def test_load_and_qlearning_equal_d4rl_itself(tmp_path, layout):
     }[layout]()
     path = store(tmp_path / "raw.hdf5", content)
     expected = d4rl_itself(path)
-    dataset = datasets.load(path, task)
+    dataset = datasets.load_dataset(path, task)
     found = dataset.as_dict()
     # D4RL leaves out timeouts that a file leaves out.
     assert set(found) | {"timeouts"} == set(content) | {"timeouts"}
     for name in content:
         np.testing.assert_array_equal(found[name], expected[f"dataset/{name}"].astype(found[name].dtype))
     for flag in (False, True):
-        for name, values in datasets.qlearning(dataset, flag).items():
+        for name, values in datasets.qlearning_dataset(dataset, flag).items():
             np.testing.assert_array_equal(values, expected[f"{flag}/{name}"])
             assert values.dtype == expected[f"{flag}/{name}"].dtype
 
@@ -172,7 +172,7 @@ def medium_replay(rows=50):
 def test_medium_replays_float64_becomes_float32(tmp_path):
     content = medium_replay()
     path = store(tmp_path / "raw.hdf5", content)
-    dataset = datasets.load(path)
+    dataset = datasets.load_dataset(path)
     for name in ("observations", "next_observations", "rewards"):
         assert getattr(dataset, name).dtype == np.float32
         np.testing.assert_array_equal(getattr(dataset, name), content[name].astype(np.float32))
@@ -211,7 +211,7 @@ def test_antmaze_ends_by_timeouts_alone(tmp_path, dtype):
     assert where.lengths.tolist() == [30, 30, 30, 30, 7]
     repairs = {"flags_to_bool": 127} | ({"float64_to_float32": 127} if dtype == np.float64 else {})
     assert recordings.validate(path, "antmaze-umaze") == repairs
-    dataset = datasets.load(path)
+    dataset = datasets.load_dataset(path)
     assert dataset.next_observations is None
     np.testing.assert_array_equal(dataset.terminals, content["terminals"] == 1)
 
@@ -264,7 +264,9 @@ def test_missing_timeouts_are_inferred_from_the_time_limit(tmp_path, limit, capl
     counted = {"timeouts_inferred": 4, "terminated_and_truncated": 1}
     assert recordings.validate(path, "halfcheetah") == counted
     assert recordings.REPAIRS["timeouts_inferred"] in caplog.text
-    np.testing.assert_array_equal(np.flatnonzero(datasets.load(path, "halfcheetah").timeouts), ends[[0, 2, 3, 4]])
+    np.testing.assert_array_equal(
+        np.flatnonzero(datasets.load_dataset(path, "halfcheetah").timeouts), ends[[0, 2, 3, 4]]
+    )
 
 
 def test_missing_timeouts_that_cannot_be_inferred_are_refused(tmp_path):
@@ -272,7 +274,7 @@ def test_missing_timeouts_that_cannot_be_inferred_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"no array `timeouts`, and the episodes .* cannot be told apart"):
         recordings.validate(path, "halfcheetah")
     with pytest.raises(InputError, match="no task is given"):
-        datasets.load(path)
+        datasets.load_dataset(path)
     content = {name: values for name, values in antmaze().items() if name != "timeouts"}
     with pytest.raises(InputError, match="in antmaze-umaze nothing else marks an end"):
         recordings.validate(store(tmp_path / "ant.hdf5", content), "antmaze-umaze")
@@ -281,7 +283,7 @@ def test_missing_timeouts_that_cannot_be_inferred_are_refused(tmp_path):
 def test_a_file_without_next_observations(tmp_path):
     path = store(tmp_path / "raw.hdf5", without("next_observations"))
     assert recordings.validate(path, "hopper") == {}
-    assert datasets.load(path).next_observations is None
+    assert datasets.load_dataset(path).next_observations is None
 
 
 def change(**changes):

@@ -1,13 +1,19 @@
+import ast
 import hashlib
 import http.server
 import json
+import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import h5py
 import numpy as np
 import pytest
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data.downloading import download
+from d4rl_automl.data import catalogue, collection
+from d4rl_automl.data.datasets import load_dataset
+from d4rl_automl.data.downloading import download, keep
 from d4rl_automl.data.providers import d4rl
 
 BODY = np.random.default_rng(0).bytes(1_000_000)
@@ -332,6 +338,109 @@ def test_the_error_names_every_host_what_it_answered_and_the_way_out(serve, tmp_
         "    attempt 1: the connection ended after 1000 of 1000000 bytes",
         "    attempt 2: the connection ended after 1000 of 1000000 bytes",
         f"  To supply it by hand, put some-file.hdf5 (1000000 bytes, SHA-256 {hashlib.sha256(BODY).hexdigest()}) "
-        f"into {tmp_path / 'local'} (the config's d4rl_dir) and run this again. Further hosts go into the "
-        "config's mirrors.",
+        f"into {tmp_path / 'local'} (d4rl_dir) and run this again. Further hosts go into mirrors.",
     ]
+
+
+class Kept:
+    """A small dataset that the catalogue is said to have, at a host, and the folder where D4RL would keep it."""
+
+    def __init__(self, folder, serve, monkeypatch, answers=None):
+        self.source = folder / "source.hdf5"
+        with h5py.File(self.source, "w") as file:
+            file["observations"], file["actions"] = np.zeros((6, 11), np.float32), np.zeros((6, 3), np.float32)
+            file["rewards"] = np.arange(6, dtype=np.float32)
+            file["terminals"], file["timeouts"] = np.arange(6) == 2, np.arange(6) == 5
+        body = self.source.read_bytes()
+        self.host = serve(*(answers or [(body, True, None)]))
+        self.folder = folder / "datasets"
+        self.file = self.folder / "some-file.hdf5"
+        monkeypatch.setattr(catalogue, "names", lambda: ["some-v2", "some-embedded-v1"])
+        monkeypatch.setattr(catalogue, "entry", lambda name: entry_of(self.host, body))
+        monkeypatch.delenv("D4RL_DATASET_DIR", raising=False)
+
+
+@pytest.fixture
+def kept(tmp_path, serve, monkeypatch):
+    return Kept(tmp_path, serve, monkeypatch)
+
+
+def test_a_dataset_is_loaded_by_its_name(kept, capsys):
+    """Downloaded where D4RL keeps it, telling how far it is; from there without a host, as by its path."""
+    for _ in range(2):
+        dataset = load_dataset("some-v2", d4rl_dir=kept.folder)
+        assert dataset.task == "hopper"
+        np.testing.assert_array_equal(dataset.rewards, np.arange(6))
+        np.testing.assert_array_equal(dataset.terminated, np.arange(6) == 2)
+        np.testing.assert_array_equal(dataset.truncated, np.arange(6) == 5)
+        assert kept.host.ranges == [None]
+    assert "some-v2: 100%" in capsys.readouterr().err
+    assert kept.file.read_bytes() == kept.source.read_bytes()
+    assert sorted(path.name for path in kept.folder.iterdir()) == [".some-file.hdf5.lock", "some-file.hdf5"]
+    np.testing.assert_array_equal(load_dataset(str(kept.file)).rewards, np.arange(6))
+
+
+def test_where_a_dataset_is_kept(kept, monkeypatch, tmp_path):
+    """As D4RL itself decides; what is there already is enough, also where nothing can be written."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    load_dataset("some-v2")
+    assert (tmp_path / "home/.d4rl/datasets/some-file.hdf5").is_file()
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "shared"))
+    load_dataset("some-v2")
+    assert (tmp_path / "shared/some-file.hdf5").is_file()
+    kept.folder.mkdir()
+    kept.file.symlink_to(kept.source)
+    load_dataset("some-v2", d4rl_dir=str(kept.folder))
+    assert [path.name for path in kept.folder.iterdir()] == ["some-file.hdf5"]
+    assert kept.host.ranges == [None, None]
+
+
+def test_a_dataset_comes_from_a_mirror(tmp_path, serve, monkeypatch):
+    kept = Kept(tmp_path, serve, monkeypatch, [404])
+    mirror = serve((kept.source.read_bytes(), True, None))
+    load_dataset("some-v2", d4rl_dir=kept.folder, mirrors=[mirror.base])
+    assert (kept.host.ranges, mirror.ranges) == ([None], [None])
+
+
+def test_another_file_of_that_name_is_refused_and_left(kept):
+    kept.folder.mkdir()
+    kept.file.write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"some-file.hdf5: not D4RL's file of some-v2: it has 4 bytes.*; move it away"):
+        load_dataset("some-v2", d4rl_dir=kept.folder)
+    assert kept.file.read_bytes() == b"mine"
+    assert kept.host.ranges == []
+
+
+def test_who_asks_at_once_downloads_once(tmp_path, serve, monkeypatch):
+    kept = Kept(tmp_path, serve, monkeypatch)
+    body = kept.source.read_bytes()
+    slow = serve((body, True, 1000), (body, True, None))
+    entry = entry_of(slow, body)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(keep, entry, kept.folder, wait=0.2) for _ in range(4)]
+        assert {one.result() for one in asked} == {kept.file}
+    assert slow.ranges == [None, "bytes=1000-"]
+    assert kept.file.read_bytes() == body
+
+
+def test_names_that_give_no_file(kept, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="task: found 'walker2d' for some-v2, which is of 'hopper'"):
+        load_dataset("some-v2", "walker2d", d4rl_dir=kept.folder)
+    with pytest.raises(
+        InputError, match="no-v2: no such file, and no dataset of the catalogue, which has some-v2, some-"
+    ):
+        load_dataset("no-v2", d4rl_dir=kept.folder)
+    with pytest.raises(InputError, match=r"no\.hdf5: no such file; give the path"):
+        load_dataset("no.hdf5", d4rl_dir=kept.folder)
+    monkeypatch.undo()
+    with pytest.raises(InputError) as error:
+        load_dataset("hopper-medium-embedded-v1")
+    assert kept.host.ranges == []
+    # What it says works, here with a hundredth of the data.
+    monkeypatch.chdir(tmp_path)
+    told = re.search(
+        r"collect\(d4rl_automl\.data\.catalogue\.entry\((.*)\), 'raw.hdf5', 'raw.json'\)", str(error.value)
+    )
+    entry = catalogue.entry(ast.literal_eval(told[1])).model_copy(update={"transitions": 1000})
+    collection.collect(entry, "raw.hdf5", "raw.json")
+    assert len(load_dataset("raw.hdf5", "hopper").rewards) == 1000

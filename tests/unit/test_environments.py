@@ -32,8 +32,10 @@ def locked() -> dict[str, str]:
 
 
 def required() -> dict[str, Requirement]:
+    """What the workflow takes; where the base install would take several versions, the one that it pins."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    listed = [*project["dependencies"], *project["optional-dependencies"]["cluster"]]
+    extras = project["optional-dependencies"]
+    listed = [*project["dependencies"], *extras["workflow"], *extras["cluster"]]
     return {canonicalize_name(r.name): r for r in map(Requirement, listed)}
 
 
@@ -148,7 +150,8 @@ def imports(path: Path, *, anywhere: bool = True) -> tuple[frozenset[Path], froz
         elif isinstance(node, ast.ImportFrom):
             assert node.module and not node.level, f"{path}: a relative import"
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    own = {file for name in names if name.startswith("d4rl_automl") and (file := file_of(name))}
+    # The package itself holds the names that others import, for which it loads nothing.
+    own = {file for name in names if name.startswith("d4rl_automl.") and (file := file_of(name))}
     others = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"d4rl_automl"}
     return frozenset(own), frozenset(others)
 

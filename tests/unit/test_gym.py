@@ -12,13 +12,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AutoresetMode
 
-import d4rl_automl
-import d4rl_automl.gym
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import datasets
+from d4rl_automl.data.datasets import load_dataset
 from d4rl_automl.gym import environment_id
-from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.camera import Camera
 from d4rl_automl.simulators.models import make_model
@@ -33,7 +30,7 @@ MODES = list(AutoresetMode)
 
 def why_nothing_draws():
     try:
-        model = make_model(robots.HOPPER)
+        model = make_model("hopper")
         Camera(model).picture(model.qpos0, np.zeros(model.nv))
     except InputError as error:
         return str(error)
@@ -291,17 +288,24 @@ def test_a_dataset_by_its_level(tmp_path, monkeypatch):
     path = store(tmp_path / "raw.hdf5", content)
     asked = []
 
-    def load_dataset(*which):
+    def load_what_there_is(*which):
         asked.append(which)
-        return datasets.load(path, which[1])
+        return load_dataset(path, which[1])
 
-    monkeypatch.setattr(d4rl_automl, "load_dataset", load_dataset, raising=False)
+    monkeypatch.setattr("d4rl_automl.data.datasets.load_dataset", load_what_there_is)
     for environment in (make("hopper"), make_vec("hopper", 2)):
         found = environment.unwrapped.get_dataset("medium-replay")
         assert found.keys() == content.keys()
         for name, values in content.items():
             np.testing.assert_array_equal(found[name], values)
     assert asked == [("hopper-medium-replay-v2", "hopper")] * 2
+
+
+def test_a_level_that_there_is_not():
+    with pytest.raises(
+        InputError, match=r"hopper-good-v2: no such file, .*hopper-medium-v2"
+    ):
+        make("hopper").unwrapped.get_dataset("good")
 
 
 @needs_gl

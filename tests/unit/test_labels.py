@@ -170,7 +170,7 @@ def test_a_student_learns_the_teacher_not_the_data(made, tmp_path):
     test = transitions.read(made / "transitions.parquet", splits=("test",))
     predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], TEACHER.chain, 1)
     taught = predictors.act(test.observations, test.rtg[:, None])
-    acted = loading.load(handle).act(test.observations, test.rtg[:, None])
+    acted = loading.load_policy(handle).act(test.observations, test.rtg[:, None])
     recorded = learnable.actions(test.observations, test.rtg)
     assert np.mean((acted - taught) ** 2) < 0.002
     assert np.mean((acted - recorded) ** 2) > 0.01

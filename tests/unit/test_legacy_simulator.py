@@ -10,7 +10,7 @@ import pytest
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation.rollout import Play, rollout, rollout_file
-from d4rl_automl.policies.loading import load
+from d4rl_automl.policies.loading import load_policy
 from d4rl_automl.simulators import original
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.original import OriginalSimulator
@@ -63,8 +63,8 @@ def test_resets_as_the_batch_simulator_does(task):
 def test_a_rollout_agrees_with_the_d4rl_variant(tmp_path):
     handle = write_policy(tmp_path, "walker2d")
     settings = {"fractions": [0.3, 1.2], "episodes": 3, "seed": 0}
-    ours = rollout(load(handle), "d4rl", **settings).to_pandas()
-    theirs = rollout(load(handle), "mujoco-py", **settings).to_pandas()
+    ours = rollout(load_policy(handle), simulator="d4rl", **settings).to_pandas()
+    theirs = rollout(load_policy(handle), simulator="mujoco-py", **settings).to_pandas()
     assert (theirs["simulator"] == "mujoco-py").all()
     same = ["fraction", "target", "episode", "seed", "length", "terminated", "diverged"]
     assert theirs[same].equals(ours[same])
@@ -126,4 +126,4 @@ def test_an_environment_without_d4rl_says_so(monkeypatch):
 
 def test_unknown_simulator(tmp_path):
     with pytest.raises(InputError, match="'mujoco' is unknown; the simulators are d4rl, gymnasium, mujoco-py"):
-        rollout(load(write_policy(tmp_path)), "mujoco", [1.0], 1, seed=0)
+        rollout(load_policy(write_policy(tmp_path)), [1.0], episodes=1, simulator="mujoco")

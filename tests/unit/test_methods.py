@@ -64,7 +64,7 @@ def make(data, kind, output, seed=0, **changes):
         **here,
         **given,
     )
-    return loading.load(output)
+    return loading.load_policy(output)
 
 
 @pytest.mark.parametrize("kind", METHODS)

@@ -389,7 +389,7 @@ def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
         network_policies.write_policy(
             fitted, tmp_path / folder / "mlp-s5.json", method, 5, dataset=dataset, label_seconds=1.5
         )
-    loaded = loading.load(tmp_path / "a/mlp-s5.json", 1)
+    loaded = loading.load_policy(tmp_path / "a/mlp-s5.json", 1)
     acted = loaded.act(unseen.observations, unseen.outcomes[:, None] if conditional else None)
     np.testing.assert_allclose(acted, fitted.network.act(torch.from_numpy(unseen.inputs())).numpy(), atol=1e-5, rtol=0)
     # The same training gives the same file, byte for byte.
@@ -406,4 +406,4 @@ def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
         "dataset_sha256": "ab" * 32,
         "observation_size": "11",
     }
-    assert loading.load(tmp_path / "a/mlp-s5.onnx").metadata["training"]["settings"] == method.shaping()
+    assert loading.load_policy(tmp_path / "a/mlp-s5.onnx").metadata["training"]["settings"] == method.shaping()

@@ -19,7 +19,7 @@ from d4rl_automl.core.files import sha256
 from d4rl_automl.policies import formats
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.handle import write_handle
-from d4rl_automl.policies.loading import load
+from d4rl_automl.policies.loading import load_policy
 
 
 def metadata_of(task="hopper", outcome_rule="constant"):
@@ -89,7 +89,7 @@ def inputs_of(policy, count=50):
 
 def test_acts_as_the_graph_says(tmp_path):
     """Against the layers in NumPy."""
-    policy = load(write_policy(tmp_path))
+    policy = load_policy(write_policy(tmp_path))
     observations, outcome = inputs_of(policy)
     (w0, b0), (w1, b1) = weights_of(policy.metadata)
     hidden = np.maximum(np.hstack([observations, outcome]) @ w0 + b0, 0)
@@ -100,7 +100,7 @@ def test_acts_as_the_graph_says(tmp_path):
 
 
 def test_unconditional(tmp_path):
-    policy = load(write_policy(tmp_path, "walker2d", "none"))
+    policy = load_policy(write_policy(tmp_path, "walker2d", "none"))
     observations, outcome = inputs_of(policy)
     assert policy.act(observations).shape == (50, 6)
     with pytest.raises(InputError, match="takes no outcome"):
@@ -110,7 +110,7 @@ def test_unconditional(tmp_path):
 @pytest.mark.parametrize("width", [16, 256])
 def test_a_row_does_not_depend_on_the_others_or_on_threads(tmp_path, width):
     path = write_policy(tmp_path, layers=weights_of(metadata_of(), width))
-    policy = load(path)
+    policy = load_policy(path)
     observations, outcome = inputs_of(policy, 130)
     together = policy.act(observations, outcome)
     for size in (1, 2, 3, 7, 64, 129):
@@ -119,7 +119,7 @@ def test_a_row_does_not_depend_on_the_others_or_on_threads(tmp_path, width):
             for start in range(0, 130, size)
         ]
         np.testing.assert_array_equal(np.concatenate(parts), together)
-    np.testing.assert_array_equal(load(path, threads=2).act(observations, outcome), together)
+    np.testing.assert_array_equal(load_policy(path, threads=2).act(observations, outcome), together)
 
 
 class Given(Policy):
@@ -146,7 +146,7 @@ def test_non_finite_actions_are_refused(value):
 
 
 def test_wrong_inputs_are_refused(tmp_path):
-    policy = load(write_policy(tmp_path))
+    policy = load_policy(write_policy(tmp_path))
     observations, outcome = inputs_of(policy)
     for wrong in ((observations[:, 1:], outcome), (observations[0], outcome), (observations, outcome[:, 0])):
         with pytest.raises(InputError, match=r"have shape .*expected \(N, "):
@@ -163,15 +163,15 @@ def test_an_onnx_file_alone(tmp_path):
     properties = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
     path = tmp_path / "tiny-s3.onnx"
     write_graph(path, metadata, weights_of(metadata), properties)
-    policy = load(path)
+    policy = load_policy(path)
     assert policy.metadata == metadata
     observations, outcome = inputs_of(policy)
     np.testing.assert_array_equal(
-        policy.act(observations, outcome), load(write_policy(tmp_path)).act(observations, outcome)
+        policy.act(observations, outcome), load_policy(write_policy(tmp_path)).act(observations, outcome)
     )
     write_graph(path, metadata, weights_of(metadata))
     with pytest.raises(InputError, match="lack 'method'"):
-        load(path)
+        load_policy(path)
 
 
 def test_tampered_file_is_refused(tmp_path):
@@ -181,7 +181,7 @@ def test_tampered_file_is_refused(tmp_path):
     # A valid graph, with other weights.
     write_graph(file, metadata_of(), weights_of(metadata_of(), seed=1))
     with pytest.raises(InputError) as refusal:
-        load(handle)
+        load_policy(handle)
     assert recorded in str(refusal.value)
     assert sha256(file) in str(refusal.value)
 
@@ -192,21 +192,21 @@ def test_unreadable_files_are_refused(tmp_path):
     content = file.read_bytes()
     file.unlink()
     with pytest.raises(InputError, match=r"tiny-s3\.onnx: cannot be read"):
-        load(handle)
+        load_policy(handle)
     with pytest.raises(InputError, match=r"none\.json: cannot be read"):
-        load(tmp_path / "none.json")
+        load_policy(tmp_path / "none.json")
     with pytest.raises(InputError, match=r"found '\.pt'"):
-        load(tmp_path / "policy.pt")
+        load_policy(tmp_path / "policy.pt")
     for broken in (b"", b"not a graph", content[: len(content) // 2]):
         file.write_bytes(broken)
         with pytest.raises(InputError, match=r"ONNX|lack"):
-            load(file)
+            load_policy(file)
     handle.write_text("{")
     with pytest.raises(InputError, match="not a JSON file"):
-        load(handle)
+        load_policy(handle)
     handle.write_text("[]")
     with pytest.raises(InputError, match="found list"):
-        load(handle)
+        load_policy(handle)
 
 
 def test_graph_that_contradicts_its_handle_is_refused(tmp_path):
@@ -216,12 +216,12 @@ def test_graph_that_contradicts_its_handle_is_refused(tmp_path):
     said = metadata_of(outcome_rule="none") | {"format": "onnx", "file": file.name, "sha256": sha256(file)}
     write_handle(handle, said)
     with pytest.raises(InputError, match=r"the inputs of the graph are observation .* outcome"):
-        load(handle)
+        load_policy(handle)
     layers = weights_of(conditional | {"action_size": 6})
     write_graph(file, conditional, layers)
     write_handle(handle, said | {"outcome_rule": "constant", "sha256": sha256(file)})
     with pytest.raises(InputError, match="the outputs of the graph are action"):
-        load(handle)
+        load_policy(handle)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_wrong_handles_are_refused(tmp_path, change, message):
     assert not path.exists()
     path.write_text(json.dumps(handle))
     with pytest.raises(InputError, match=message):
-        load(path)
+        load_policy(path)
 
 
 @pytest.mark.parametrize("key", [*metadata_of(), "file", "sha256", "format"])
@@ -266,7 +266,7 @@ def test_a_file_elsewhere_is_refused(tmp_path):
     handle = handle.rename(tmp_path / "other" / handle.name)
     write_handle(handle, said | {"file": "../tiny-s3.onnx"})
     with pytest.raises(InputError, match=r"file is '\.\./tiny-s3\.onnx'; expected the name of a file beside it"):
-        load(handle)
+        load_policy(handle)
 
 
 @pytest.mark.parametrize("known", formats.FORMATS.values(), ids=formats.FORMATS)
@@ -290,7 +290,7 @@ def test_onnx_runtime_reads_the_same_actions(tmp_path):
     """The file means the same to whoever opens it without this package."""
     handle = write_policy(tmp_path)
     session = onnxruntime.InferenceSession(str(tmp_path / "tiny-s3.onnx"))
-    policy = load(handle)
+    policy = load_policy(handle)
     observations, outcome = (x.astype(np.float32) for x in inputs_of(policy))
     (actions,) = session.run(None, {"observation": observations, "outcome": outcome})
     np.testing.assert_array_equal(policy.act(observations, outcome), actions)

@@ -27,7 +27,7 @@ from d4rl_automl.core.files import sha256
 from d4rl_automl.evaluation.rollout import SCHEMA, Play, rollout, rollout_file
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.handle import write_handle
-from d4rl_automl.policies.loading import load
+from d4rl_automl.policies.loading import load_policy
 from d4rl_automl.tasks import scores
 from d4rl_automl.tasks.seeds import PURPOSES, episode_seeds
 from tests.unit.test_policy import metadata_of, weights_of, write_policy
@@ -58,7 +58,9 @@ def test_equals_gymnasium_stepped_serially(tmp_path, task, outcome_rule):
     """Same policy in ONNX Runtime itself, same initial states, one environment, one step at a time."""
     handle = write_policy(tmp_path, task, outcome_rule)
     fractions = [0.3, 1.2]
-    rows = rollout(load(handle), "gymnasium", fractions, 3, seed=5, purpose="selection").to_pylist()
+    rows = rollout(
+        load_policy(handle), fractions, episodes=3, seed=5, simulator="gymnasium", purpose="selection"
+    ).to_pylist()
     session = onnxruntime.InferenceSession(str(tmp_path / "tiny-s3.onnx"))
     environment = make_environment(task)
     seeds = episode_seeds(5, f"{task}-some-v1", "selection", 3)
@@ -106,7 +108,7 @@ def test_a_reduced_command_equals_gymnasium_stepped_serially(tmp_path, task):
     """The return that is left to be earned, and the step, asked for one by one."""
     handle = write_forest(tmp_path, task)
     fractions = [0.3, 1.2]
-    table = rollout(load(handle), "gymnasium", fractions, 3, seed=5)
+    table = rollout(load_policy(handle), fractions, episodes=3, seed=5, simulator="gymnasium")
     model = xgboost.Booster(model_file=tmp_path / "tiny-s3.ubj")
     environment = make_environment(task)
     reference = tasks.get(task)
@@ -128,12 +130,12 @@ def test_a_reduced_command_equals_gymnasium_stepped_serially(tmp_path, task):
     assert expected[0][1] != expected[3][1] and len(set(commands)) == 6
     assert table["target"].to_pylist()[::3] == [tasks.get(task).target(fraction) for fraction in fractions]
     played = play_file(handle, tmp_path / "x.parquet", processes=2)
-    assert played.equals(rollout(load(handle), "d4rl", [0.3, 1.2], 5, seed=0))
+    assert played.equals(rollout(load_policy(handle), [0.3, 1.2], episodes=5))
 
 
 def test_a_file_equals_the_table_for_every_number_of_processes(tmp_path):
     handle = write_policy(tmp_path)
-    expected = rollout(load(handle), "d4rl", [0.3, 1.2], 5, seed=0)
+    expected = rollout(load_policy(handle), [0.3, 1.2], episodes=5)
     assert expected.schema == SCHEMA
     for processes in (1, 2, 7):
         table = play_file(handle, tmp_path / f"{processes}.parquet", processes=processes)
@@ -183,7 +185,7 @@ def test_selection_and_report_play_together_as_they_do_apart(tmp_path, processes
     play_files(handle, plays, processes=processes)
     tables = [pq.read_table(play.output) for play in plays]
     for play, table in zip(plays, tables, strict=True):
-        assert table.equals(rollout(load(handle), "d4rl", [0.3, 1.2], play.episodes, seed=0, purpose=play.purpose))
+        assert table.equals(rollout(load_policy(handle), [0.3, 1.2], episodes=play.episodes, purpose=play.purpose))
         facts = json.loads(table.schema.metadata[b"d4rl_automl"])
         assert (facts["purpose"], facts["env_steps"]) == (play.purpose, sum(table["length"].to_pylist()))
     some, others = (set(table["return"].to_pylist()) for table in tables)
@@ -209,9 +211,16 @@ class TurnsBad(Policy):
         return np.full((len(observations), 6), np.nan if self.calls == 4 else 0.0)
 
 
+def test_a_policy_in_memory_is_played_in_one_process():
+    with pytest.raises(InputError, match="processes: found 2 for a policy in memory; pass the path of its file"):
+        rollout(TurnsBad(), [0.5], episodes=2, processes=2)
+    with pytest.raises(InputError, match="processes: found 0, expected at least 1"):
+        rollout(TurnsBad(), [0.5], episodes=2, processes=0)
+
+
 def test_an_action_that_is_no_number_is_an_error():
     with pytest.raises(InputError, match="step 3: policy tiny-s3: 4 of 4 actions"):
-        rollout(TurnsBad(), "d4rl", [0.5, 1.0], 2, seed=0)
+        rollout(TurnsBad(), [0.5, 1.0], episodes=2)
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -119,7 +119,7 @@ def test_what_an_episode_does_depends_on_nothing_else(task):
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_d4rl_variant_has_the_old_inertias_and_half_the_margins(task):
     robot = robots.get(task)
-    cured, stock = make_model(robot), make_model(robot, "gymnasium")
+    cured, stock = make_model(task), make_model(task, "gymnasium")
     fields = json.loads((RESOURCES / "mujoco210_inertia.json").read_text())[robot.name]
     assert fields.keys() == {"body_mass", "body_inertia", "body_ipos", "body_iquat"}
     for field, values in fields.items():
@@ -143,7 +143,7 @@ def test_d4rl_variant_has_the_old_inertias_and_half_the_margins(task):
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_listed_contacts_are_those_that_mujoco_finds(task, variant):
     """From states over all joint angles, above and within the floor: the same contacts and steps, to the bit."""
-    ours, reference = make_model(robots.get(task), variant), searching_model(task, variant)
+    ours, reference = make_model(task, variant), searching_model(task, variant)
     assert (reference.npair, reference.opt.disableflags) == (0, 0)
     assert ours.npair == {"halfcheetah": 8, "hopper": 7, "walker2d": 7}[task]
     # Or it looks for them as well, to the same end.
@@ -173,7 +173,7 @@ def test_listed_contacts_are_those_that_mujoco_finds(task, variant):
 
 def test_stock_variant_is_gymnasiums_model(environments):
     for task in ALL_TASKS:
-        ours, theirs = make_model(robots.get(task), "gymnasium"), environments[task].unwrapped.model
+        ours, theirs = make_model(task, "gymnasium"), environments[task].unwrapped.model
         for field in ("body_mass", "body_inertia", "geom_margin", "geom_friction", "dof_damping", "actuator_gear"):
             np.testing.assert_array_equal(getattr(ours, field), getattr(theirs, field))
 
@@ -230,8 +230,8 @@ def test_set_state_starts_from_the_given_state():
 
 
 def test_timer_callback_is_gone():
-    make_model(robots.HOPPER)
-    model = make_model(robots.HOPPER, "gymnasium")
+    make_model("hopper")
+    model = make_model("hopper", "gymnasium")
     data = mujoco.MjData(model)
     mujoco.mj_step(model, data)
     assert data.timer[mujoco.mjtTimer.mjTIMER_STEP].duration == 0

@@ -65,9 +65,9 @@ def test_the_table(made):
     test = pq.read_table(made / "transitions.parquet", filters=[("split", "==", "test")]).to_pandas()
     states, outcomes = test[[f"ob{i}" for i in range(11)]].to_numpy(), test[["rtg"]].to_numpy()
     recorded = test[["ac0", "ac1", "ac2"]].to_numpy()
-    taught = loading.load(handles[0]).act(states, outcomes)
+    taught = loading.load_policy(handles[0]).act(states, outcomes)
     for handle in handles:
-        own = loading.load(handle)
+        own = loading.load_policy(handle)
         acted = own.act(states, outcomes if own.outcome_rule.conditional else None)
         row = table.loc[own.metadata["method"]]
         assert row.l2_data == pytest.approx(((acted - recorded) ** 2).mean(), rel=1e-4)
@@ -89,7 +89,7 @@ def test_the_table(made):
 
 def test_the_control_is_conditioned_as_it_is_told(made):
     states = np.zeros((2, 11), np.float32)
-    conditional = loading.load(made / "policies/mlp-s0.json")
+    conditional = loading.load_policy(made / "policies/mlp-s0.json")
     low, high = conditional.act(states, np.array([[0.2], [1.8]]))
     assert high[2] - low[2] > 0.5  # the third action is the outcome itself, times a half
-    assert loading.load(made / "policies/bc-s1.json").act(states).shape == (2, 3)
+    assert loading.load_policy(made / "policies/bc-s1.json").act(states).shape == (2, 3)

@@ -267,7 +267,7 @@ def test_a_chain_that_is_off_is_off_from_training_to_acting(transitions, tmp_pat
         deployed=[str(directory) for directory in deployed],
     )
     rows = rows_of(transitions, "test")
-    actions = loading.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
+    actions = loading.load_policy(path).act(rows[OBSERVATIONS], rows[["rtg"]])
     np.testing.assert_allclose(actions, acted(deployed, rows, chain), atol=1e-5)
     importance.measure(transitions=transitions, deployed=deployed, seed=0, threads=1, output=tmp_path / "i.csv")
     assert set(pd.read_csv(tmp_path / "i.csv").feature) == {*OBSERVATIONS, "rtg", *(["ac0", "ac1"] if chain else [])}
@@ -290,7 +290,7 @@ def test_acting_keeps_to_its_threads_and_leaves_the_process_as_it_is(handle, mon
         before = torch.get_num_threads()
         torch.set_num_threads(2)
         environment = dict(os.environ)
-        loaded = loading.load(handle, threads=1)
+        loaded = loading.load_policy(handle, threads=1)
         for predictor in loaded.predictors.predictors:
             monkeypatch.setattr(predictor, "predict", watched(predictor.predict))
         loaded.act(np.zeros((5, len(OBSERVATIONS))), np.ones((5, 1)))
@@ -301,7 +301,7 @@ def test_acting_keeps_to_its_threads_and_leaves_the_process_as_it_is(handle, mon
 
 def test_the_policy_acts_as_the_predictors_do(transitions, trained, handle):
     rows = rows_of(transitions, "test").head(50)
-    loaded = loading.load(handle)
+    loaded = loading.load_policy(handle)
     actions = loaded.act(rows[OBSERVATIONS], rows[["rtg"]])
     assert actions.dtype == np.float32
     assert loaded.outcome_rule is outcomes.AVERAGE
@@ -316,20 +316,20 @@ def test_the_policy_refuses_directories_that_are_not_the_ones_it_was_made_for(tr
     shutil.copytree(trained, tmp_path / "tiny-s0")
     (tmp_path / "policies").mkdir()
     copied = shutil.copy(handle, tmp_path / "policies")
-    loading.load(copied)
+    loading.load_policy(copied)
     learner = tmp_path / "tiny-s0" / "deployed" / "ac1" / "learner.pkl"
     learner.write_bytes(learner.read_bytes() + b"\0")
     with pytest.raises(InputError, match=r"deployed/ac1: its files have the SHA-256 .*, but .*/ac1\.sha256 says"):
-        loading.load(copied)
+        loading.load_policy(copied)
     checksum = learner.parents[1] / "ac1.sha256"
     before = checksum.read_text()
     directories.record(learner.parent)
     with pytest.raises(InputError, match=r"tiny-s0\.json: directory_sha256: .*deployed/ac1 is another one since"):
-        loading.load(copied)
+        loading.load_policy(copied)
     checksum.write_text(before)
     shutil.rmtree(learner.parent)
     with pytest.raises(InputError, match=r"deployed/ac1: does not exist"):
-        loading.load(copied)
+        loading.load_policy(copied)
 
 
 def test_predicting_leaves_directories_as_they_were_recorded(transitions, trained, tmp_path):
@@ -376,7 +376,7 @@ def test_distillation_makes_a_small_policy_and_leaves_the_teacher_alone(transiti
         deployed=list(map(str, directories)),
     )
     rows = rows_of(transitions, "test")
-    actions = loading.load(path).act(rows[OBSERVATIONS], rows[["rtg"]])
+    actions = loading.load_policy(path).act(rows[OBSERVATIONS], rows[["rtg"]])
     taught = acted([trained / "deployed" / f"ac{i}" for i in range(3)], rows)
     assert (((actions - taught) ** 2).mean(0) < 0.2 * taught.var(0)).all()
 

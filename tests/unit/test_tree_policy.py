@@ -9,7 +9,7 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.policies.formats import FORMATS
 from d4rl_automl.policies.handle import write_handle
-from d4rl_automl.policies.loading import load
+from d4rl_automl.policies.loading import load_policy
 from d4rl_automl.tasks import outcomes
 from tests.unit.test_policy import metadata_of
 
@@ -46,7 +46,7 @@ def write_forest(folder, library, outcome_rule="constant", inputs=None, outputs=
 @pytest.mark.parametrize("library", ENDINGS)
 def test_acts_as_the_library_does_whatever_the_batch(tmp_path, library, outcome_rule):
     handle, model = write_forest(tmp_path, library, outcome_rule)
-    policy = load(handle, threads=2)
+    policy = load_policy(handle, threads=2)
     generator = np.random.default_rng(1)
     observations = generator.normal(0, 2, (130, 11))
     width = outcomes.get(outcome_rule).width
@@ -72,17 +72,17 @@ def test_what_is_not_the_forest_of_the_handle_is_refused(tmp_path, library):
     content = file.read_bytes()
     file.write_bytes(content + b"0")
     with pytest.raises(InputError, match="its SHA-256 is"):
-        load(handle)
+        load_policy(handle)
     file.unlink()
     with pytest.raises(InputError, match="cannot be read"):
-        load(handle)
+        load_policy(handle)
 
     metadata = metadata_of() | {"format": library, "file": file.name}
     file.write_bytes(b"no forest at all")
     write_handle(handle, metadata | {"sha256": sha256(file)})
     with pytest.raises(InputError, match=r"not a model that .* can load"):
-        load(handle)
+        load_policy(handle)
     for wrong, message in (({"inputs": 11}, "has 11 inputs, its metadata tell 12"), ({"outputs": 2}, "action dim")):
         write_forest(tmp_path, library, **wrong)
         with pytest.raises(InputError, match=message):
-            load(handle)
+            load_policy(handle)

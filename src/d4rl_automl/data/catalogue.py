@@ -20,6 +20,11 @@ from d4rl_automl.settings.kinds import DatasetEntry
 OWN_PROVIDERS = tuple(name for name, provider in PROVIDERS.items() if provider.own)
 """Those of datasets that a config may define itself."""
 
+D4RL_DIR = "~/.d4rl/datasets"
+"""Where D4RL itself keeps its files by default."""
+MIRRORS = ("https://huggingface.co/datasets/imone/D4RL/resolve/main",)
+"""Base URLs of hosts that have them under their own names, asked after D4RL's own host."""
+
 _OWN_DATA = "data of your own are given as a mapping: name, provider: file, task, path"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _RESERVED = (

@@ -1,5 +1,6 @@
 """D4RL's files, fetched from hosts that are often slow or down: resumed, checked, or taken from the user's own copy."""
 
+import fcntl
 import http.client
 import logging
 import time
@@ -7,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlparse
 
 from tqdm import tqdm
@@ -54,10 +55,8 @@ def download(
 
     Raises InputError that says what each host answered and how to supply the file by hand.
     """
-    output, folder = Path(output), Path(local).expanduser()
-    name = PurePosixPath(urlparse(entry.url).path).name
-    own, notes = folder / name, []
-    origin = None
+    output, own = Path(output), _own(entry, local)
+    notes, origin = [], None
     if own.is_file():
         wrong = _difference(own, entry)
         if wrong is None:
@@ -66,28 +65,8 @@ def download(
             notes.append(f"{own} was passed over: {wrong}")
             log.warning(notes[-1])
     if origin is None:
-        part = output.with_name(output.name + ".part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        urls = [entry.url, *(f"{mirror.rstrip('/')}/{name}" for mirror in mirrors)]
-        for url in urls:
-            history = _fetch(entry, url, part, attempts=attempts, wait=wait, timeout=timeout)
-            if history is None:
-                origin = url
-                break
-            notes.append("\n    ".join([f"tried {url}", *history[-attempts:]]))
-        else:
-            raise InputError(
-                "\n  ".join(
-                    [
-                        f"{entry.name}: no host had a usable file",
-                        *notes,
-                        f"To supply it by hand, put {name} ({entry.size_bytes} bytes, SHA-256 {entry.sha256}) "
-                        f"into {folder} (the config's d4rl_dir) and run this again. Further hosts go into the "
-                        "config's mirrors.",
-                    ]
-                )
-            )
-        part.replace(output)
+        patience = _Patience(attempts, wait, timeout)
+        origin = _from_hosts(entry, output, mirrors, patience=patience, own=own, notes=notes)
     else:
         log.info("%s: using %s", entry.name, origin)
         with files.whole(output) as link:
@@ -106,7 +85,79 @@ def download(
     )
 
 
-def _fetch(entry: "Entry", url: str, part: Path, *, attempts: int, wait: float, timeout: float) -> list[str] | None:
+def keep(
+    entry: "Entry",
+    folder: str | Path,
+    mirrors: Sequence[str] = (),
+    *,
+    attempts: int = 4,
+    wait: float = 2.0,
+    timeout: float = 30.0,
+) -> Path:
+    """The file of a catalogue entry of provider `d4rl` where D4RL keeps it, downloaded unless it is there already.
+
+    It is in `folder`, named as in the URL, its size and SHA-256 checked. The other arguments are those of `download`.
+    Processes that ask for it at once download it once.
+
+    Raises InputError as `download` does, and for another file of that name, which is left as it is.
+    """
+    own = _own(entry, folder)
+    if not own.exists():
+        own.parent.mkdir(parents=True, exist_ok=True)
+        # A file of its own, which stays: one that is deleted could be locked by two. NFS locks only what is written.
+        with own.with_name(f".{own.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not own.exists():
+                _from_hosts(entry, own, mirrors, patience=_Patience(attempts, wait, timeout), own=own, notes=[])
+                return own
+    if wrong := _difference(own, entry):
+        raise InputError(
+            f"{own}: not D4RL's file of {entry.name}: {wrong}; move it away and run this again, or load it by its path"
+        )
+    return own
+
+
+def _own(entry: "Entry", folder: str | Path) -> Path:
+    """The user's own copy of the file, if there is one."""
+    return Path(folder).expanduser() / PurePosixPath(urlparse(entry.url).path).name
+
+
+class _Patience(NamedTuple):
+    """With a host, as `download` says."""
+
+    attempts: int
+    wait: float
+    timeout: float
+
+
+def _from_hosts(
+    entry: "Entry", output: Path, mirrors: Sequence[str], *, patience: _Patience, own: Path, notes: list[str]
+) -> str:
+    """Download `output`, whole and right, from the first host that has it: its URL.
+
+    Raises InputError that tells the `notes`, what each host answered, and how to supply `own` by hand.
+    """
+    part = output.with_name(output.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    for url in [entry.url, *(f"{mirror.rstrip('/')}/{own.name}" for mirror in mirrors)]:
+        history = _fetch(entry, url, part, patience)
+        if history is None:
+            part.replace(output)
+            return url
+        notes.append("\n    ".join([f"tried {url}", *history[-patience.attempts :]]))
+    raise InputError(
+        "\n  ".join(
+            [
+                f"{entry.name}: no host had a usable file",
+                *notes,
+                f"To supply it by hand, put {own.name} ({entry.size_bytes} bytes, SHA-256 {entry.sha256}) into "
+                f"{own.parent} (d4rl_dir) and run this again. Further hosts go into mirrors.",
+            ]
+        )
+    )
+
+
+def _fetch(entry: "Entry", url: str, part: Path, patience: _Patience) -> list[str] | None:
     """Bring `part` to the entry's size and SHA-256, resuming it; when given up, what each attempt met."""
     history: list[str] = []
     fruitless = 0
@@ -115,7 +166,7 @@ def _fetch(entry: "Entry", url: str, part: Path, *, attempts: int, wait: float, 
     while True:
         final, said = False, ""
         if _size(part) < entry.size_bytes:
-            final, said = _attempt(entry, url, part, timeout)
+            final, said = _attempt(entry, url, part, patience.timeout)
         size = _size(part)
         if size >= entry.size_bytes:
             wrong = _difference(part, entry)
@@ -131,9 +182,9 @@ def _fetch(entry: "Entry", url: str, part: Path, *, attempts: int, wait: float, 
         log.warning("%s: %s", url, said)
         fruitless = 1 if size > most else fruitless + 1
         most = max(most, size)
-        if final or fruitless >= attempts:
+        if final or fruitless >= patience.attempts:
             return history
-        time.sleep(wait * 2 ** (fruitless - 1))
+        time.sleep(patience.wait * 2 ** (fruitless - 1))
 
 
 def _attempt(entry: "Entry", url: str, part: Path, timeout: float) -> tuple[bool, str]:

@@ -72,6 +72,13 @@ def reward_to_go(
 
     Arguments are (N,): rewards of any real dtype, summed in float64, and Gymnasium's
     flags. Raises ValueError when their shapes differ.
+
+    >>> from d4rl_automl import reward_to_go
+    >>> rewards, terminated, truncated = [1, 2, 3, 4], [0, 1, 0, 0], [0, 0, 0, 1]
+    >>> reward_to_go(rewards, terminated, truncated, average=False)
+    array([3., 2., 7., 4.])
+    >>> reward_to_go(rewards, terminated, truncated)
+    array([1.5, 2. , 3.5, 4. ])
     """
     summands = np.asarray(rewards, np.float64)
     where = episodes(terminated, truncated)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from d4rl_automl.core import files
 from d4rl_automl.data.transitions import Transitions, read
 from d4rl_automl.policies.base import Policy
-from d4rl_automl.policies.loading import load
+from d4rl_automl.policies.loading import load_policy
 
 ROWS = 20_000
 """Test rows the losses are computed on, at most."""
@@ -44,13 +44,13 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
             rows_per_second: actions per second in batches of 2,000 on this machine with `threads`
             rows: training rows (labels, for a student)
 
-    Raises InputError for a file that cannot be read, as `transitions.read` and `policies.loading.load` do.
+    Raises InputError for a file that cannot be read, as `transitions.read` and `policies.loading.load_policy` do.
     """
     rows = read(transitions, splits=("test",), limit=ROWS, seed=0)
     described: list[dict[str, Any]] = []
     actions: list[NDArray[np.float32]] = []
     for path in tqdm(policies, desc="compare", unit="policy", mininterval=5):
-        policy = load(path, threads)
+        policy = load_policy(path, threads)
         handle = policy.metadata
         actions.append(_act(policy, rows))
         described.append(

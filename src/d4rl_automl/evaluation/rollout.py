@@ -24,7 +24,7 @@ from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError, killed_process
 from d4rl_automl.core.processes import end_with_job, hide_gpus
 from d4rl_automl.policies.base import Policy
-from d4rl_automl.policies.loading import load, read_metadata
+from d4rl_automl.policies.loading import load_policy, read_metadata
 from d4rl_automl.simulators import closed_loop
 from d4rl_automl.simulators.closed_loop import Episodes, Moment, StepResult
 from d4rl_automl.tasks import outcomes, scores
@@ -65,32 +65,56 @@ class Play:
 
 
 def rollout(
-    policy: Policy,
-    simulator: str,
-    fractions: Sequence[float],
-    episodes: int,
-    seed: int,
+    policy: Policy | str | Path,
+    fractions: Sequence[float] = (),
     *,
+    episodes: int = 100,
+    seed: int = 0,
+    simulator: str = "d4rl",
     purpose: str = "report",
+    processes: int = 1,
 ) -> pa.Table:
-    """Play `episodes` episodes for each commanded target; a table of `SCHEMA`, target by target.
+    """Play `episodes` episodes of the policy's task for each commanded target; a table of `SCHEMA`, target by target.
 
-    `simulator` is one of `simulators.SIMULATORS`. A fraction f commands f of the expert's return, as the policy's
-    outcome rule says: its average over an episode (`Task.target`), held through the episode, or the return itself
-    (`Task.commanded_return`), reduced by each reward. An unconditional policy is
-    commanded nothing: it is played once per episode, whatever the fractions, and its rows have
-    none. Every target, method and training seed meets the same initial states, which follow
-    from (seed, the policy's dataset, purpose).
+    `policy` is one in memory, or the file of one (`policies.loading.load_policy`), which can be played in several
+    `processes` of one thread each. They are spawned: a script that asks for them does its work under
+    `if __name__ == "__main__":`. The rows of an ONNX policy do not depend on their number.
 
-    Raises InputError for an unknown simulator or one that is not installed, for an unknown
-    purpose, for fractions that are missing, repeated or not finite, for less than one episode,
-    and, naming the step, where the policy's action is NaN or infinite.
+    A fraction f commands f of the expert's return, a normalised score of 100 f, as the policy's outcome rule says: its
+    average over an episode (`Task.target`), held through the episode, or the return itself
+    (`Task.commanded_return`), reduced by each reward. An unconditional policy is commanded nothing: it is played once
+    per episode, whatever the fractions, and its rows have none. Every target, method and training seed meets the same
+    initial states, which follow from (seed, the policy's dataset, purpose). `purpose` is "report", or "selection" for
+    the episodes that a target is chosen on. `simulator` is one of `simulators.SIMULATORS`.
+
+    A policy of your own is a `Policy` that says what it is and how it acts:
+
+    >>> import numpy as np
+    >>> from d4rl_automl import Policy, rollout
+    >>> class Still(Policy):
+    ...     def predict(self, observations, outcome):
+    ...         return np.zeros((len(observations), 3))
+    >>> policy = Still({
+    ...     "method": "still", "seed": 0, "dataset": "none", "task": "hopper",
+    ...     "outcome_rule": "none", "observation_size": 11, "action_size": 3,
+    ... })
+    >>> table = rollout(policy, episodes=4)
+    >>> print(table.num_rows, np.mean(table["normalised_score"]).round(1), table["terminated"].to_pylist())
+    4 4.9 [True, True, True, True]
+
+    Raises InputError as `load_policy` does, for an unknown simulator or one that is not installed, for an unknown
+    purpose, for fractions that are missing, repeated or not finite, for less than one episode or process, for several
+    processes of a policy that is no file, and, naming the step, where the policy's action is NaN or infinite;
+    MachineError if a process dies.
     """
     fractions = list(fractions)
-    _check_request(policy.metadata, fractions, episodes)
-    seeds = episode_seeds(seed, policy.metadata["dataset"], purpose, episodes)
-    played = _play(policy, simulator, fractions, seeds, lambda made, saved: None)
-    return _table(policy.metadata, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
+    metadata = policy.metadata if isinstance(policy, Policy) else read_metadata(policy)
+    _check_request(metadata, fractions, episodes, processes)
+    if isinstance(policy, Policy) and processes > 1:
+        raise InputError(f"processes: found {processes} for a policy in memory; pass the path of its file, or 1")
+    seeds = episode_seeds(seed, metadata["dataset"], purpose, episodes)
+    played = _play_any(policy, simulator, fractions, seeds, processes, lambda made, saved: None)
+    return _table(metadata, simulator, purpose, fractions=fractions, seeds=seeds, played=played)
 
 
 def rollout_file(
@@ -111,7 +135,7 @@ def rollout_file(
     metadata, the SHA-256 of its handle, the environment steps of that file, and the speed of all plays together: wall
     seconds (loading the policy and starting processes included) and steps per second.
 
-    Raises InputError as `rollout` and `policies.loading.load` do, and for a policy of another dataset;
+    Raises InputError as `rollout` and `policies.loading.load_policy` do, and for a policy of another dataset;
     MachineError if a process dies.
     """
     started = time.perf_counter()
@@ -120,9 +144,7 @@ def rollout_file(
         raise InputError(f"{policy_path}: dataset is {metadata['dataset']!r}, but {dataset!r} was asked for")
     fractions = list(fractions)
     for play in plays:
-        _check_request(metadata, fractions, play.episodes)
-    if processes < 1:
-        raise InputError(f"processes: found {processes}, expected at least 1")
+        _check_request(metadata, fractions, play.episodes, processes)
     seeds = [episode_seeds(seed, metadata["dataset"], play.purpose, play.episodes) for play in plays]
     every_seed = np.concatenate(seeds)
     budget = len(_targets(metadata, fractions)) * len(every_seed) * tasks.get(metadata["task"]).episode_steps
@@ -139,11 +161,7 @@ def rollout_file(
             bar.total = (bar.total or 0) - saved
             bar.update(made)
 
-        if processes == 1:
-            played = _play(load(policy_path), simulator, fractions, every_seed, advance)
-        else:
-            chunks = np.array_split(every_seed, min(processes, len(every_seed)))
-            played = _play_in_processes(policy_path, simulator, fractions, chunks, advance)
+        played = _play_any(policy_path, simulator, fractions, every_seed, processes, advance)
     seconds = time.perf_counter() - started
     facts = {
         "dataset": metadata["dataset"],
@@ -173,9 +191,10 @@ def rollout_file(
             )
 
 
-def _check_request(metadata: Mapping[str, Any], fractions: Sequence[float], episodes: int) -> None:
-    if episodes < 1:
-        raise InputError(f"episodes: found {episodes}, expected at least 1")
+def _check_request(metadata: Mapping[str, Any], fractions: Sequence[float], episodes: int, processes: int) -> None:
+    for name, number in (("episodes", episodes), ("processes", processes)):
+        if number < 1:
+            raise InputError(f"{name}: found {number}, expected at least 1")
     usable = len(fractions) > 0 and np.isfinite(fractions).all() and len(set(fractions)) == len(fractions)
     if outcomes.get(metadata["outcome_rule"]).conditional and not usable:
         raise InputError(
@@ -188,6 +207,23 @@ def _targets(metadata: Mapping[str, Any], fractions: Sequence[float]) -> list[fl
     if not outcomes.get(metadata["outcome_rule"]).conditional:
         return [None]
     return [tasks.get(metadata["task"]).target(fraction) for fraction in fractions]
+
+
+def _play_any(  # noqa: PLR0917  As `_play`.
+    policy: Policy | str | Path,
+    variant: str,
+    fractions: Sequence[float],
+    seeds: NDArray[np.int64],
+    processes: int,
+    progress: Progress,
+) -> Episodes:
+    """`_play` of a policy, or of a policy's file, split over `processes`."""
+    if isinstance(policy, Policy):
+        return _play(policy, variant, fractions, seeds, progress)
+    if processes == 1:
+        return _play(load_policy(policy), variant, fractions, seeds, progress)
+    chunks = np.array_split(seeds, min(processes, len(seeds)))
+    return _play_in_processes(policy, variant, fractions, chunks, progress)
 
 
 def _play(
@@ -306,7 +342,9 @@ def _work(
     end_with_job()
     hide_gpus()
     try:
-        played = _play(load(policy_path), variant, fractions, seeds, lambda made, saved: sender.send((made, saved)))
+        played = _play(
+            load_policy(policy_path), variant, fractions, seeds, lambda made, saved: sender.send((made, saved))
+        )
     except Exception as error:
         # A traceback does not travel between processes; its text does.
         error.add_note(traceback.format_exc())

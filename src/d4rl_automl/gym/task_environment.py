@@ -42,7 +42,7 @@ class TaskEnvironment:
         (N,) bool, next_observations (N, d) float32 where there are any, infos/… and metadata/…. The file is found or
         downloaded as `d4rl_automl.load_dataset` does, which raises InputError for a dataset that there is not.
         """
-        from d4rl_automl import load_dataset  # noqa: PLC0415  Who only plays needs no HDF5.
+        from d4rl_automl.data.datasets import load_dataset  # noqa: PLC0415  Who only plays needs no HDF5.
 
         return load_dataset(f"{self.task.name}-{level}-v2", self.task.name).as_dict()
 

@@ -74,10 +74,10 @@ class Config(Model):
 
     datasets: Annotated[tuple[SerializeAsAny[DatasetEntry], ...], Field(min_length=1)]
     """Names from resources/catalogue.csv, or mappings that define a dataset of your own."""
-    d4rl_dir: Annotated[str, Field(min_length=1)] = "~/.d4rl/datasets"
+    d4rl_dir: Annotated[str, Field(min_length=1)] = catalogue.D4RL_DIR
     """Folder that is looked in for D4RL's files, by their own names, before anything is downloaded; ~ is the home
     folder, a relative path starts at the working directory. Where D4RL itself keeps them by default."""
-    mirrors: Annotated[tuple[Mirror, ...], DIFFERENT] = ("https://huggingface.co/datasets/imone/D4RL/resolve/main",)
+    mirrors: Annotated[tuple[Mirror, ...], DIFFERENT] = catalogue.MIRRORS
     """Base URLs of hosts that have D4RL's files under their own names, tried in this order after D4RL's own host. What
     arrives is checked against the catalogue's SHA-256, whoever it comes from."""
     seeds: Annotated[tuple[Count, ...], Field(min_length=1), DIFFERENT] = (0,)

@@ -5,6 +5,8 @@ carries `code=digest("its_script")` among its params is stale exactly when the s
 of this package that is imported with it (at any depth), or a named module or resource has changed
 in content. Comments, docstrings and formatting do not count.
 
+The package's own `__init__` does not count: it holds the names that others import, and no job uses them.
+
 An import inside a function is not followed: such a module is loaded by some of the jobs alone, and
 their rules name it, or name the function itself: of "methods.mlp:fit" the imports inside `fit` count as well.
 tests/workflow/test_stale.py compares all this with what the jobs really load.
@@ -55,7 +57,7 @@ def _reached(start: Path) -> set[Path]:
             found.add(path)
             waiting.extend(_read(path)[0])
             # Python runs the packages that a module is in before the module.
-            waiting.extend(folder / "__init__.py" for folder in path.parents if PACKAGE in (folder, *folder.parents))
+            waiting.extend(folder / "__init__.py" for folder in path.parents if PACKAGE in folder.parents)
     return found
 
 
@@ -90,7 +92,7 @@ def _files_imported(statements: Iterable[ast.AST], path: Path) -> frozenset[Path
             module = ".".join(filter(None, (origin, node.module)))
             names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
     files = (_module_file(name) for name in names if name.split(".")[0] == PACKAGE.name)
-    return frozenset(file for file in files if file is not None)
+    return frozenset(file for file in files if file not in (None, PACKAGE / "__init__.py"))
 
 
 def _statements(node: ast.AST, *, functions: bool) -> Iterator[ast.AST]:

@@ -23,6 +23,15 @@ class BatchSimulator:
     truncated or diverged refuses further steps until it is reset. `episode_steps` is the time
     limit, by default the task's own.
 
+    >>> import numpy as np
+    >>> from d4rl_automl import BatchSimulator
+    >>> simulator = BatchSimulator("hopper", size=1000, threads=2)
+    >>> simulator.reset(seeds=range(1000)).shape
+    (1000, 11)
+    >>> observations, rewards, terminated, truncated = simulator.step(np.zeros((1000, 3)))
+    >>> print(rewards.mean().round(3), terminated.any(), truncated.any())
+    0.999 False False
+
     Raises InputError for an unknown task or variant, for a task without simulator, and for a time
     limit below one step.
     """
@@ -32,7 +41,7 @@ class BatchSimulator:
     ) -> None:
         self.task = tasks.get(task)
         self.robot = robots.get(task)
-        self.model = make_model(self.robot, variant)
+        self.model = make_model(task, variant)
         self.variant = variant
         self.size = size
         self.episode_steps = self.task.episode_steps if episode_steps is None else episode_steps

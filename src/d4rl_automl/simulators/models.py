@@ -22,7 +22,7 @@ import mujoco
 import numpy as np
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.simulators.robots import Robot
+from d4rl_automl.simulators import robots
 
 VARIANTS = ("d4rl", "gymnasium")
 
@@ -40,15 +40,22 @@ def prepare_mujoco() -> None:
     log.set()
 
 
-def make_model(robot: Robot, variant: str = "d4rl") -> mujoco.MjModel:
-    """The MuJoCo model of a robot in one `variant` of the physics.
+def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
+    """The MuJoCo model of a task's robot, "hopper" for one, in one `variant` of the physics.
 
     Contacts have the parameters of the model's pairs (`pair_margin`, `pair_friction`, …), not of its geoms.
 
-    Raises InputError for an unknown variant.
+    >>> from d4rl_automl import make_model
+    >>> for variant in ("d4rl", "gymnasium"):
+    ...     print(make_model("hopper", variant).body_mass.round(4)[1:])
+    [3.5343 3.927  2.7143 5.0894]
+    [3.6652 4.0579 2.7814 5.3156]
+
+    Raises InputError for an unknown task or variant, and for a task without simulator.
     """
     if variant not in VARIANTS:
         raise InputError(f"simulator {variant!r} is unknown; the simulators are {', '.join(VARIANTS)}")
+    robot = robots.get(task)
     prepare_mujoco()
     specification = robot.specification()
     _list_contacts(specification)

@@ -54,7 +54,7 @@ class OriginalSimulator:
         self.diverged = np.zeros(size, bool)
         """Whether (size,) the physics of the current episode blew up."""
         self._robot = robots.get(task)
-        self._model = make_model(self._robot)
+        self._model = make_model(task)
         python = find_python()
         # Isolated: the folder of the worker, this package, would hide the standard library's modules.
         self.process = subprocess.Popen(
