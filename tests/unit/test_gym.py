@@ -302,9 +302,7 @@ def test_a_dataset_by_its_level(tmp_path, monkeypatch):
 
 
 def test_a_level_that_there_is_not():
-    with pytest.raises(
-        InputError, match=r"hopper-good-v2: no such file, .*hopper-medium-v2"
-    ):
+    with pytest.raises(InputError, match=r"hopper-good-v2: no such file, .*hopper-medium-v2"):
         make("hopper").unwrapped.get_dataset("good")
 
 
