@@ -3,7 +3,10 @@
 # make schema the config's schema and reference page, from its models
 # make oracle the simulator against D4RL's original     make bench  the speed, against physics alone
 # make behaviour   the behaviour policies, trained anew
-# make test-cluster   the tests that `make test` leaves out: on a real Slurm of one node; needs root and Debian's packages
+# make wheel  the package without the workflow around it, in dist/
+# And the tests that `make test` leaves out:
+# make test-wheel     the wheel in fresh environments, for which pip brings packages from PyPI
+# make test-cluster   on a real Slurm of one node; needs root and Debian's packages
 
 # The first Python that runs, has the right version and can make an environment.
 FITS := 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
@@ -19,6 +22,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest
+
+test-wheel: $(INSTALLED)
+	$(BIN)/pytest -s tests/wheel
 
 # Starts and stops a Slurm of its own on the loopback interface; its configuration is in /etc/slurm meanwhile.
 SLURM := /usr/sbin/slurmctld
@@ -37,6 +43,11 @@ lint: $(INSTALLED)
 	$(BIN)/snakemake --lint --configfile config/quickstart.yaml
 
 install: $(INSTALLED)
+
+# What an earlier build left would go into it.
+wheel: $(INSTALLED)
+	rm -rf build
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 schema: $(INSTALLED)
 	$(BIN)/python -m d4rl_automl.plan.schema
@@ -83,4 +94,4 @@ lock:
 	  --all-extras --excludes envs/lock-excludes.txt --no-emit-package torch \
 	  pyproject.toml --output-file envs/lock.txt
 
-.PHONY: demo test test-cluster lint install schema oracle behaviour bench bench-full lock
+.PHONY: demo test test-wheel test-cluster lint install wheel schema oracle behaviour bench bench-full lock

@@ -21,7 +21,7 @@ TASKS = ("halfcheetah", "hopper", "walker2d")
 class Still(da.Policy):
     """Does nothing."""
 
-    def predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.floating]:
+    def predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.float32]:
         return np.zeros((len(observations), self.metadata["action_size"]), np.float32)
 
 

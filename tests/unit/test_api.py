@@ -30,8 +30,8 @@ TYPES = {"Dataset", "InputError", "Policy"}
 
 def for_types() -> dict[str, str]:
     """What type checkers and editors see: the name, and the module that it is from."""
-    (block,) = (node for node in ast.parse((SOURCE / "__init__.py").read_text()).body if isinstance(node, ast.If))
-    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    blocks = [node for node in ast.parse((SOURCE / "__init__.py").read_text()).body if isinstance(node, ast.If)]
+    (block,) = (node for node in blocks if ast.unparse(node.test) == "TYPE_CHECKING")
     found = {}
     for node in block.body:
         assert isinstance(node, ast.ImportFrom) and node.module

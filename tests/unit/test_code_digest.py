@@ -158,6 +158,12 @@ def test_packages_and_relative_imports_count(tree: Path) -> None:
     assert digest("fit_policy", "methods.mlp") != linked
 
 
+def test_the_names_that_others_import_do_not_count(tree: Path) -> None:
+    before = digest("rollout"), digest("fit_policy", "methods.mlp:fit")
+    edit(tree / "src/d4rl_automl/__init__.py", "MORE = 1")
+    assert (digest("rollout"), digest("fit_policy", "methods.mlp:fit")) == before
+
+
 def test_comments_docstrings_and_layout_do_not_count(tree: Path) -> None:
     before = digest("rollout")
     path = tree / "src/d4rl_automl/evaluation/rollout.py"
