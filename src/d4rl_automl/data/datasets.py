@@ -146,8 +146,8 @@ def _found(
         raise InputError(f"task: found {task!r} for {entry.name}, which is of {entry.task!r}; leave the task out")
     if not isinstance(entry, Entry):
         raise InputError(
-            f"{entry.name}: embedded data are collected here first, which takes minutes and processes (in a script, under "
-            "`if __name__ == '__main__':`): d4rl_automl.data.collection.collect(d4rl_automl.data.catalogue.entry("
+            f"{entry.name}: embedded data are collected here first, which takes minutes, and processes (in a script, "
+            "under `if __name__ == '__main__':`): d4rl_automl.data.collection.collect(d4rl_automl.data.catalogue.entry("
             f"{entry.name!r}), 'raw.hdf5', 'raw.json'); then load raw.hdf5"
         )
     folder = d4rl_dir if d4rl_dir is not None else os.environ.get("D4RL_DATASET_DIR", catalogue.D4RL_DIR)
