@@ -69,7 +69,7 @@ behaviour: $(INSTALLED) $(TRAINING)
 $(TRAINING): envs/behaviour/install.sh envs/behaviour/requirements.txt
 	envs/behaviour/install.sh
 
-BENCHMARKS := rollout trees serial teacher scaling collection transitions plan evaluation
+BENCHMARKS := rollout vector trees serial teacher scaling collection transitions plan evaluation
 bench: $(INSTALLED)
 	set -e; for b in $(BENCHMARKS); do $(BIN)/python benchmarks/$$b.py --quick; done
 

@@ -119,7 +119,7 @@ def play(name: str, simulator: str, episodes: int) -> dict[str, Any]:
     np.testing.assert_array_equal(observations, BatchSimulator(task, episodes).reset(seeds))
     if simulator == MOVED:
         ours = BatchSimulator(task, 1)
-        qpos, qvel = ours.robot.initial_states(ours.model, seeds)
+        qpos, qvel = ours.robot.initial_states(ours.model, robots.seeded(seeds))
         observations = played.set_state(
             qpos + 1e-15 * np.random.default_rng(0).standard_normal(qpos.shape), qvel, np.arange(episodes)
         )

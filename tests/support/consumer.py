@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 import d4rl_automl as da
+import d4rl_automl.gym
+from d4rl_automl.gym.single import D4RLEnv
 
 TASKS = ("halfcheetah", "hopper", "walker2d")
 
@@ -39,6 +42,25 @@ def step(task: str) -> dict[str, Any]:
     scores: NDArray[np.float64] = da.normalise(task, total)
     masses = float(abs(da.make_model(task).body_mass - model.body_mass).max())
     return {"observed": observations.shape[1], "scores": scores.shape[0], "fallen": fallen, "mass_error": masses}
+
+
+def environments() -> dict[str, Any]:
+    """The second of five robots in Gymnasium, alone and beside the others."""
+    one, five = (
+        gymnasium.make(d4rl_automl.gym.environment_id("hopper")),
+        gymnasium.make_vec("d4rl/hopper-v2", num_envs=5),
+    )
+    (first, _), (firsts, _) = one.reset(seed=1), five.reset(seed=0)
+    action = np.full(3, 0.2, np.float32)
+    second, reward, *_ = one.step(action)
+    seconds, rewards, *_ = five.step(np.tile(action, (5, 1)))
+    played = one.unwrapped
+    assert isinstance(played, D4RLEnv)
+    score: NDArray[np.float64] = played.get_normalized_score([3234.3])
+    same = [
+        bool((alone == beside[1]).all()) for alone, beside in ((first, firsts), (second, seconds), (reward, rewards))
+    ]
+    return {"same": same, "score": score.tolist()}
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -98,6 +120,7 @@ if __name__ == "__main__":
     given = Path(sys.argv[1])
     found = {
         "steps": {task: step(task) for task in TASKS},
+        "environments": environments(),
         "data": read(given),
         "rollouts": play(given),
         "refused": refuse(given),

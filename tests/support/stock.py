@@ -1,6 +1,7 @@
 """Gymnasium's own environments and models, which ours are held against."""
 
 import warnings
+from typing import Any
 
 import gymnasium
 import mujoco
@@ -10,7 +11,7 @@ from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.models import make_model, prepare_mujoco
 
 
-def make_environment(task: str) -> gymnasium.Env:
+def make_environment(task: str, **options: Any) -> gymnasium.Env:
     """Gymnasium's v4 environment of a robot."""
     robot = robots.get(task)
     assert isinstance(robot, robots.Runner), f"Gymnasium has no environment of {task}"
@@ -19,7 +20,7 @@ def make_environment(task: str) -> gymnasium.Env:
     silent.logto_console = False  # Of a deprecated attribute in Gymnasium's file.
     silent.set()
     with warnings.catch_warnings(action="ignore"):  # v4 is old on purpose.
-        environment = gymnasium.make(f"{robot.name}-v4", disable_env_checker=True)
+        environment = gymnasium.make(f"{robot.name}-v4", disable_env_checker=True, **options)
     before.set()
     return environment
 

@@ -105,6 +105,7 @@ def check(found: dict[str, Any], folder: Path) -> None:
         result = found["steps"][task]
         assert (result["observed"], result["scores"], result["fallen"]) == (size, 100, 0)
         assert result["mass_error"] > error
+    assert found["environments"] == {"same": [True, True, True], "score": [1.0]}
     data = found["data"]
     assert data["task"] == "hopper"
     # The last row and the one timeout before it have no next observation.

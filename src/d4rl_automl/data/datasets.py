@@ -33,6 +33,15 @@ class Dataset:
     infos: dict[str, NDArray[Any]]  # (N, …) by name, without the leading "infos/"
     metadata: dict[str, Any]  # by name, without the leading "metadata/"
 
+    def as_dict(self) -> dict[str, Any]:
+        """What D4RL's `get_dataset` returns: everything by its name in the file."""
+        found = {name: getattr(self, name) for name in ("observations", "actions", "rewards", "terminals", "timeouts")}
+        if self.next_observations is not None:
+            found["next_observations"] = self.next_observations
+        for group in ("infos", "metadata"):
+            found |= {f"{group}/{name}": value for name, value in getattr(self, group).items()}
+        return found
+
 
 def load_dataset(
     name_or_path: str | Path,

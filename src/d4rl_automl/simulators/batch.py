@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import tasks
+from d4rl_automl.core.errors import InputError
 from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.models import make_model
 from d4rl_automl.simulators.robots import Actions
@@ -19,7 +20,8 @@ class BatchSimulator:
     """`size` independent episodes of one task; what one does never depends on the others or on `threads`.
 
     A `Simulator` in one of the variants of `models`. An environment that has terminated, been
-    truncated or diverged refuses further steps until it is reset.
+    truncated or diverged refuses further steps until it is reset. `episode_steps` is the time
+    limit, by default the task's own.
 
     >>> import numpy as np
     >>> from d4rl_automl import BatchSimulator
@@ -30,15 +32,23 @@ class BatchSimulator:
     >>> print(rewards.mean().round(3), terminated.any(), truncated.any())
     0.999 False False
 
-    Raises InputError for an unknown task or variant, and for a task without simulator.
+    Raises InputError for an unknown task or variant, for a task without simulator, and for a time
+    limit below one step.
     """
 
-    def __init__(self, task: str, size: int, variant: str = "d4rl", threads: int = 1) -> None:
+    def __init__(
+        self, task: str, size: int, variant: str = "d4rl", threads: int = 1, episode_steps: int | None = None
+    ) -> None:
         self.task = tasks.get(task)
         self.robot = robots.get(task)
         self.model = make_model(task, variant)
         self.variant = variant
         self.size = size
+        self.episode_steps = self.task.episode_steps if episode_steps is None else episode_steps
+        if self.episode_steps < 1:
+            raise InputError(f"episode_steps is {self.episode_steps}; expected 1 or more")
+        self.seconds: float = self.model.opt.timestep * self.robot.frame_skip
+        """What a step takes in the simulated world."""
         # Keeps the solver's warm start of every environment, without which results would
         # differ from a loop over one environment.
         self.batch = mujoco.batch.Batch(self.model, size, threads)
@@ -70,7 +80,7 @@ class BatchSimulator:
         ids = np.arange(len(seeds)) if ids is None else np.asarray(ids)
         if len(seeds) != len(ids):
             raise ValueError(f"{len(seeds)} seeds for {len(ids)} environments")
-        return self.set_state(*self.robot.initial_states(self.model, seeds), ids)
+        return self.set_state(*self.robot.initial_states(self.model, robots.seeded(seeds)), ids)
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """Start new episodes from the given positions (n, nq) and velocities (n, nv); returns observations (n, d).
@@ -94,7 +104,7 @@ class BatchSimulator:
         """Apply `actions` (n, a) to the environments in `ids` (all by default) for one step.
 
         Returns observations (n, d) float64, rewards (n,) float64, terminated (n,) and truncated
-        (n,) bool; truncated is true at the task's time limit. Actions are clipped to [-1, 1]
+        (n,) bool; truncated is true at the time limit. Actions are clipped to [-1, 1]
         before both the physics and the control cost, as D4RL does; `d4rl` rounds as D4RL does, too.
 
         An environment whose physics blows up ends: `terminated` and `diverged` are set, its
@@ -124,21 +134,22 @@ class BatchSimulator:
         qpos, qvel = self.qpos[rows], self.qvel[rows]
         # MuJoCo resets a simulation that blows up and steps on; its warning counters tell.
         warnings = self._warnings[rows]
-        diverged = np.zeros(count, bool)
         # Row by row only where it is needed: this runs at every step.
-        if warnings.any() or not (np.isfinite(qpos).all() and np.isfinite(qvel).all()):
+        all_well = not warnings.any() and np.isfinite(qpos).all() and np.isfinite(qvel).all()
+        if not all_well:
             diverged = warnings.any(1) | ~(np.isfinite(qpos).all(1) & np.isfinite(qvel).all(1))
             broken = np.arange(self.size)[rows][diverged]
             self.qpos[broken] = before[diverged]
             self.qvel[broken] = before_velocity[diverged]
             self.diverged[broken] = True
             qpos, qvel = self.qpos[rows], self.qvel[rows]
-        seconds = self.model.opt.timestep * self.robot.frame_skip
-        rewards = self.robot.rewards(before, qpos, clipped, seconds=seconds, variant=self.variant)
-        rewards = np.where(diverged, 0.0, rewards)
-        terminated = self.robot.terminated(qpos, qvel) | diverged
+        rewards = self.robot.rewards(before, qpos, clipped, seconds=self.seconds, variant=self.variant)
+        terminated = self.robot.terminated(qpos, qvel)
+        if not all_well:
+            rewards[diverged] = 0.0
+            terminated |= diverged
         self.steps[rows] += 1
-        truncated = self.steps[rows] >= self.task.episode_steps
+        truncated = self.steps[rows] >= self.episode_steps
         self._ended[rows] = terminated | truncated
         return self.robot.observe(qpos, qvel), rewards, terminated, truncated
 

@@ -81,7 +81,7 @@ class OriginalSimulator:
         """As `Simulator.reset`."""
         seeds = np.asarray(seeds, np.int64)
         ids = np.arange(len(seeds)) if ids is None else ids
-        return self.set_state(*self._robot.initial_states(self._model, seeds), ids)
+        return self.set_state(*self._robot.initial_states(self._model, robots.seeded(seeds)), ids)
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """As `Simulator.set_state`."""

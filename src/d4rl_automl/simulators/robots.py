@@ -8,7 +8,7 @@ import functools
 import json
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ import gymnasium.envs.mujoco
 import mujoco
 import numpy as np
 from gymnasium.utils import seeding
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
@@ -48,9 +48,12 @@ class Robot(ABC):
 
     @abstractmethod
     def initial_states(
-        self, model: mujoco.MjModel, seeds: NDArray[np.int64]
+        self, model: mujoco.MjModel, generators: Sequence[np.random.Generator]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Positions (n, nq) and velocities (n, nv) that the environment's ``reset(seed=s)`` draws for `seeds` (n,)."""
+        """Positions (n, nq) and velocities (n, nv) that the environment's ``reset()`` draws next, by n generators.
+
+        Those of ``reset(seed=s)`` come from `seeded`.
+        """
 
     @abstractmethod
     def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -101,13 +104,12 @@ class Runner(Robot):
         return _read_inertias()[self.name]
 
     def initial_states(
-        self, model: mujoco.MjModel, seeds: NDArray[np.int64]
+        self, model: mujoco.MjModel, generators: Sequence[np.random.Generator]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """As `Robot.initial_states`: noise around the model's own position, at rest."""
         noise = self.reset_noise
-        qpos, qvel = np.empty((len(seeds), model.nq)), np.empty((len(seeds), model.nv))
-        for row, seed in enumerate(seeds):
-            generator, _ = seeding.np_random(int(seed))
+        qpos, qvel = np.empty((len(generators), model.nq)), np.empty((len(generators), model.nv))
+        for row, generator in enumerate(generators):
             qpos[row] = model.qpos0 + generator.uniform(-noise, noise, model.nq)
             if self.normal_velocity:
                 qvel[row] = noise * generator.standard_normal(model.nv)
@@ -118,7 +120,7 @@ class Runner(Robot):
     def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
         """Observations (n, nq - 1 + nv): all but the x position, velocities clipped."""
         limit = self.velocity_limit
-        return np.concatenate((qpos[:, 1:], np.clip(qvel, -limit, limit)), axis=1)
+        return np.concatenate((qpos[:, 1:], qvel.clip(-limit, limit)), axis=1)
 
     def rewards(
         self,
@@ -135,11 +137,8 @@ class Runner(Robot):
         float64 in `d4rl` (NumPy 1).
         """
         velocity = (after[:, 0] - before[:, 0]) / seconds
-        squares = np.square(actions)
-        # Column by column: the rounding then cannot depend on how many rows there are.
-        cost = squares[:, 0].copy()
-        for column in squares.T[1:]:
-            cost += column
+        # One column after the other: the rounding then cannot depend on how many rows there are.
+        cost = np.add.accumulate(np.square(actions), axis=1)[:, -1]
         if variant == "d4rl":
             cost = cost.astype(np.float64)
         return (velocity + self.healthy_reward) - self.control_cost_weight * cost
@@ -184,6 +183,11 @@ class Walker2d(Runner):
 
 
 HALFCHEETAH, HOPPER, WALKER2D = HalfCheetah(), Hopper(), Walker2d()
+
+
+def seeded(seeds: ArrayLike) -> list[np.random.Generator]:
+    """What Gymnasium's ``reset(seed=s)`` draws from, for each of `seeds` (n,)."""
+    return [seeding.np_random(int(seed))[0] for seed in np.asarray(seeds)]
 
 
 def get(task: str) -> Robot:
