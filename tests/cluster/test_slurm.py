@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from ..workflow.conftest import copy_project
+from tests.support.project import copy_project
+
 from .conftest import Submission, submit
 from .slurm import Slurm, span
 

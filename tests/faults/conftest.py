@@ -12,10 +12,10 @@ import psutil
 import pytest
 import yaml
 
-from ..workflow.conftest import CONFIG as TINY
-from ..workflow.conftest import EMBEDDED as DATASET
-from ..workflow.conftest import MINE, SNAKEMAKE, copy_project, environment, snakemake
-from ..workflow.test_download import hosts  # noqa: F401
+from tests.support.project import SNAKEMAKE, copy_project, environment, snakemake
+from tests.support.tiny import CONFIG as TINY
+from tests.support.tiny import EMBEDDED as DATASET
+from tests.support.tiny import MINE
 
 FIGURE = f"results/{DATASET}/figures/returns.d4rl.png"
 CONFIG = {key: TINY[key] for key in ("seeds", "device", "simulators", "split")} | {

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ..workflow.conftest import snakemake
+from tests.support.project import snakemake
+
 from .conftest import ARGUMENTS, CONFIG, DATASET, FIGURE, Mounts, all_end, half_written, jobs, remove, stamps
 
 HERE = f"results/{DATASET}"

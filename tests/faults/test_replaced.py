@@ -6,7 +6,8 @@ from pathlib import Path
 
 import h5py
 
-from ..workflow.conftest import snakemake
+from tests.support.project import snakemake
+
 from .conftest import ARGUMENTS, DATASET, MINE
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from .conftest import ROOT, copy_project, snakemake
+from tests.support.project import ROOT, copy_project, snakemake
 
 DATASET = "my-archive"
 CONFIG = {

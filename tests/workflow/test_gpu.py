@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import snakemake
+from tests.support.project import snakemake
 
 SNAKEFILE = """
 configfile: "config/quickstart.yaml"

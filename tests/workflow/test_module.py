@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from tests.support import every_kind
-
-from .conftest import ROOT, copy_project, snakemake
+from tests.support.project import ROOT, copy_project, snakemake
 
 PAGE = (ROOT / "docs/use-in-your-workflow.md").read_text()
 # Over the config of the page: as little work as can be.

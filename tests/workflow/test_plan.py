@@ -11,7 +11,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.rules import Rule
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings, StorageSettings
 
-from .conftest import ROOT, snakemake
+from tests.support.project import ROOT, snakemake
 
 GYM = [
     f"{robot}-{quality}-v2"

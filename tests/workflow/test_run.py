@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from .conftest import ARGUMENTS, CONFIG, D4RL, EMBEDDED, MINE, snakemake
+from tests.support.project import snakemake
+from tests.support.tiny import ARGUMENTS, CONFIG, D4RL, EMBEDDED, MINE
 
 METHODS = {method["name"] for method in CONFIG["methods"] if method["kind"] != "rvs_r"}
 

@@ -22,9 +22,8 @@ import pytest
 import yaml
 
 from d4rl_automl.plan.schema import schema
-
-from .conftest import CONFIG as TINY
-from .conftest import ROOT, copy_project, snakemake
+from tests.support.project import ROOT, copy_project, snakemake
+from tests.support.tiny import CONFIG as TINY
 
 EMBEDDED, MINE, D4RL, MAZE = "an-embedded", "my-hopper", "hopper-medium-v2", "antmaze-umaze-v2"
 HERE = [EMBEDDED]
@@ -111,7 +110,7 @@ class Project:
     def __init__(self, path: Path) -> None:
         self.path = copy_project(path)
         self._planner = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("planner.py"))],
+            [sys.executable, str(ROOT / "tests/support/planner.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

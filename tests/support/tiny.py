@@ -1,0 +1,81 @@
+"""A run of the whole workflow on datasets of a few thousand transitions."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from tests.support import every_kind
+from tests.support.project import ROOT, copy_project, snakemake
+
+EMBEDDED = "hopper-medium-expert-embedded-tiny"
+MINE = "hopper-mine"
+D4RL = "hopper-medium-v2"
+CONFIG = {
+    "datasets": [
+        {"name": EMBEDDED, "provider": "embedded", "task": "hopper", "recipe": "medium-expert", "transitions": 6000},
+        {"name": MINE, "provider": "file", "task": "hopper", "path": "mine.hdf5"},
+        D4RL,
+    ],
+    "d4rl_dir": "d4rl",
+    "seeds": [0],
+    "device": "cpu",
+    "simulators": ["d4rl"],
+    "split": {"validation": 0.2, "test": 0.2},
+    "teachers": [
+        {
+            "name": "tiny",
+            "preset": "medium",
+            "rows": 2000,
+            "time_limit": 60,
+            "hyperparameters": {"GBM": {"num_boost_round": 20}, "NN_TORCH": {"num_epochs": 2}},
+            "datasets": [EMBEDDED],
+        }
+    ],
+    "methods": [
+        {"name": "teacher", "kind": "teacher", "teacher": "tiny", "selection_episodes": 1, "report_episodes": 1},
+        {
+            "name": "autogluon-student",
+            "kind": "autogluon_student",
+            "teacher": "tiny",
+            "hyperparameters": {"NN_TORCH": {"num_epochs": 2}},
+            "export": True,
+            "selection_episodes": 1,
+            "report_episodes": 1,
+        },
+        {"name": "student", "kind": "student", "teacher": "tiny", "network": {"width": 32}, "updates": 100},
+        {"name": "catboost-student", "kind": "catboost_student", "teacher": "tiny", "trees": 20},
+        {"name": "mlp", "kind": "mlp", "network": {"width": 32}, "updates": 100},
+        {"name": "rvs-32", "kind": "rvs", "network": {"width": 32}, "updates": 100, "datasets": [EMBEDDED]},
+        {
+            "name": "bc-half",
+            "kind": "bc",
+            "best": 0.5,
+            "network": {"width": 32},
+            "updates": 100,
+            "datasets": [EMBEDDED],
+        },
+        {"name": "rcdtp", "kind": "rcdtp", "trees": 20, "datasets": [EMBEDDED]},
+        {"name": "rvs-r", "kind": "rvs_r", "datasets": [D4RL]},
+        {"name": "rwdtp", "kind": "rwdtp", "trees": 20, "datasets": [EMBEDDED]},
+    ],
+    "labels": {"recorded": 1000, "perturbed": 500, "commanded": 500},
+    "rollout": {"fractions": [0.3, 1.0], "selection_episodes": 2, "report_episodes": 3},
+}
+ARGUMENTS = ("--configfile", "tiny.yaml", "--cores", "2")
+
+
+def run(project: Path) -> None:
+    """A copy of the project, in which the workflow runs `CONFIG` to its end.
+
+    The logs tell what every job loaded and read (trace.py).
+    """
+    copy_project(project)
+    shutil.copy(ROOT / "tests/support/trace.py", project / "src/sitecustomize.py")
+    (project / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    # RvS-R has its published size, whatever the dataset: of 120 rows it takes half a minute.
+    every_kind.write_hdf5(project / "d4rl/hopper_medium-v2.hdf5", 11, 3, 120, 10)
+    every_kind.expect(project / "src/d4rl_automl/resources/catalogue.csv", project / "d4rl")
+    snakemake(*ARGUMENTS, f"results/{EMBEDDED}/raw.hdf5", directory=project)
+    shutil.copy(project / f"results/{EMBEDDED}/raw.hdf5", project / "mine.hdf5")
+    snakemake(*ARGUMENTS, directory=project)
