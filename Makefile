@@ -5,8 +5,9 @@
 # make behaviour   the behaviour policies, trained anew
 # make wheel  the package without the workflow around it, in dist/
 # And the tests that `make test` leaves out:
-# make test-wheel     the wheel in fresh environments, for which pip brings packages from PyPI
+# make test-slow      faults on real processes; the wheel in fresh environments, for which pip brings packages from PyPI
 # make test-cluster   on a real Slurm of one node; needs root and Debian's packages
+# make test-all       all of them
 
 # The first Python that runs, has the right version and can make an environment.
 FITS := 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
@@ -21,14 +22,18 @@ demo: $(INSTALLED)
 	@echo "The report: results/report/index.html"
 
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --dist loadgroup
 
-test-wheel: $(INSTALLED)
-	$(BIN)/pytest -s tests/wheel
+# What is slow by nature, one after the other: jobs that are killed, full disks, fresh environments.
+test-slow: $(INSTALLED)
+	$(BIN)/pytest tests/faults tests/wheel
+
+test-all: test test-slow
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) test-cluster; else echo "make test-cluster is left out: it needs root"; fi
 
 # Starts and stops a Slurm of its own on the loopback interface; its configuration is in /etc/slurm meanwhile.
 SLURM := /usr/sbin/slurmctld
-test-cluster: $(INSTALLED) $(SLURM)
+test-cluster: install-cluster $(SLURM)
 	$(BIN)/pytest tests/cluster
 
 $(SLURM):
@@ -43,6 +48,10 @@ lint: $(INSTALLED)
 	$(BIN)/snakemake --lint --configfile config/quickstart.yaml
 
 install: $(INSTALLED)
+
+# Snakemake's plugin for Slurm, apart: Snakemake loads every plugin there is whenever it starts, and this one loads pandas.
+install-cluster: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r envs/lock-cluster.txt
 
 # What an earlier build left would go into it.
 wheel: $(INSTALLED)
@@ -89,9 +98,13 @@ $(INSTALLED): envs/lock.txt pyproject.toml
 
 # One lock serves Python 3.11 to 3.13: the pins of the oldest have wheels for all three.
 lock:
-	uv pip compile --quiet --generate-hashes --no-annotate --no-header --upgrade \
-	  --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
-	  --all-extras --excludes envs/lock-excludes.txt --no-emit-package torch \
-	  pyproject.toml --output-file envs/lock.txt
+	$(LOCK) --upgrade --extra workflow --extra dev --output-file envs/lock.txt
+	rm -f envs/lock-cluster.txt
+	$(LOCK) --all-extras --constraint envs/lock.txt $$(sed -n 's/^\([^ =]*\)==.*/--no-emit-package \1/p' envs/lock.txt) \
+	  --output-file envs/lock-cluster.txt
 
-.PHONY: demo test test-wheel test-cluster lint install wheel schema oracle behaviour bench bench-full lock
+LOCK := uv pip compile pyproject.toml --quiet --generate-hashes --no-annotate --no-header \
+  --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
+  --excludes envs/lock-excludes.txt --no-emit-package torch
+
+.PHONY: demo test test-slow test-all test-cluster lint install install-cluster wheel schema oracle behaviour bench bench-full lock

@@ -20,7 +20,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
-from support import floors, reporting
+from support import floors, reporting, watching
 from support.processes import CORES, Clock, Run, in_turns
 from support.watching import Window
 
@@ -152,9 +152,9 @@ def measured(task: str, environments: int, window: Window, repeats: int, beside:
 
 def main() -> None:
     parser = reporting.parser(__doc__)
-    reporting.add_window(parser)
+    watching.add_window(parser)
     arguments = parser.parse_args()
-    window, repeats = reporting.window(arguments), reporting.repeats(arguments)
+    window, repeats = watching.window(arguments), reporting.repeats(arguments)
     beside = importlib.util.find_spec("envpool") is not None
     version = importlib.metadata.version("envpool") if beside else None
     rows = [measured(task, arguments.environments, window, repeats, beside) for task in arguments.tasks]
