@@ -5,8 +5,8 @@ that moved, mj_step does it over in a compiled loop (support/physics.c), from th
 the same positions; then EnvPool makes a step. The same with a thread a core is compared with EnvPool alone. Only steps
 that moved a robot count: those that reset an environment do not, on any side.
 
-EnvPool's physics is not D4RL's: it is that of Gymnasium's v4 environments. Where it is not installed (pip install
-envpool), its columns are left out.
+EnvPool's physics is not D4RL's: its tasks are made after Gymnasium's v4 environments. Where it is not installed
+(pip install envpool), its columns are left out.
 
 Then a single environment against Gymnasium's own, v4 with its wrappers and random actions, in turns.
 """
@@ -159,7 +159,7 @@ def main() -> None:
     version = importlib.metadata.version("envpool") if beside else None
     rows = [measured(task, arguments.environments, window, repeats, beside) for task in arguments.tasks]
     print(
-        f"EnvPool {version}, installed beside. Its physics is not D4RL's but that of Gymnasium's v4 environments."
+        f"EnvPool {version} is installed. Its physics is not D4RL's: its tasks are made after Gymnasium's v4."
         if beside
         else "EnvPool is not installed and was left out: pip install envpool"
     )

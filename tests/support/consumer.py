@@ -46,10 +46,8 @@ def step(task: str) -> dict[str, Any]:
 
 def environments() -> dict[str, Any]:
     """The second of five robots in Gymnasium, alone and beside the others."""
-    one, five = (
-        gymnasium.make(d4rl_automl.gym.environment_id("hopper")),
-        gymnasium.make_vec("d4rl/hopper-v2", num_envs=5),
-    )
+    one = gymnasium.make(d4rl_automl.gym.environment_id("hopper"))
+    five = gymnasium.make_vec("d4rl/hopper-v2", num_envs=5)
     (first, _), (firsts, _) = one.reset(seed=1), five.reset(seed=0)
     action = np.full(3, 0.2, np.float32)
     second, reward, *_ = one.step(action)
@@ -57,9 +55,8 @@ def environments() -> dict[str, Any]:
     played = one.unwrapped
     assert isinstance(played, D4RLEnv)
     score: NDArray[np.float64] = played.get_normalized_score([3234.3])
-    same = [
-        bool((alone == beside[1]).all()) for alone, beside in ((first, firsts), (second, seconds), (reward, rewards))
-    ]
+    pairs = ((first, firsts), (second, seconds), (reward, rewards))
+    same = [bool((alone == beside[1]).all()) for alone, beside in pairs]
     return {"same": same, "score": score.tolist()}
 
 
