@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,3 +182,31 @@ def test_job_out_of_memory_is_killed_and_submitted_with_more(slurm: Slurm, proje
 def test_gpu_job_gets_the_device_from_slurm(slurm: Slurm, project: Path) -> None:
     submit(project, "gpu.txt", "--snakefile", "jobs.smk")
     assert (project / "gpu.txt").read_text() == "0\n"
+
+
+IMPORTING = """
+configfile: "mine.yaml"
+
+module d4rl:
+    snakefile: "../project/workflow/Snakefile"
+    config: config["d4rl"]
+    prefix: "d4rl"
+
+use rule * from d4rl as d4rl_*
+
+rule own:
+    input: rules.d4rl_collect.output.raw.format(dataset=DATASET)
+    output: "own.txt"
+    resources: mem_mb=1000, runtime=5
+    shell: "declare -F > {output}; env | grep D4RL_AUTOML >> {output} || true"
+""".replace("DATASET", repr(DATASET))
+
+
+def test_jobs_of_a_workflow_that_imports_this_one(slurm: Slurm, project: Path) -> None:
+    mine = project.parent / "mine"
+    shutil.copytree(project / "profiles/slurm", mine / "profiles/slurm")
+    (mine / "Snakefile").write_text(IMPORTING)
+    (mine / "mine.yaml").write_text(yaml.safe_dump({"d4rl": CUT}))
+    submit(mine, "own.txt")
+    assert [job["Rule"] for job in slurm.jobs()[-2:]] == ["d4rl_collect", "own"]
+    assert (mine / "own.txt").read_text() == ""
