@@ -11,11 +11,13 @@ from tests.support.project import ROOT, copy_project, snakemake
 EMBEDDED = "hopper-medium-expert-embedded-tiny"
 MINE = "hopper-mine"
 D4RL = "hopper-medium-v2"
+MAZE = "antmaze-umaze-v2"
 CONFIG = {
     "datasets": [
         {"name": EMBEDDED, "provider": "embedded", "task": "hopper", "recipe": "medium-expert", "transitions": 6000},
         {"name": MINE, "provider": "file", "task": "hopper", "path": "mine.hdf5"},
         D4RL,
+        MAZE,
     ],
     "d4rl_dir": "d4rl",
     "seeds": [0],
@@ -63,6 +65,8 @@ CONFIG = {
     "rollout": {"fractions": [0.3, 1.0], "selection_episodes": 2, "report_episodes": 3},
 }
 ARGUMENTS = ("--configfile", "tiny.yaml", "--cores", "2")
+TARGETS = ("all", "csv")
+"""Of the run."""
 
 
 def run(project: Path) -> None:
@@ -75,7 +79,9 @@ def run(project: Path) -> None:
     (project / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
     # RvS-R has its published size, whatever the dataset: of 120 rows it takes half a minute.
     every_kind.write_hdf5(project / "d4rl/hopper_medium-v2.hdf5", 11, 3, 120, 10)
+    maze = "Ant_maze_u-maze_noisy_multistart_False_multigoal_False_sparse_fixed.hdf5"
+    every_kind.write_hdf5(project / "d4rl" / maze, 29, 8, 1200, 100)
     every_kind.expect(project / "src/d4rl_automl/resources/catalogue.csv", project / "d4rl")
     snakemake(*ARGUMENTS, f"results/{EMBEDDED}/raw.hdf5", directory=project)
     shutil.copy(project / f"results/{EMBEDDED}/raw.hdf5", project / "mine.hdf5")
-    snakemake(*ARGUMENTS, directory=project)
+    snakemake(*ARGUMENTS, *TARGETS, directory=project)

@@ -15,9 +15,9 @@ READ = (PACKAGE, f"{PROJECT}/workflow/")
 
 
 def tell(event: str, arguments: tuple[Any, ...]) -> None:
-    # A module's code is executed, however it is imported.
-    if event == "exec" and arguments[0].co_filename.startswith(PACKAGE):
-        os.write(2, f"\nloaded {arguments[0].co_filename.removeprefix(PACKAGE)}\n".encode())
+    # A module's code is executed, however it is imported; so is that which Jinja makes of a template.
+    if event == "exec" and (file := arguments[0].co_filename).startswith(PACKAGE) and file.endswith(".py"):
+        os.write(2, f"\nloaded {file.removeprefix(PACKAGE)}\n".encode())
     elif event == "open" and isinstance(arguments[0], (str, os.PathLike)):
         path = os.fspath(arguments[0])
         if isinstance(path, str) and path.startswith(READ) and not path.endswith(".py") and "/__pycache__/" not in path:

@@ -15,6 +15,8 @@ import pytest
 from tests.support.project import snakemake
 from tests.support.tiny import ARGUMENTS, CONFIG, D4RL, EMBEDDED, MINE
 
+pytestmark = pytest.mark.xdist_group("run")
+
 METHODS = {method["name"] for method in CONFIG["methods"] if method["kind"] != "rvs_r"}
 
 
@@ -75,7 +77,7 @@ def test_files_open_in_other_tools(finished: Path) -> None:
             assert (folder / "figures" / f"{figure}.{ending}").stat().st_size > 0
     assert "# " + EMBEDDED in (folder / "card.md").read_text()
     cards = pd.read_csv(finished / "results/cards.csv")
-    assert cards["rows"].tolist() == [6000, 6000, 120]
+    assert cards["rows"].tolist() == [6000, 6000, 120, 1200]
     # The copy of the embedded file, too, is repeated by the simulator that made it.
     assert (cards["replay_d4rl_99_percent"][:2] < 1e-4).all()
     page = (finished / "results/report/index.html").read_text()

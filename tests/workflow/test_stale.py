@@ -9,21 +9,25 @@ import contextlib
 import copy
 import csv
 import hashlib
-import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
 
 from d4rl_automl.plan.schema import schema
+from tests.support import tiny
+from tests.support.planner import Job, Planner
 from tests.support.project import ROOT, copy_project, snakemake
-from tests.support.tiny import CONFIG as TINY
+
+# With test_run.py in one process: the finished run would be waited for in another.
+pytestmark = pytest.mark.xdist_group("run")
 
 EMBEDDED, MINE, D4RL, MAZE = "an-embedded", "my-hopper", "hopper-medium-v2", "antmaze-umaze-v2"
 HERE = [EMBEDDED]
@@ -64,62 +68,16 @@ TARGETS = ("all", "csv", "behaviour")
 ARGUMENTS = (*TARGETS, "--configfile", "mine.yaml", "--cores", "2")
 
 
-class Job(NamedTuple):
-    """A job as a dry run tells it."""
-
-    rule: str
-    input: frozenset[str]
-    output: tuple[str, ...]
-    wildcards: dict[str, str]
-    log: str
-    command: tuple[str, ...]
-    """The script, and the figure that it draws."""
-
-    @property
-    def id(self) -> str:
-        return self.output[0] if self.output else self.rule
-
-    def fits(self, told: str) -> bool:
-        """Whether this is of the rule, and has the wildcards, of "rule" or "rule wildcard=value …"."""
-        rule, *wildcards = told.split()
-        return rule == self.rule and {tuple(part.split("=")) for part in wildcards} <= self.wildcards.items()
-
-
-def read_jobs(plan: str) -> dict[str, Job]:
-    """The jobs of a dry run's output, by id."""
-    found = {}
-    for rule, body, command in re.findall(
-        r"^(?:local)?rule (\w+):\n((?:    .*\n)+)(?:Shell command: (.*)\n)?", plan, re.M
-    ):
-        told = dict(re.findall(r"^    (\w+): (.*)$", body, re.M))
-        job = Job(
-            rule,
-            frozenset(told.get("input", "").split(", ")),
-            tuple(filter(None, told.get("output", "").split(", "))),
-            dict(part.split("=", 1) for part in told.get("wildcards", "").split(", ") if part),
-            told.get("log", ""),
-            tuple(command.split()[1 : 3 if command.startswith("script plot ") else 2]),
-        )
-        found[job.id] = job
-    return found
-
-
 class Project:
     """A copy of the project in which every job of `CONFIG` counts as done."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, planner: Planner) -> None:
         self.path = copy_project(path)
-        self._planner = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests/support/planner.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-        )
+        self._planner = planner
         self._pretend_to_be_d4rl(D4RL, MAZE)
         (self.path / "mine.hdf5").touch()
         self.write_config(CONFIG)
-        self.jobs = self.plan("--forceall", "--printshellcmds")
+        self.jobs = self.plan(every=True)
         for output in (self.path / output for job in self.jobs.values() for output in job.output):
             if re.search(r"/ac\d+$|behaviour/[a-z0-9]+$", str(output)):
                 output.mkdir(parents=True)
@@ -129,20 +87,12 @@ class Project:
                 output.touch()
         snakemake(*ARGUMENTS, "--touch", "--forceall", directory=self.path)
 
-    def close(self) -> None:
-        self._planner.communicate()
-
     def write_config(self, config: dict[str, Any]) -> None:
         (self.path / "mine.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
-    def plan(self, *options: str) -> dict[str, Job]:
-        """The jobs of a dry run."""
-        output = self.path / "plan.txt"
-        assert self._planner.stdin is not None and self._planner.stdout is not None
-        print(json.dumps([str(self.path), str(output), [*ARGUMENTS, "-n", *options]]), file=self._planner.stdin)
-        self._planner.stdin.flush()
-        assert self._planner.stdout.readline() == "0\n", output.read_text()
-        return read_jobs(output.read_text())
+    def plan(self, *, every: bool = False) -> dict[str, Job]:
+        """The jobs that a run would have, or every job that there is."""
+        return self._planner.plan(self.path, "mine.yaml", TARGETS, every=every)
 
     def made_of(self, *first: str) -> set[str]:
         """The jobs that are told, each as `Job.fits` reads it, and all that are made of what they make."""
@@ -183,10 +133,14 @@ def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    made = Project(tmp_path_factory.mktemp("stale") / "project")
-    yield made
-    made.close()
+def planner() -> Iterator[Planner]:
+    with Planner() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def done(planner: Planner, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("stale") / "project", planner)
 
 
 @contextlib.contextmanager
@@ -444,42 +398,55 @@ def turned(value: Any) -> Any:
     return [turned(item) for item in value] if isinstance(value, list) else value
 
 
-# Code. What a job of the tiny run loaded, by its rule and its method's kind, since other jobs of these load the same.
-
-Kind = tuple[str, str | None]
-
-
-def kind_of(job: Job, methods: list[dict[str, Any]]) -> Kind:
-    """Rule and kind of method; where the job loads a dataset's policies, mlp if these are all of that kind."""
-    if job.rule == "compare_students":
-        return job.rule, None if "embedded" in job.wildcards["dataset"] else "mlp"
-    kinds = {method["name"]: method["kind"] for method in methods}
-    return job.rule, kinds.get(job.wildcards.get("method", ""))
+# Code. A digest covers what the jobs of a real run loaded, no more and no less; what it covers, and is edited, makes
+# its jobs run again.
 
 
 def told(what: str, text: str) -> set[str]:
-    """What a trace (trace.py) says was loaded, or read."""
+    """What a trace (tests/support/trace.py) says was loaded, or read."""
     return set(re.findall(rf"^{what} (\S+)$", text, re.M))
 
 
 @pytest.fixture(scope="module")
-def traces(tiny_run: Path, done: Project) -> dict[Kind, str]:
-    """What jobs load and read, by rule and kind of method, as trace.py writes it."""
-    found: dict[Kind, str] = {}
-    plan = snakemake("-n", "--forceall", "--configfile", "tiny.yaml", "--cores", "2", directory=tiny_run).stdout
-    for job in read_jobs(plan).values():
-        kind = kind_of(job, TINY["methods"])
-        text = (tiny_run / job.log).read_text() if job.log else ""
-        if kind in found:
-            assert told("loaded", text) == told("loaded", found[kind]), kind
-        found[kind] = found.get(kind, "") + text
-    # No tiny run writes CSV, or trains behaviour policies.
-    for job in done.jobs.values():
-        if job.command and kind_of(job, CONFIG["methods"]) not in found:
-            found[job.rule, None] = help_of(tiny_run, *job.command)
-    # What the training starts measures its checkpoints as they are measured when some are chosen.
-    found["train_behaviour", None] += f"{found['choose_behaviour', None]}\nloaded behaviour/training_worker.py\n"
-    return found
+def traced(planner: Planner, tiny_run: Path) -> list[tuple[Job, str]]:
+    """The jobs of the tiny run that start a script, each with its trace."""
+    jobs = planner.plan(tiny_run, "tiny.yaml", tiny.TARGETS, every=True, code=True).values()
+    return [(job, (tiny_run / job.log).read_text()) for job in jobs if job.command]
+
+
+def sources(job: Job) -> set[str]:
+    """The modules and scripts that a job's digest covers, as a trace tells them."""
+    return {file.removeprefix("src/d4rl_automl/") for file in job.code if file.endswith(".py")}
+
+
+def test_digests_cover_what_their_jobs_load(traced: list[tuple[Job, str]]) -> None:
+    for job, trace in traced:
+        loaded = told("loaded", trace) - {"__init__.py"}
+        assert sources(job) == loaded | {f"scripts/{job.command[0]}.py"}, job.id
+
+
+BEHAVIOUR = {"train_behaviour", "choose_behaviour", "plot_behaviour"}
+
+
+def test_every_rule_has_jobs_in_the_run_that_is_traced(
+    planner: Planner, done: Project, traced: list[tuple[Job, str]]
+) -> None:
+    """All but those that train behaviour policies, which takes half an hour: of them, what they load at first."""
+    rules = {job.rule for job, _ in traced}
+    assert {job.rule for job in done.jobs.values() if job.command} - rules == BEHAVIOUR
+    jobs = planner.plan(done.path, "mine.yaml", TARGETS, every=True, code=True).values()
+    trace = done.path / "src/sitecustomize.py"
+    shutil.copy(ROOT / "tests/support/trace.py", trace)
+    try:
+        for rule in sorted(BEHAVIOUR):
+            job = next(job for job in jobs if job.rule == rule)
+            loaded = told("loaded", help_of(done.path, *job.command)) - {"__init__.py"}
+            # The training starts a program of its own, which the digest covers too.
+            others = {"behaviour/training_worker.py"} if rule == "train_behaviour" else set()
+            assert loaded | others | {f"scripts/{job.command[0]}.py"} <= sources(job), rule
+            assert rule == "train_behaviour" or loaded | {f"scripts/{job.command[0]}.py"} == sources(job), rule
+    finally:
+        trace.unlink()
 
 
 def help_of(project: Path, script: str, *words: str) -> str:
@@ -489,29 +456,26 @@ def help_of(project: Path, script: str, *words: str) -> str:
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stderr
 
 
-def modules() -> list[str]:
-    package = ROOT / "src/d4rl_automl"
-    return sorted(str(path.relative_to(package)) for path in package.rglob("*.py") if path != package / "__init__.py")
-
-
-@pytest.mark.parametrize("module", modules())
-def test_a_module_reruns_what_loads_it(done: Project, traces: dict[Kind, str], module: str) -> None:
-    first = {
-        id
-        for id, job in done.jobs.items()
-        if job.command and module in told("loaded", traces[kind_of(job, CONFIG["methods"])])
-    }
+@pytest.mark.parametrize(
+    "file",
+    [
+        "src/d4rl_automl/core/files.py",
+        "src/d4rl_automl/learners/networks.py",
+        "src/d4rl_automl/methods/mlp.py",
+        "src/d4rl_automl/policies/forest.py",
+        "src/d4rl_automl/simulators/robots.py",
+        "src/d4rl_automl/figures/returns.py",
+        "src/d4rl_automl/plan/run.py",
+        "scripts/rollout.py",
+        "scripts/plot.py",
+    ],
+)
+def test_an_edit_reruns_the_jobs_whose_digests_cover_it(done: Project, planner: Planner, file: str) -> None:
     done.write_config(CONFIG)
-    with edited(done.path / "src/d4rl_automl" / module, more_code):
-        assert set(done.plan()) == done.downstream(first)
-
-
-@pytest.mark.parametrize("script", sorted(path.stem for path in (ROOT / "scripts").glob("*.py")))
-def test_a_script_reruns_the_jobs_that_start_it(done: Project, script: str) -> None:
-    first = {id for id, job in done.jobs.items() if job.command[:1] == (script,)}
-    assert first
-    done.write_config(CONFIG)
-    with edited(done.path / "scripts" / f"{script}.py", more_code):
+    jobs = planner.plan(done.path, "mine.yaml", TARGETS, every=True, code=True)
+    first = {id for id, job in jobs.items() if file in job.code}
+    assert bool(first) == ("plan/" not in file)
+    with edited(done.path / file, more_code):
         assert set(done.plan()) == done.downstream(first)
 
 
@@ -576,14 +540,14 @@ def test_another_file_of_the_project(done: Project, change: str) -> None:
         assert set(done.plan()) == done.made_of(*first)
 
 
-def test_jobs_read_no_resource_that_has_no_case(traces: dict[Kind, str]) -> None:
+def test_jobs_read_no_resource_that_has_no_case(traced: list[tuple[Job, str]]) -> None:
     tested = {path for path, *_ in (*FILES.values(), *COSMETIC.values())}
-    for kind, text in traces.items():
-        read = {path for path in told("read", text) if not path.startswith("src/d4rl_automl/report/captions/")}
+    for job, trace in traced:
+        read = {path for path in told("read", trace) if not path.startswith("src/d4rl_automl/report/captions/")}
         # The policies that collect have their SHA-256 among its params.
-        assert {path for path in read if not path.endswith(".npz")} <= tested, kind
-        seen = {path for path, _, first in FILES.values() if kind[0] in first}
-        assert kind[0] == "collect" or read <= seen, kind
+        assert {path for path in read if not path.endswith(".npz")} <= tested, job.id
+        seen = {path for path, _, first in FILES.values() if job.rule in first}
+        assert job.rule == "collect" or read <= seen, job.id
 
 
 @pytest.mark.parametrize(("policy", "first"), [("hopper-medium.npz", ("collect",)), ("walker2d-medium.npz", ())])

@@ -40,6 +40,16 @@ def digest(script: str, *modules: str, resources: tuple[str, ...] = ()) -> str:
     ("methods.student:fit"), with what is imported inside it. `resources` adds files or folders below `resources/`, by
     content.
     """
+    lines = [f"{path.relative_to(PACKAGE.parents[1])} {_read(path).digest}" for path in covered(script, *modules)]
+    lines += [f"{name} {sha256(RESOURCES / name)}" for name in resources]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def covered(script: str, *modules: str) -> list[Path]:
+    """The sources that `digest` covers, in order: the script, and what of this package it and `modules` import.
+
+    Raises FileNotFoundError for a script or module, and LookupError for a function, that there is not.
+    """
     script_file = SCRIPTS / f"{script}.py"
     found = {script_file} | _reached(script_file)
     for name in modules:
@@ -50,9 +60,7 @@ def digest(script: str, *modules: str, resources: tuple[str, ...] = ()) -> str:
         found |= _reached(path)
         for imported in _imported_inside(path, function) if function else ():
             found |= _reached(imported)
-    lines = [f"{path.relative_to(PACKAGE.parents[1])} {_read(path).digest}" for path in sorted(found)]
-    lines += [f"{name} {sha256(RESOURCES / name)}" for name in resources]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return sorted(found)
 
 
 def _reached(start: Path) -> set[Path]:
