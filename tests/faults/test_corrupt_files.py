@@ -19,10 +19,10 @@ from d4rl_automl.policies.loading import load_policy
 from tests.support.project import copy_project, snakemake
 from tests.unit.synthetic import flip_value
 from tests.unit.test_datasets import arrays, store
+from tests.unit.test_forest_policy import write_forest
 from tests.unit.test_policy import write_policy
 from tests.unit.test_rollout import play_file
 from tests.unit.test_transitions import SPLIT, record, write_provenance
-from tests.unit.test_tree_policy import write_forest
 
 
 def flip(content: bytes, byte: int, bit: int = 0) -> bytes:

@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import d4rl_automl
+from tests.unit.test_forest_policy import write_forest
 from tests.unit.test_policy import metadata_of, weights_of, write_graph, write_policy
-from tests.unit.test_tree_policy import write_forest
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/d4rl_automl"

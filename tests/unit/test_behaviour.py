@@ -22,7 +22,7 @@ from d4rl_automl.data.recipes import BEHAVIOUR
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks.scores import normalise
 from d4rl_automl.tasks.seeds import episode_seeds
-from tests.unit.test_collect import reference_environment
+from tests.unit.test_collection import reference_environment
 
 ROOT = Path(__file__).parents[2]
 TRAINING = yaml.safe_load((BEHAVIOUR / "training.yaml").read_text())
