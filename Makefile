@@ -65,7 +65,7 @@ schema: $(INSTALLED)
 ORIGINAL := .venv-mujoco-py/.installed
 oracle: $(INSTALLED) $(ORIGINAL)
 	.venv-mujoco-py/bin/python tests/oracle/record.py --output tests/oracle/mujoco210.npz
-	$(BIN)/pytest tests/unit/test_oracle.py tests/unit/test_legacy_simulator.py
+	$(BIN)/pytest tests/unit/test_oracle.py tests/unit/test_original_simulator.py
 
 $(ORIGINAL): envs/mujoco-py/install.sh envs/mujoco-py/requirements.txt envs/mujoco-py/mujoco-py.pth
 	envs/mujoco-py/install.sh

@@ -11,9 +11,7 @@ import pytest
 import yaml
 
 from tests.support.project import copy_project
-
-from .conftest import Submission, submit
-from .slurm import Slurm, span
+from tests.support.slurm import Slurm, Submission, span, submit
 
 DATASET = "hopper-medium-expert-embedded-tiny"
 TEACHER = {"teacher": "medium-capped", "selection_episodes": 1, "report_episodes": 1}

@@ -16,13 +16,12 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import datasets, making, transitions
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.policies.loading import load_policy
+from tests.support.datasets import SPLIT, arrays, record, store, write_provenance
+from tests.support.forests import write_forest
+from tests.support.policies import write_policy
 from tests.support.project import copy_project, snakemake
-from tests.unit.synthetic import flip_value
-from tests.unit.test_datasets import arrays, store
-from tests.unit.test_policy import write_policy
-from tests.unit.test_rollout import play_file
-from tests.unit.test_transitions import SPLIT, record, write_provenance
-from tests.unit.test_tree_policy import write_forest
+from tests.support.rollouts import play_file
+from tests.support.synthetic import flip_value
 
 
 def flip(content: bytes, byte: int, bit: int = 0) -> bytes:

@@ -12,10 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from d4rl_automl.core import files
+from tests.support.faults import ARGUMENTS, DATASET, Run, all_end, half_written, jobs, remove, stamps
 from tests.support.hosts import CONFIG, D4RL, Hosts, hdf5, left, provide
 from tests.support.project import SNAKEMAKE, copy_project, environment, snakemake
-
-from .conftest import ARGUMENTS, DATASET, Run, all_end, half_written, jobs, remove, stamps
 
 HERE = f"results/{DATASET}"
 # Of each stage an output whose job has written others before, where it has several: they look finished.

@@ -13,9 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.faults import ARGUMENTS, CONFIG, DATASET, FIGURE, Mounts, all_end, half_written, jobs, remove, stamps
 from tests.support.project import snakemake
-
-from .conftest import ARGUMENTS, CONFIG, DATASET, FIGURE, Mounts, all_end, half_written, jobs, remove, stamps
 
 HERE = f"results/{DATASET}"
 FILL = 'head -c 64M /dev/zero > "$0" 2>/dev/null; truncate --size=-4K "$0"'

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import h5py
 
+from tests.support.faults import ARGUMENTS, DATASET, MINE
 from tests.support.project import snakemake
-
-from .conftest import ARGUMENTS, DATASET, MINE
 
 
 def change(path: Path) -> None:

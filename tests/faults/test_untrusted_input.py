@@ -34,11 +34,10 @@ from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.policies.handle import write_handle
 from d4rl_automl.policies.loading import load_policy
 from d4rl_automl.teachers import distillation
+from tests.support.datasets import SPLIT, arrays, store, write_provenance
+from tests.support.networks import HERE, SETTINGS, samples
+from tests.support.policies import metadata_of, weights_of, write_graph, write_policy
 from tests.support.project import ROOT, copy_project, snakemake
-from tests.unit.test_datasets import arrays, store
-from tests.unit.test_network import HERE, SETTINGS, samples
-from tests.unit.test_policy import metadata_of, weights_of, write_graph, write_policy
-from tests.unit.test_transitions import SPLIT, write_provenance
 
 # HDF5 ------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Somebody's code: every name of the public API, typed and really called, with the base install alone.
 
-`python consumer.py FOLDER`, a folder with policies of hopper (tests/unit/test_api.py writes them), prints what it found
+`python consumer.py FOLDER`, a folder with policies of hopper (public_api.py writes them), prints what it found
 as JSON.
 """
 

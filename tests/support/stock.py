@@ -25,12 +25,19 @@ def make_environment(task: str, **options: Any) -> gymnasium.Env:
     return environment
 
 
+def reference_environment(task: str, variant: str = "d4rl") -> gymnasium.Env:
+    """Gymnasium's environment of a robot, carrying the inertias and margins of the variant."""
+    environment, cured = make_environment(task), make_model(task, variant)
+    assert isinstance(environment.unwrapped, MujocoEnv)
+    model = environment.unwrapped.model
+    for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
+        getattr(model, field)[:] = getattr(cured, field)
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+    return environment
+
+
 def searching_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     """The model as Gymnasium's file says, with the cures of the variant: MuJoCo looks for contacts by itself."""
-    environment, ours = make_environment(task).unwrapped, make_model(task, variant)
+    environment = reference_environment(task, variant).unwrapped
     assert isinstance(environment, MujocoEnv)
-    model = environment.model
-    for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
-        getattr(model, field)[:] = getattr(ours, field)
-    mujoco.mj_setConst(model, mujoco.MjData(model))
-    return model
+    return environment.model

@@ -22,7 +22,7 @@ from d4rl_automl.data.recipes import BEHAVIOUR
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks.scores import normalise
 from d4rl_automl.tasks.seeds import episode_seeds
-from tests.unit.test_collect import reference_environment
+from tests.support.stock import reference_environment
 
 ROOT = Path(__file__).parents[2]
 TRAINING = yaml.safe_load((BEHAVIOUR / "training.yaml").read_text())
@@ -224,7 +224,9 @@ def test_training_in_its_own_environment():
         python = training.find_python()
     except InputError as error:
         pytest.skip(str(error))
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_behaviour_training.py"]
+    # Without tests/conftest.py, which takes what the tests of the workflow take.
+    alone = ("-q", "-p", "no:cacheprovider", "--confcutdir", "tests/unit")
+    command = [python, "-m", "pytest", *alone, "tests/unit/test_behaviour_training.py"]
     ran = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": "src"}, capture_output=True, text=True, check=False
     )

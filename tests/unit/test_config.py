@@ -10,9 +10,9 @@ import yaml
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.plan import config
 from d4rl_automl.settings.kinds import NetworkSettings, NetworkSize
+from tests.support.configs import SHIPPED, VALID
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
@@ -43,13 +43,6 @@ def test_validation_leaves_its_argument_alone() -> None:
     before = copy.deepcopy(given)
     config.validated(given)
     assert given == before
-
-
-VALID: dict[str, Any] = {
-    "datasets": ["hopper-medium-v2"],
-    "teachers": [{"name": "t", "preset": "medium"}],
-    "methods": [{"name": "s", "kind": "student", "teacher": "t"}],
-}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
 import json
-import subprocess
 
 import h5py
 import numpy as np
@@ -9,39 +8,8 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data import datasets, recordings, returns, writing
 from d4rl_automl.data.providers import file
-from d4rl_automl.simulators import original
-
-try:
-    D4RL, MISSING = original.find_python(), ""
-except InputError as error:
-    D4RL, MISSING = None, str(error)
-
-
-def arrays(rows=50, task="hopper", seed=0):
-    """D4RL's arrays: finished episodes of 10 rows, alternately fallen and timed out, then a cut one."""
-    d, a = {"hopper": (11, 3), "halfcheetah": (17, 6)}[task]
-    rng = np.random.default_rng(seed)
-    ends = np.arange(rows) % 10 == 9
-    terminals = ends & (np.arange(rows) // 10 % 2 == 0)
-    return {
-        "observations": rng.standard_normal((rows, d)).astype(np.float32),
-        "actions": rng.uniform(-1, 1, (rows, a)).astype(np.float32),
-        "rewards": rng.standard_normal(rows).astype(np.float32),
-        "next_observations": rng.standard_normal((rows, d)).astype(np.float32),
-        "terminals": terminals,
-        "timeouts": ends & ~terminals,
-        "infos/qpos": rng.standard_normal((rows, 6)).astype(np.float32),
-        "infos/qvel": rng.standard_normal((rows, 6)).astype(np.float32),
-        "infos/action_log_probs": rng.standard_normal(rows).astype(np.float32),
-    }
-
-
-def store(path, content, **options):
-    """Plain h5py, as D4RL's own generation scripts write."""
-    with h5py.File(path, "w") as file:
-        for name, values in content.items():
-            file.create_dataset(name, data=values, **options)
-    return path
+from tests.support.datasets import arrays, store
+from tests.support.original import d4rl_itself, needs_original
 
 
 def test_load_returns_what_was_recorded(tmp_path):
@@ -108,36 +76,7 @@ def test_qlearning_by_hand(tmp_path):
         assert np.flatnonzero(result["terminals"]).tolist() == [i for i, row in enumerate(kept) if row in (1, 5)]
 
 
-ORIGINAL = """
-import sys, gym, numpy as np, d4rl
-from d4rl.offline_env import OfflineEnv
-
-class Env(OfflineEnv):
-    observation_space = gym.spaces.Box(-np.inf, np.inf, (int(sys.argv[3]),))
-    action_space = gym.spaces.Box(-1, 1, (int(sys.argv[4]),))
-    _max_episode_steps = 1000
-
-env = Env()
-dataset = env.get_dataset(sys.argv[1])
-made = {f"dataset/{k}": v for k, v in dataset.items()}
-for flag in (False, True):
-    made.update({f"{flag}/{k}": v for k, v in d4rl.qlearning_dataset(env, dataset, terminate_on_end=flag).items()})
-np.savez(sys.argv[2], **made)
-"""
-
-
-def d4rl_itself(path):
-    """What D4RL 1.1 itself reads: get_dataset, and qlearning_dataset with terminate_on_end False and True."""
-    with h5py.File(path) as file:
-        sizes = [str(file[name].shape[1]) for name in ("observations", "actions")]
-    output = path.with_suffix(".npz")
-    command = [D4RL, "-I", "-W", "ignore", "-c", ORIGINAL, path, output, *sizes]
-    subprocess.run(command, check=True, capture_output=True)
-    with np.load(output) as found:
-        return dict(found)
-
-
-@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+@needs_original
 @pytest.mark.parametrize("layout", ["v2", "medium-replay", "antmaze", "v0"])
 def test_load_and_qlearning_equal_d4rl_itself(tmp_path, layout):
     content, task = {

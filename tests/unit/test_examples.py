@@ -12,7 +12,7 @@ from d4rl_automl.data.datasets import load_dataset
 from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks.scores import normalise
-from tests.unit.test_datasets import arrays, store
+from tests.support.datasets import arrays, store
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples"
 

@@ -16,8 +16,7 @@ from d4rl_automl.figures import importance as importance_figure
 from d4rl_automl.figures.table import FIGURES, OF_DATASET
 from d4rl_automl.learners import curves, importance
 from d4rl_automl.tasks import scores
-
-from . import synthetic
+from tests.support import synthetic
 
 DATASET = "hopper-medium-expert-embedded-v1"
 

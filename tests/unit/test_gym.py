@@ -20,9 +20,9 @@ from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.camera import Camera
 from d4rl_automl.simulators.models import make_model
 from d4rl_automl.tasks.scores import normalise
+from tests.support.datasets import arrays, store
+from tests.support.recorded import is_determined, is_exact, is_kind, part
 from tests.support.stock import make_environment
-from tests.unit.test_datasets import arrays, store
-from tests.unit.test_oracle import is_determined, is_exact, is_kind, part, recording  # noqa: F401  a fixture
 
 ALL_TASKS = list(tasks.SIMULATED)
 MODES = list(AutoresetMode)
@@ -103,7 +103,7 @@ def test_the_stock_variant_is_gymnasiums_environment_episode_after_episode(task)
 
 
 @pytest.mark.parametrize("task", ALL_TASKS)
-def test_single_and_vector_equal_d4rls_recorded_transitions(recording, task):  # noqa: F811
+def test_single_and_vector_equal_d4rls_recorded_transitions(recording, task):
     steps = part(recording, task, "steps")
     kinds = is_kind(recording, steps, "float32")
     environment = make(task).unwrapped

@@ -16,7 +16,7 @@ from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.settings.kinds import NetworkSize
 from d4rl_automl.teachers import labels, training
 from d4rl_automl.teachers.settings import TeacherSettings
-from tests.unit import learnable, synthetic
+from tests.support import learnable, synthetic
 
 TEACHER = TeacherSettings(
     name="linear", preset="medium", rows=None, time_limit=60, chain=True, hyperparameters={"LR": {}}

@@ -16,7 +16,7 @@ from d4rl_automl.evaluation import comparison
 from d4rl_automl.methods import bc, catboost_student, mlp, rcdtp, rvs, rvs_r, rwdtp, student
 from d4rl_automl.policies import loading
 from d4rl_automl.tasks import outcomes
-from tests.unit import learnable
+from tests.support import learnable
 
 HERE = {"seed": 0, "device": "cpu", "threads": 1}
 NETWORK = {"network": {"width": 64, "layers": 2}, "updates": 2000, "batch_size": 256, "learning_rate": 0.003}

@@ -25,25 +25,7 @@ from d4rl_automl.learners import checkpoints, fitting, network_policies, network
 from d4rl_automl.methods import bc, mlp
 from d4rl_automl.policies import loading
 from d4rl_automl.settings.kinds import NetworkSize
-
-SETTINGS = fitting.Settings(width=32, layers=2, updates=24, batch_size=64, learning_rate=3e-3)
-
-HERE = {"seed": 0, "device": "cpu", "threads": 1}
-
-
-def samples(rows: int, seed: int = 0, conditional: bool = True) -> fitting.Samples:
-    """Hopper's sizes; actions are a smooth function of the inputs that saturates at the bounds here and there."""
-    generator = np.random.default_rng(seed)
-    scales = np.geomspace(0.01, 100, 11)
-    standard = generator.standard_normal((rows, 11))
-    outcomes = generator.uniform(0, 4, rows)
-    weights = np.random.default_rng(99).standard_normal((11, 3)) / 3
-    actions = np.clip(np.sin(standard @ weights) + 0.2 * conditional * (outcomes[:, None] - 2), -1, 1)
-    return fitting.Samples(
-        (standard * scales + 5).astype(np.float32),
-        outcomes.astype(np.float32) if conditional else None,
-        actions.astype(np.float32),
-    )
+from tests.support.networks import HERE, METHOD, RESUMED, SETTINGS, samples
 
 
 def random_network(observation_size, action_size, *, width, layers, conditional, seed) -> networks.Network:
@@ -262,7 +244,7 @@ def test_a_fit_on_a_gpu_is_repeatable_goes_on_and_is_the_processors_up_to_roundi
 KILLED = """
 import sys
 from d4rl_automl.learners import checkpoints, fitting, network_policies
-from tests.unit.test_network import HERE, METHOD, RESUMED, samples
+from tests.support.networks import HERE, METHOD, RESUMED, samples
 checkpoints.SECONDS = 0.2
 settings = fitting.Settings(*RESUMED, gaussian=sys.argv[1] == "rvs", shuffle=sys.argv[2] == "shuffled")
 dataset = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32}
@@ -270,8 +252,6 @@ network_policies.make_policy(
     samples(3000), samples(200, 1), settings, method=METHOD, output=sys.argv[3], dataset=dataset, **HERE
 )
 """
-METHOD = mlp.Settings(name="some", kind="mlp")
-RESUMED = (64, 2, 3000, 128, 1e-3)
 
 
 @pytest.mark.parametrize(

@@ -6,33 +6,17 @@ told apart by what was recorded of the original, never by our own error.
 """
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from d4rl_automl import tasks
 from d4rl_automl.simulators.batch import BatchSimulator
+from tests.support.recorded import RECORDING, is_determined, is_exact, is_kind, part
 
-RECORDING = Path(__file__).parents[1] / "oracle" / "mujoco210.npz"
 ALL_TASKS = list(tasks.SIMULATED)
 DETERMINED = {"halfcheetah": 2, "hopper": 6, "walker2d": 6}
 """Of eight recorded episodes, those whose return hardly changes (0.01) if the initial state moves by 1e-8."""
-
-
-@pytest.fixture(scope="module")
-def recording():
-    with np.load(RECORDING, allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
-def part(recording, task, which):
-    prefix = f"{task}/{which}/"
-    return {name.removeprefix(prefix): values for name, values in recording.items() if name.startswith(prefix)}
-
-
-def is_kind(recording, rows, name):
-    return rows["kind"] == json.loads(str(recording["metadata"]))["kinds"].index(name)
 
 
 def step_errors(recording, task, variant):
@@ -50,14 +34,6 @@ def step_errors(recording, task, variant):
         np.abs(simulator.qpos - steps["next_qpos"]).max(axis=1), np.abs(simulator.qvel - steps["next_qvel"]).max(axis=1)
     )
     return errors, np.abs(rewards - steps["reward"]), terminated != steps["terminated"]
-
-
-def is_exact(errors):
-    return (errors <= 1e-9).mean() >= 0.99 and errors.max() <= 1e-6
-
-
-def is_determined(steps):
-    return steps["twin_error"] <= 1e-6
 
 
 def replay(episodes, task, variant):

@@ -2,83 +2,21 @@
 
 import importlib
 import inspect
-import itertools
 import json
 import subprocess
 import sys
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.policies import formats
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.handle import write_handle
 from d4rl_automl.policies.loading import load_policy
-
-
-def metadata_of(task="hopper", outcome_rule="constant"):
-    return {
-        "method": "tiny",
-        "kind": "mlp",
-        "seed": 3,
-        "dataset": f"{task}-some-v1",
-        "task": task,
-        "dataset_sha256": "0" * 64,
-        "outcome_rule": outcome_rule,
-        "observation_size": tasks.get(task).observation_size,
-        "action_size": tasks.get(task).action_size,
-    }
-
-
-def weights_of(metadata, width=16, seed=0):
-    """Layers (weight, bias) of a network with random weights."""
-    generator = np.random.default_rng(seed)
-    sizes = [metadata["observation_size"] + (metadata["outcome_rule"] != "none"), width, metadata["action_size"]]
-    return [
-        (generator.normal(0, n**-0.5, (n, m)).astype(np.float32), generator.normal(0, 0.1, m).astype(np.float32))
-        for n, m in itertools.pairwise(sizes)
-    ]
-
-
-def write_graph(path, metadata, layers, properties=None):
-    """An ONNX file of layers with ReLU between, tanh and Clip at the end; `properties` go into metadata_props."""
-    conditional = metadata["outcome_rule"] != "none"
-    inputs = {"observation": metadata["observation_size"], **({"outcome": 1} if conditional else {})}
-    nodes, constants = [helper.make_node("Concat", list(inputs), ["x"], axis=1)], []
-    for i, (weight, bias) in enumerate(layers):
-        constants += [numpy_helper.from_array(weight, f"w{i}"), numpy_helper.from_array(bias, f"b{i}")]
-        last = i == len(layers) - 1
-        nodes.append(helper.make_node("Gemm", ["x" if i == 0 else f"a{i - 1}", f"w{i}", f"b{i}"], [f"z{i}"]))
-        nodes.append(helper.make_node("Tanh" if last else "Relu", [f"z{i}"], [f"a{i}"]))
-    # ONNX Runtime's Tanh can exceed 1 by a rounding.
-    constants += [numpy_helper.from_array(np.float32(bound), name) for bound, name in ((-1, "low"), (1, "high"))]
-    nodes.append(helper.make_node("Clip", [f"a{len(layers) - 1}", "low", "high"], ["action"]))
-    graph = helper.make_graph(
-        nodes,
-        "policy",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width]) for name, width in inputs.items()],
-        [helper.make_tensor_value_info("action", TensorProto.FLOAT, ["N", layers[-1][1].size])],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, properties or {})
-    onnx.save(model, path)
-
-
-def write_policy(folder, task="hopper", outcome_rule="constant", layers=None, **changes):
-    """An ONNX policy and its handle; returns the handle's path."""
-    metadata = metadata_of(task, outcome_rule) | changes
-    file = folder / "tiny-s3.onnx"
-    write_graph(file, metadata, layers or weights_of(metadata))
-    handle = folder / "tiny-s3.json"
-    write_handle(handle, metadata | {"format": "onnx", "file": file.name, "sha256": sha256(file)})
-    return handle
+from tests.support.policies import metadata_of, weights_of, write_graph, write_policy
 
 
 def inputs_of(policy, count=50):

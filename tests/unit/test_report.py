@@ -16,8 +16,7 @@ from d4rl_automl.figures import style
 from d4rl_automl.figures.table import FIGURES
 from d4rl_automl.methods import mlp, teacher
 from d4rl_automl.report import page
-
-from . import synthetic
+from tests.support import synthetic
 
 METHODS = ["medium", "mlp"]
 

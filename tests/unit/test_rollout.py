@@ -24,31 +24,17 @@ from hypothesis import strategies as st
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
-from d4rl_automl.evaluation.rollout import SCHEMA, Play, rollout, rollout_file
+from d4rl_automl.evaluation.rollout import SCHEMA, Play, rollout
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.handle import write_handle
 from d4rl_automl.policies.loading import load_policy
 from d4rl_automl.tasks import scores
 from d4rl_automl.tasks.seeds import PURPOSES, episode_seeds
-from tests.unit.test_policy import metadata_of, weights_of, write_policy
-from tests.unit.test_simulator import make_environment
+from tests.support.policies import metadata_of, weights_of, write_policy
+from tests.support.rollouts import play_file, play_files
+from tests.support.stock import make_environment
 
 ROOT = Path(__file__).parents[2]
-
-
-def dataset_of(task="hopper"):
-    return f"{task}-some-v1"
-
-
-def play_file(handle, output, **changes):
-    play = Play(changes.pop("purpose", "report"), changes.pop("episodes", 5), output)
-    play_files(handle, [play], **changes)
-    return pq.read_table(output)
-
-
-def play_files(handle, plays, **changes):
-    settings = {"simulator": "d4rl", "fractions": [0.3, 1.2], "seed": 0, "processes": 1} | changes
-    rollout_file(handle, dataset_of(json.loads(handle.read_text())["task"]), plays, **settings)
 
 
 @pytest.mark.parametrize(

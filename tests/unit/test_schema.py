@@ -12,7 +12,7 @@ from d4rl_automl.data.catalogue import OWN_PROVIDERS
 from d4rl_automl.methods.table import METHODS
 from d4rl_automl.plan import schema
 from d4rl_automl.plan.config import Config
-from tests.unit.test_config import SHIPPED, VALID
+from tests.support.configs import SHIPPED, VALID
 
 ROOT = Path(__file__).parents[2]
 

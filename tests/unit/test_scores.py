@@ -15,8 +15,7 @@ from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation import statistics, targets
 from d4rl_automl.tasks import scores
-
-from . import synthetic
+from tests.support import synthetic
 
 FINITE = st.floats(-1e5, 1e5)
 DATASET = "hopper-medium-expert-embedded-v1"

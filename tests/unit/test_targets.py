@@ -10,8 +10,7 @@ from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation import targets
 from d4rl_automl.tasks import scores
-
-from . import synthetic
+from tests.support import synthetic
 
 
 def selection(level: dict[float | None, dict[int, list[float]]]) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from d4rl_automl.policies import loading
 from d4rl_automl.tasks import outcomes
 from d4rl_automl.teachers import distillation, evaluation, facts, importance, training
 from d4rl_automl.teachers.settings import TeacherSettings
-from tests.unit import synthetic
+from tests.support import synthetic
 
 OBSERVATIONS = [f"ob{i}" for i in range(11)]
 SETTINGS = TeacherSettings(

@@ -14,35 +14,7 @@ from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import making, recordings, transitions
 from d4rl_automl.tasks import scores
-
-PROVENANCE = {"dataset": "some-hopper", "provider": "file", "task": "hopper"}
-SPLIT = {"seed": 5, "validation": 0.2, "test": 0.2}
-
-
-def record(path, lengths, cut, seed=0):
-    """An HDF5 file of hopper episodes of those lengths, every third timed out, the last `cut` rows unfinished."""
-    rng = np.random.default_rng(seed)
-    rows = sum(lengths) + cut
-    last = np.cumsum(lengths) - 1
-    content = {
-        "observations": rng.standard_normal((rows, 11)).astype(np.float32),
-        "actions": rng.uniform(-1.2, 1.2, (rows, 3)).astype(np.float32),
-        "rewards": rng.standard_normal(rows).astype(np.float32),
-        "terminals": np.zeros(rows, bool),
-        "timeouts": np.zeros(rows, bool),
-    }
-    content["timeouts"][last[::3]] = True
-    content["terminals"][last] = ~content["timeouts"][last]
-    with h5py.File(path, "w") as file:
-        for name, values in content.items():
-            file[name] = values
-    return content
-
-
-def write_provenance(folder):
-    """What a provider says of the file beside it."""
-    said = {**PROVENANCE, "sha256": files.sha256(folder / "raw.hdf5")}
-    (folder / "raw.json").write_text(json.dumps(said))
+from tests.support.datasets import SPLIT, record, write_provenance
 
 
 @pytest.fixture

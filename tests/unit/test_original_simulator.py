@@ -14,23 +14,16 @@ from d4rl_automl.policies.loading import load_policy
 from d4rl_automl.simulators import original
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.original import OriginalSimulator
-from tests.unit.test_oracle import part, recording  # noqa: F401  a fixture
-from tests.unit.test_policy import write_policy
-from tests.unit.test_rollout import dataset_of
+from tests.support.original import needs_original
+from tests.support.policies import dataset_of, write_policy
+from tests.support.recorded import part
 
 ALL_TASKS = list(tasks.SIMULATED)
-
-try:
-    original.find_python()
-    MISSING = ""
-except InputError as error:
-    MISSING = str(error)
-needs_original = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
 @needs_original
 @pytest.mark.parametrize("task", ALL_TASKS)
-def test_interleaved_episodes_equal_the_recorded_ones_to_the_bit(recording, task):  # noqa: F811
+def test_interleaved_episodes_equal_the_recorded_ones_to_the_bit(recording, task):
     """The recording played each episode through in an environment of its own, and without us."""
     episodes = part(recording, task, "episodes")
     count = len(episodes["qpos"])

@@ -1,7 +1,7 @@
-"""A real Slurm of one node on the loopback interface: munged, slurmctld and slurmd from Debian's packages.
+"""A real Slurm of one node on the loopback interface, and Snakemake as a user of it calls it.
 
-No systemd, no cgroups, no accounting database; one GPU that is only pretended. Memory is enforced: slurmd looks at
-every job once a second and kills what holds more than it asked for.
+munged, slurmctld and slurmd are Debian's; no systemd, no cgroups, no accounting database; one GPU that is only
+pretended. Memory is enforced: slurmd looks at every job once a second and kills what holds more than it asked for.
 """
 
 import os
@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Self
+
+from tests.support.project import SNAKEMAKE, environment
 
 ETC = Path("/etc/slurm")
 """Where every Slurm command looks, also those that Snakemake's job steps start without SLURM_CONF."""
@@ -23,6 +26,9 @@ PROGRAMS = ("munged", "slurmctld", "slurmd")
 CORES = 2
 PORT = 16817
 """Of slurmctld; slurmd has the next one."""
+
+MINUTES = 20
+"""No call of Snakemake takes longer."""
 
 CONFIG = """\
 ClusterName=loopback
@@ -203,3 +209,46 @@ class Slurm:
 def span(job: dict[str, str]) -> tuple[datetime, datetime]:
     """When a job ran, to the second."""
     return datetime.fromisoformat(job["StartTime"]), datetime.fromisoformat(job["EndTime"])
+
+
+class Submission:
+    """`snakemake --profile profiles/slurm`, started in `directory`.
+
+    A real cluster is looked at once a minute, this one every two seconds.
+    """
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        command = [
+            SNAKEMAKE,
+            *("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2"),
+            *arguments,
+        ]
+        users = {key: value for key, value in environment().items() if key != "SLURM_CONF"}
+        self.process = subprocess.Popen(
+            command, cwd=directory, env=users, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.process.poll() is None:
+            # As Ctrl-C: Snakemake cancels its jobs. SIGTERM would let them end first.
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def finish(self, *, check: bool = True) -> str:
+        """What it printed, once it has ended; it must have ended well if `check`, and badly otherwise."""
+        output, _ = self.process.communicate(timeout=60 * MINUTES)
+        assert (self.process.returncode == 0) == check, output
+        return output
+
+
+def submit(directory: Path, *arguments: str) -> str:
+    """What a call that ends well printed."""
+    with Submission(directory, *arguments) as submission:
+        return submission.finish()

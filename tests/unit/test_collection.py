@@ -2,7 +2,6 @@ import csv
 import itertools
 import json
 
-import gymnasium
 import h5py
 import mujoco
 import numpy as np
@@ -13,11 +12,9 @@ from d4rl_automl.behaviour import policies
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data import catalogue, collection, datasets, recipes, recordings
-from d4rl_automl.simulators import robots
-from d4rl_automl.simulators.models import make_model
 from d4rl_automl.tasks.seeds import episode_seeds
-
-from .test_datasets import MISSING, d4rl_itself
+from tests.support.original import d4rl_itself, needs_original
+from tests.support.stock import reference_environment
 
 ROWS = 2500
 
@@ -79,16 +76,6 @@ def test_layout_is_d4rls(made):
     assert recordings.validate(made / "raw.hdf5", "hopper") == {}
 
 
-def reference_environment(task):
-    """Gymnasium's own class, carrying the inertias and margins of the d4rl variant."""
-    environment = gymnasium.make(f"{robots.get(task).name}-v4")
-    model, cured = environment.unwrapped.model, make_model(task)
-    for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):
-        getattr(model, field)[:] = getattr(cured, field)
-    mujoco.mj_setConst(model, environment.unwrapped.data)
-    return environment
-
-
 def by_h5py(path):
     """What D4RL's reader reads: every array of the file by its name, with the checks of `OfflineEnv.get_dataset`."""
     found = {}
@@ -113,7 +100,7 @@ def test_h5py_reads_what_is_written(made):
     assert found["metadata/dataset"] == b"hopper-medium-expert-embedded-test"
 
 
-@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+@needs_original
 def test_d4rl_itself_reads_what_is_written(made):
     expected = d4rl_itself(made / "raw.hdf5")
     for name, values in by_h5py(made / "raw.hdf5").items():

@@ -10,7 +10,7 @@ from d4rl_automl.methods import teacher as teacher_method
 from d4rl_automl.policies import loading
 from d4rl_automl.teachers import training
 from d4rl_automl.teachers.settings import TeacherSettings
-from tests.unit import learnable
+from tests.support import learnable
 
 TEACHER = TeacherSettings(
     name="linear", preset="medium", rows=None, time_limit=60, chain=False, hyperparameters={"LR": {}}

@@ -1,0 +1,65 @@
+"""Datasets in D4RL's layout, of noise from a seed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from d4rl_automl.core import files
+
+PROVENANCE = {"dataset": "some-hopper", "provider": "file", "task": "hopper"}
+SPLIT = {"seed": 5, "validation": 0.2, "test": 0.2}
+
+
+def arrays(rows: int = 50, task: str = "hopper", seed: int = 0) -> dict[str, np.ndarray]:
+    """D4RL's arrays: finished episodes of 10 rows, alternately fallen and timed out, then a cut one."""
+    d, a = {"hopper": (11, 3), "halfcheetah": (17, 6)}[task]
+    rng = np.random.default_rng(seed)
+    ends = np.arange(rows) % 10 == 9
+    terminals = ends & (np.arange(rows) // 10 % 2 == 0)
+    return {
+        "observations": rng.standard_normal((rows, d)).astype(np.float32),
+        "actions": rng.uniform(-1, 1, (rows, a)).astype(np.float32),
+        "rewards": rng.standard_normal(rows).astype(np.float32),
+        "next_observations": rng.standard_normal((rows, d)).astype(np.float32),
+        "terminals": terminals,
+        "timeouts": ends & ~terminals,
+        "infos/qpos": rng.standard_normal((rows, 6)).astype(np.float32),
+        "infos/qvel": rng.standard_normal((rows, 6)).astype(np.float32),
+        "infos/action_log_probs": rng.standard_normal(rows).astype(np.float32),
+    }
+
+
+def store(path: Path, content: Mapping[str, Any], **options: Any) -> Path:
+    """Plain h5py, as D4RL's own generation scripts write."""
+    with h5py.File(path, "w") as file:
+        for name, values in content.items():
+            file.create_dataset(name, data=values, **options)
+    return path
+
+
+def record(path: Path, lengths: Sequence[int], cut: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """An HDF5 file of hopper episodes of those lengths, every third timed out, the last `cut` rows unfinished."""
+    rng = np.random.default_rng(seed)
+    rows = sum(lengths) + cut
+    last = np.cumsum(lengths) - 1
+    content = {
+        "observations": rng.standard_normal((rows, 11)).astype(np.float32),
+        "actions": rng.uniform(-1.2, 1.2, (rows, 3)).astype(np.float32),
+        "rewards": rng.standard_normal(rows).astype(np.float32),
+        "terminals": np.zeros(rows, bool),
+        "timeouts": np.zeros(rows, bool),
+    }
+    content["timeouts"][last[::3]] = True
+    content["terminals"][last] = ~content["timeouts"][last]
+    store(path, content)
+    return content
+
+
+def write_provenance(folder: Path) -> None:
+    """What a provider says of the file beside it."""
+    said = {**PROVENANCE, "sha256": files.sha256(folder / "raw.hdf5")}
+    (folder / "raw.json").write_text(json.dumps(said))
