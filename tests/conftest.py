@@ -1,32 +1,24 @@
-import os
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock
 
-from tests.support import tiny
-from tests.support.hosts import Hosts, serving
+if TYPE_CHECKING:
+    from tests.support.hosts import Hosts
+
+# What the tests ask for is imported where they do: those of the wheel have little more than the wheel.
 
 
 @pytest.fixture
-def hosts() -> Iterator[Hosts]:
+def hosts() -> "Iterator[Hosts]":
+    from tests.support.hosts import serving  # noqa: PLC0415
+
     with serving() as made:
         yield made
 
 
-@pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which `tiny.CONFIG` has run, for tests to copy, not to change: one for all workers."""
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    project, done = base / "tiny", base / "tiny.done"
-    with FileLock(base / "tiny.lock"):
-        if not done.exists():
-            # What a worker that failed has left.
-            shutil.rmtree(project, ignore_errors=True)
-            tiny.run(project)
-            done.touch()
-    return project
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The sum that CONTRIBUTING.md has a budget for."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    seconds = sum(report.duration for report in reports)
+    terminalreporter.write_line(f"{seconds:.0f} s of tests, setting up and tearing down not counted")

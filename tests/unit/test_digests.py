@@ -1,6 +1,8 @@
 """Editing code changes the digest of the rules that use it, and of no others."""
 
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +15,21 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the package and its scripts that the digest looks at."""
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(digests, "PACKAGE", tmp_path / "src" / "d4rl_automl")
     monkeypatch.setattr(digests, "SCRIPTS", tmp_path / "scripts")
-    return tmp_path
+    monkeypatch.setattr(digests, "CACHE", tmp_path / "digests.json")
+    forget()
+    yield tmp_path
+    forget()
 
 
 def forget() -> None:
     """What has been read is read anew, as a new Snakemake does."""
-    for cached in (digests._read, digests._imported_inside, digests.digest):
+    for cached in (digests._read, digests._remembered, digests._module_file, digests.digest):
         cached.cache_clear()
 
 
@@ -36,6 +41,30 @@ def digest(*names: str) -> str:
 
 def edit(path: Path, line: str) -> None:
     path.write_text(path.read_text() + f"\n{line}\n")
+
+
+def test_what_was_read_is_remembered_while_the_file_is_as_it_was(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forget()
+    before = digests.digest("rollout"), digests.digest("fit_policy", "methods.mlp:fit")
+    digests._tell()
+    read: list[Path] = []
+    parsed = digests._parsed
+    monkeypatch.setattr(digests, "_parsed", lambda path, state: read.append(path) or parsed(path, state))
+    assert (digest("rollout"), digest("fit_policy", "methods.mlp:fit")) == before and not read
+    # Another text of the same size, and with the old time.
+    path = tree / "src/d4rl_automl/evaluation/rollout.py"
+    times = path.stat()
+    path.write_text(path.read_text().replace("episodes", "episodez"))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert path.stat().st_size == times.st_size
+    assert digest("rollout") != before[0] and read == [path]
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"by": "another version of this module"}', "[]"])
+def test_what_another_version_remembers_or_is_damaged_is_passed_over(tree: Path, content: str) -> None:
+    before = digest("rollout")
+    (tree / "digests.json").write_text(content)
+    assert digest("rollout") == before
 
 
 def test_own_script_and_imported_modules_count_and_others_do_not(tree: Path) -> None:

@@ -117,11 +117,11 @@ def _parsed(path: Path, state: list[int]) -> _Source:
 def _remembered() -> dict[str, Any]:
     """What `_read` found, in this process and in those before it, by the path as text."""
     try:
-        found: dict[str, Any] = json.loads(CACHE.read_text())
+        found = json.loads(CACHE.read_text())
     except (OSError, ValueError):
         return {}
     # With this module changes what it says of the others.
-    return found if found.pop("by", None) == sha256(__file__) else {}
+    return found if isinstance(found, dict) and found.pop("by", None) == sha256(__file__) else {}
 
 
 @functools.cache
