@@ -1,4 +1,5 @@
 # make demo   the main job on an embedded dataset      make test   the tests
+# make plan   what a run would make, by rule: of config/config.yaml, or of make plan CONFIG=mine.yaml
 # make lint   formatters, linters, types                make lock   the pins, from pyproject.toml
 # make schema the config's schema and reference page, from its models
 # make oracle the simulator against D4RL's original     make bench  the speed, against physics alone
@@ -21,8 +22,12 @@ demo: $(INSTALLED)
 	@cat logs/score.log
 	@echo "The report: results/report/index.html"
 
+plan: $(INSTALLED)
+	@said=$$($(BIN)/snakemake -n --quiet rules host reason $(if $(CONFIG),--configfile $(CONFIG)) 2>&1) \
+	  || { echo "$$said"; exit 1; }; echo "$$said" | sed '/^total/q'
+
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses logical --dist loadgroup
+	$(BIN)/pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
 
 # What is slow by nature, one after the other: jobs that are killed, full disks, fresh environments.
 test-slow: $(INSTALLED)
@@ -107,4 +112,4 @@ LOCK := uv pip compile pyproject.toml --quiet --generate-hashes --no-annotate --
   --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
   --excludes envs/lock-excludes.txt --no-emit-package torch
 
-.PHONY: demo test test-slow test-all test-cluster lint install install-cluster wheel schema oracle behaviour bench bench-full lock
+.PHONY: demo plan test test-slow test-all test-cluster lint install install-cluster wheel schema oracle behaviour bench bench-full lock

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.support.project import copy_project
+from tests.support.project import copy_project, snakemake
 from tests.support.slurm import Slurm, Submission, span, submit
 
 DATASET = "hopper-medium-expert-embedded-tiny"
@@ -208,3 +208,15 @@ def test_jobs_of_a_workflow_that_imports_this_one(slurm: Slurm, project: Path) -
     submit(mine, "own.txt")
     assert [job["Rule"] for job in slurm.jobs()[-2:]] == ["d4rl_collect", "own"]
     assert (mine / "own.txt").read_text() == ""
+
+
+def test_slurm_profile_plans_the_same_jobs(tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+
+    def jobs(output: str) -> list[str]:
+        return re.findall(r"^[a-z_]+ +\d+$", output, re.M)
+
+    quickstart = ("-n", "--configfile", "config/quickstart.yaml")
+    local = jobs(snakemake(*quickstart, directory=project).stdout)
+    assert jobs(snakemake("--profile", "profiles/slurm", *quickstart, directory=project).stdout) == local
+    assert jobs(snakemake("--workflow-profile", "profiles/slurm", *quickstart, directory=project).stdout) == local

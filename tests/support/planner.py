@@ -21,7 +21,7 @@ class Job(NamedTuple):
     """A job of a plan."""
 
     rule: str
-    input: frozenset[str]
+    input: list[str]
     output: tuple[str, ...]
     wildcards: dict[str, str]
     log: str
@@ -29,6 +29,10 @@ class Job(NamedTuple):
     """The script, and the figure that it draws."""
     code: tuple[str, ...]
     """What its param `code` is a digest of, where the plan was asked for that: files from the project's folder on."""
+    environment: str
+    """The name of its conda environment."""
+    demands: dict[str, list[int | None]]
+    """What it asks for at its first attempt and at its second."""
 
     @property
     def id(self) -> str:
@@ -62,17 +66,15 @@ class Planner:
         """The jobs that a run in `project` would have, by id: all of them if `every`, with their code if `code`."""
         assert self._process.stdin is not None and self._process.stdout is not None
         with tempfile.NamedTemporaryFile("w+") as answer:
-            asked = {"answer": answer.name, "project": str(project), "config": config}
-            print(
-                json.dumps(asked | {"targets": list(targets), "every": every, "code": code}), file=self._process.stdin
-            )
+            asked = {"answer": answer.name, "project": str(project), "config": config, "targets": list(targets)}
+            print(json.dumps(asked | {"every": every, "code": code}), file=self._process.stdin)
             self._process.stdin.flush()
             ended = self._process.stdout.readline()
             text = answer.read()
         assert ended == "0\n", text
         jobs = [
-            Job(rule, frozenset(inputs), tuple(outputs), wildcards, log, tuple(command), tuple(files))
-            for rule, inputs, outputs, wildcards, log, command, files in json.loads(text)
+            Job(**fields | {name: tuple(fields[name]) for name in ("output", "command", "code")})
+            for fields in json.loads(text)
         ]
         return {job.id: job for job in jobs}
 
@@ -99,7 +101,8 @@ def serve() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 
 
-def jobs_of(project: str, config: str, targets: list[str], every: bool, code: bool) -> list[list[Any]]:
+def jobs_of(project: str, config: str, targets: list[str], every: bool, code: bool) -> list[dict[str, Any]]:
+    """What `told` tells of the jobs of a plan."""
     from snakemake.api import SnakemakeApi  # noqa: PLC0415
     from snakemake.settings import types  # noqa: PLC0415
 
@@ -119,14 +122,26 @@ def jobs_of(project: str, config: str, targets: list[str], every: bool, code: bo
         return [told(job) for job in workflow._workflow.dag.needrun_jobs(exclude_finished=False)]
 
 
-def told(job: Any) -> list[Any]:
+def told(job: Any) -> dict[str, Any]:
     """The fields of `Job`."""
     words = (job.shellcmd or "").split()
-    command = words[1 : 3 if words[1:2] == ["plot"] else 2]
     code = dict(job.params.items()).get("code", "")
-    files = code.split() if " " in code else []
-    wildcards = {name: str(value) for name, value in job.wildcards_dict.items()}
-    return [job.rule.name, list(job.input), list(job.output), wildcards, next(iter(job.log), ""), command, files]
+    attempts = []
+    for job.attempt in (1, 2):
+        attempts.append({name: job.resources.get(name) for name in ("mem_mb", "runtime", "gpu")})
+    return {
+        "rule": job.rule.name,
+        "input": list(job.input),
+        "output": list(job.output),
+        "wildcards": {name: str(value) for name, value in job.wildcards_dict.items()},
+        "log": next(iter(job.log), ""),
+        "command": words[1 : 3 if words[1:2] == ["plot"] else 2],
+        "code": code.split() if " " in code else [],
+        "environment": Path(job.conda_env_spec.file.get_path_or_uri(secret_free=True)).stem
+        if job.conda_env_spec
+        else "",
+        "demands": {name: [asked[name] for asked in attempts] for name in attempts[0]},
+    }
 
 
 def tell_the_code(project: Path) -> None:

@@ -149,7 +149,7 @@ def played(transitions, directories, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(played):
-    return {name: list(map(loading.load, handles)) for name, handles in played.items()}
+    return {name: list(map(loading.load_policy, handles)) for name, handles in played.items()}
 
 
 def states(transitions, kind):

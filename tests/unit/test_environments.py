@@ -17,18 +17,27 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
+from tests.support.planner import Job, Planner
+from tests.support.project import ROOT, copy_project
+
 ENVIRONMENTS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "envs").glob("*.yaml")}
 VARIANTS = ("learning-cpu", "learning-cuda")
 # Of these the rules import nothing: what AutoGluon fits with, and what rliable needs at one version.
-NOT_IMPORTED = {"learning": {"lightgbm", "scikit-learn", "scipy"}, "figures": {"seaborn"}}
+NOT_IMPORTED = {"learning-cpu": {"lightgbm", "scikit-learn", "scipy"}, "figures": {"seaborn"}}
 # A process of D4RL's own environment (envs/mujoco-py) imports these.
 ELSEWHERE = {"d4rl", "gym", "mujoco_py"}
 
 
-def locked() -> dict[str, str]:
-    pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", (ROOT / "envs/lock.txt").read_text(), re.M)
+def locked(*locks: str) -> dict[str, str]:
+    """The pins of some locks, by default of both."""
+    texts = [(ROOT / f"envs/{lock}.txt").read_text() for lock in locks or ("lock", "lock-cluster")]
+    pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", "\n".join(texts), re.M)
     return {canonicalize_name(name): version for name, version in pins}
+
+
+def test_the_cluster_adds_to_what_is_locked() -> None:
+    assert not locked("lock").keys() & locked("lock-cluster").keys()
+    assert "snakemake-executor-plugin-slurm" in locked("lock-cluster")
 
 
 def required() -> dict[str, Requirement]:
@@ -98,7 +107,8 @@ def test_where_snakemake_runs_is_what_the_rules_import(tmp_path: Path) -> None:
 
 def test_installed_are_the_pinned_versions() -> None:
     for environment in ENVIRONMENTS.keys() - {"learning-cuda"}:
-        for name, requirement in listed(environment).items():
+        # The cluster's plugin is installed where there is a cluster.
+        for name, requirement in ((n, r) for n, r in listed(environment).items() if n not in locked("lock-cluster")):
             # A CUDA build of torch has a local version of its own, or none.
             wanted = str(requirement.specifier).removeprefix("==").removesuffix("+cpu")
             installed = distributions()["xgboost"][0] if name == "xgboost-cpu" else name
@@ -119,19 +129,13 @@ def test_variants_differ_in_what_needs_the_gpu_alone() -> None:
     assert autogluon[0] - autogluon[1] == {"xgboost"}
 
 
-def rules() -> dict[str, tuple[str, str]]:
-    """Of every rule that runs a script, the script and the environment (learning for its variants)."""
-    found = {}
-    for path in (ROOT / "workflow/rules").glob("*.smk"):
-        # A rule that stands in a loop gets its name inside; here it is called by its file.
-        for indent, rule, body in re.findall(r"^( *)rule ?(\w*):\n((?:(?:\1 +.*)?\n)*)", path.read_text(), re.M):
-            if script := re.search(r'"script (\w+) ', body):
-                environment = re.search(r' conda:\n +(?:"../../envs/([\w-]+).yaml"|(LEARNING))\n', body)
-                assert environment, f"{path.name}: rule {rule} has no environment"
-                assert rule or indent
-                found[rule or f"each of {path.stem}"] = script[1], environment[1] or "learning"
-    assert {f"each of {name}" for name in ("dataset", "policy", "figures")} <= set(found)
-    return found
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
+    """The jobs that start a script, of a config with every kind there is."""
+    project = copy_project(tmp_path_factory.mktemp("plan") / "project")
+    with Planner() as planner:
+        planned = planner.plan(project, "config/every-kind.yaml", ("all", "csv", "behaviour"), every=True)
+    return [job for job in planned.values() if job.command]
 
 
 def file_of(module: str) -> Path | None:
@@ -199,23 +203,27 @@ def held(environment: str) -> set[str]:
     return {name.removesuffix("-cpu") for name in listed(environment)}
 
 
-@pytest.mark.parametrize("rule", rules())
-def test_environment_of_a_rule_holds_what_its_script_imports(rule: str) -> None:
-    script, environment = rules()[rule]
-    for variant in VARIANTS if environment == "learning" else (environment,):
-        assert packages(script) <= held(variant), f"{script} with {variant}"
+def variants(environment: str) -> tuple[str, ...]:
+    """The files of an environment that a rule of the CPU names, or the one that there is."""
+    return VARIANTS if environment == "learning-cpu" else (environment,)
 
 
-@pytest.mark.parametrize("environment", ["data", "figures", "learning"])
-def test_environment_holds_nothing_else(environment: str) -> None:
-    used: set[str] = set().union(*(packages(script) for script, its in rules().values() if its == environment))
-    for variant in VARIANTS if environment == "learning" else (environment,):
+def test_environment_of_a_job_holds_what_its_script_imports(jobs: list[Job]) -> None:
+    for script, environment in {(job.command[0], job.environment) for job in jobs}:
+        for variant in variants(environment):
+            assert packages(script) <= held(variant), f"{script} with {variant}"
+
+
+@pytest.mark.parametrize("environment", ["data", "figures", "learning-cpu"])
+def test_environment_holds_nothing_else(jobs: list[Job], environment: str) -> None:
+    scripts = {job.command[0] for job in jobs if job.environment == environment}
+    used = set().union(*map(packages, scripts))
+    for variant in variants(environment):
         assert held(variant) - used == NOT_IMPORTED.get(environment, set())
 
 
-def test_every_environment_is_some_rules() -> None:
-    named = {environment for _, environment in rules().values()}
-    assert named | {"snakemake"} == {re.sub(r"-(cpu|cuda)$", "", name) for name in ENVIRONMENTS}
+def test_every_environment_is_that_of_some_jobs(jobs: list[Job]) -> None:
+    assert {variant for job in jobs for variant in variants(job.environment)} | {"snakemake"} == set(ENVIRONMENTS)
 
 
 def test_conda_file_for_mujoco_py_has_what_its_installation_asks_for() -> None:

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from snakemake.api import SnakemakeApi
-from snakemake.rules import Rule
-from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings, StorageSettings
 
+from tests.support.planner import Planner
 from tests.support.project import ROOT, snakemake
 
 GYM = [
@@ -110,34 +108,25 @@ def test_rules_that_train_ask_for_the_gpu_unless_the_device_is_the_cpu(project: 
     assert asking == {"train_teacher", "distill_teacher", "fit_student", "fit_mlp"}
 
 
-def rules() -> dict[str, Rule]:
-    """The rules of the workflow with the quickstart, as Snakemake has read them."""
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        workflow = api.workflow(
-            resource_settings=ResourceSettings(cores=1),
-            config_settings=ConfigSettings(configfiles=[ROOT / "config/quickstart.yaml"]),
-            storage_settings=StorageSettings(),
-            snakefile=ROOT / "workflow/Snakefile",
-        )
-        return {rule.name: rule for rule in workflow._workflow.rules}
+def test_every_job_has_a_log_an_environment_and_its_code_and_asks_for_more_each_time(project: Path) -> None:
+    with Planner() as planner:
+        jobs = planner.plan(project, "config/every-kind.yaml", ("all", "csv", "behaviour"), every=True, code=True)
+    targets = {"all", "csv", "behaviour"}
+    assert {job.rule for job in jobs.values() if not job.command} == targets
+    for job in jobs.values():
+        if job.rule not in targets:
+            assert job.log and job.environment and job.code, job.id
+            for resource in ("mem_mb", "runtime"):
+                first, second = job.demands[resource]
+                assert first and second == 2 * first, (job.id, resource)
+        assert job.demands["gpu"] in ([None, None], [0, 0])
 
 
-def test_every_rule_has_log_benchmark_threads_and_resources() -> None:
-    targets = {"all", "behaviour", "data", "transitions", "csv", "teachers", "policies"}
-    found = rules()
-    assert targets < set(found)
-    for name, rule in found.items():
-        assert rule.docstring, f"rule {name} does not say what it does"
-        if name not in targets:
-            has = {"log": rule.log, "benchmark": rule.benchmark, "conda": rule.conda_env}
-            has |= {"code": "code" in dict(rule.params.items())}
-            # What grows with the attempts is a function.
-            has |= {key: rule.resources[key].is_evaluable() for key in ("mem_mb", "runtime")}
-            assert all(has.values()), f"rule {name} lacks {[key for key, value in has.items() if not value]}"
-    for path in (ROOT / "workflow/rules").glob("*.smk"):
-        for body in re.split(r"^ *rule\b.*:$", path.read_text(), flags=re.M)[1:]:
-            for part in ("threads:", "mem_mb=growing(", "runtime=growing("):
-                assert part in body, f"{path.name}: a rule has no {part}\n{body}"
+def test_every_rule_says_what_it_does(project: Path) -> None:
+    said = snakemake("--list-rules", "--configfile", "config/every-kind.yaml", directory=project).stdout
+    listed = re.findall(r"^([a-z_]+)( \(.+\))?$", said, re.M)
+    assert {"all", "fit_rvs_r", "plot_returns"} <= {rule for rule, _ in listed}
+    assert [rule for rule, told in listed if not told] == []
 
 
 def test_memory_and_time_double_with_every_attempt(project: Path) -> None:
@@ -165,13 +154,6 @@ def test_teacher_on_more_rows_asks_for_more_memory(project: Path) -> None:
         return int(re.search(r"rule train_teacher:\n(?:    .*\n)*?    resources: .*mem_mb=(\d+)", plan)[1])
 
     assert memory(50_000) < memory(1_000_000) < memory(None)
-
-
-def test_slurm_profile_plans_the_same_jobs(project: Path) -> None:
-    quickstart = ("-n", "--configfile", "config/quickstart.yaml")
-    local = jobs(snakemake(*quickstart, directory=project).stdout)
-    assert jobs(snakemake("--profile", "profiles/slurm", *quickstart, directory=project).stdout) == local
-    assert jobs(snakemake("--workflow-profile", "profiles/slurm", *quickstart, directory=project).stdout) == local
 
 
 def test_every_profile_keeps_what_the_default_one_sets() -> None:

@@ -15,8 +15,6 @@ import pytest
 from tests.support.project import snakemake
 from tests.support.tiny import ARGUMENTS, CONFIG, D4RL, EMBEDDED, MINE
 
-pytestmark = pytest.mark.xdist_group("run")
-
 METHODS = {method["name"] for method in CONFIG["methods"] if method["kind"] != "rvs_r"}
 
 

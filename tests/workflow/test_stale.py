@@ -26,9 +26,6 @@ from tests.support import tiny
 from tests.support.planner import Job, Planner
 from tests.support.project import ROOT, copy_project, snakemake
 
-# With test_run.py in one process: the finished run would be waited for in another.
-pytestmark = pytest.mark.xdist_group("run")
-
 EMBEDDED, MINE, D4RL, MAZE = "an-embedded", "my-hopper", "hopper-medium-v2", "antmaze-umaze-v2"
 HERE = [EMBEDDED]
 RESOURCES = "src/d4rl_automl/resources"
@@ -108,7 +105,7 @@ class Project:
             job = self.jobs[waiting.pop()]
             if job.id not in found:
                 found.add(job.id)
-                waiting.extend(id for id, other in self.jobs.items() if other.input.intersection(job.output))
+                waiting.extend(id for id, other in self.jobs.items() if not set(job.output).isdisjoint(other.input))
         return found
 
     def _pretend_to_be_d4rl(self, *names: str) -> None:
