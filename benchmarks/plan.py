@@ -2,8 +2,10 @@
 
 The 1,200 GPU jobs train the teachers of config.yaml's datasets, 60 action dimensions together, at AutoGluon's four
 presets with five seeds; every teacher is played and scored. The run that finds nothing to do is of a small workflow on
-embedded data, made for this in a folder of its own (about a minute, once). The floor is Snakemake itself: a dry run of
-as many jobs of three plain rules, without functions or parameters. Seconds of wall time, the best of --repeats.
+embedded data, made for this in a folder of its own (about a minute, once). Floors are Snakemake itself: dry runs of as
+many plain jobs, without functions or parameters, once with one input each and once with as many inputs as the plan of
+config.yaml has. All print by rule (`-n -q rules`), as `make plan` does, and take turns. Seconds are of wall time, the
+best of --repeats, and of processor time.
 """
 
 import os
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import yaml
 from support import ROOT, prepared, processes, reporting
@@ -43,7 +46,7 @@ rule first:
 
 rule second:
     input:
-        "first/{{number}}",
+        {inputs},
     output:
         "second/{{number}}",
     log:
@@ -51,6 +54,7 @@ rule second:
     shell:
         "cp {{input}} {{output}} > {{log}}"
 """
+ONE = '"first/{number}"'
 
 PRESETS = ("medium", "good", "high", "best")
 GRID = {
@@ -60,69 +64,85 @@ GRID = {
 }
 
 
-def seconds(command: list[str], repeats: int) -> tuple[float, float, str]:
-    """Wall and processor seconds of the fastest run, and what it printed."""
-    found = []
-    for _ in range(repeats):
+class Timed(NamedTuple):
+    """A command and how long it took, run after run."""
+
+    what: str
+    command: list[str]
+    wall: list[float]
+    cpu: list[float]
+    printed: list[str]
+
+    def run(self) -> None:
         before, started = os.times(), time.perf_counter()
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(self.command, cwd=ROOT, capture_output=True, text=True, check=False)
         wall, after = time.perf_counter() - started, os.times()
-        cpu = after.children_user + after.children_system - before.children_user - before.children_system
-        found.append((wall, cpu))
+        self.wall.append(wall)
+        self.cpu.append(after.children_user + after.children_system - before.children_user - before.children_system)
+        self.printed.append(done.stdout + done.stderr)
         if done.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-3000:]}")
-    return *min(found), done.stdout + done.stderr
+            sys.exit(f"{' '.join(self.command)} failed:\n{self.printed[-1][-3000:]}")
+
+    def jobs(self, rule: str = "total") -> int:
+        """The jobs of a dry run, or of one of its rules."""
+        return int(dict(re.findall(r"^(\w+) +(\d+)$", self.printed[-1], re.M)).get(rule, 0))
 
 
-def plan(what: str, configs: list[str], folder: Path, repeats: int) -> dict[str, object]:
-    """The row of a dry run in an empty folder, whatever has been made here already."""
-    # The path of a config is taken from that folder.
-    command = [str(SNAKEMAKE), "-n", "--directory", str(folder / "empty"), "--configfile", *configs]
-    wall, cpu, printed = seconds(command, repeats)
-    counts = dict(re.findall(r"^(\w+) +(\d+)$", printed, re.M))
-    return row(what, int(counts["total"]), int(counts["train_teacher"]), wall, cpu)
+def timed(what: str, *arguments: str | Path) -> Timed:
+    return Timed(what, [str(SNAKEMAKE), *map(str, arguments)], [], [], [])
 
 
-def floor(of: dict[str, object], folder: Path, repeats: int) -> dict[str, object]:
-    """The row of a dry run of as many plain jobs as another row has."""
-    snakefile = folder / "Snakefile"
-    snakefile.write_text(PLAIN.format(pairs=int(str(of["jobs"])) // 2))
-    command = [str(SNAKEMAKE), "-n", "--snakefile", str(snakefile), "--directory", str(folder / "empty")]
-    wall, cpu, _ = seconds(command, repeats)
-    return row("floor: snakemake -n, plain jobs", int(str(of["jobs"])), 0, wall, cpu)
-
-
-def row(what: str, jobs: int, training: int, wall: float, cpu: float) -> dict[str, object]:
-    times = {"seconds": round(wall, 2), "cpu seconds": round(cpu, 2)}
-    return {"what": what, "jobs": jobs, "train_teacher": training, **times}
+def plain(what: str, folder: Path, jobs: int, inputs: int) -> Timed:
+    """Dry runs of about so many plain jobs, half of which have so many inputs each."""
+    pairs = (jobs - 1) // 2
+    numbers = f'lambda wildcards: [f"first/{{(int(wildcards.number) + i) % {pairs}}}" for i in range({inputs})]'
+    folder.mkdir(exist_ok=True)
+    (folder / "Snakefile").write_text(PLAIN.format(pairs=pairs, inputs=ONE if inputs == 1 else numbers))
+    return timed(what, "-n", "-q", "rules", "--snakefile", folder / "Snakefile", "--directory", folder / "empty")
 
 
 def main() -> None:
     parser = reporting.parser(__doc__)
     reporting.add_repeats(parser)
     arguments = parser.parse_args()
-    repeats = reporting.repeats(arguments)
     folder = prepared.PREPARED / "plan"
     folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "config.yaml"
-    config.write_text(yaml.safe_dump(CONFIG))
-    snakemake = [str(SNAKEMAKE), "--cores", str(processes.CORES), "--directory", str(folder)]
-    snakemake += ["--configfile", str(config)]
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    (folder / "grid.yaml").write_text(yaml.safe_dump(GRID))
+    small = ("--cores", str(processes.CORES), "--directory", folder, "--configfile", folder / "config.yaml")
     print("making the small workflow", file=sys.stderr)
-    seconds(snakemake, 1)
-    grid = folder / "grid.yaml"
-    grid.write_text(yaml.safe_dump(GRID))
-    whole = str(ROOT / "config/config.yaml")
-    rows = [
-        plan("snakemake -n, config.yaml", [whole], folder, repeats),
-        plan("snakemake -n, 1,200 GPU jobs", [whole, str(grid)], folder, repeats),
+    timed("", *small).run()
+    # In an empty folder, whatever has been made here already; the path of a config is taken from there.
+    whole = ("--directory", folder / "empty", "--configfile", ROOT / "config/config.yaml")
+    ours = timed("config.yaml", "-n", "-q", "rules", *whole)
+    everything = timed("", "-n", *whole)
+    everything.run()
+    edges = sum(line.count(", ") + 1 for line in re.findall(r"^    input: (.*)$", everything.printed[0], re.M))
+    jobs = everything.jobs()
+    nothing = timed("nothing to do, a small run", *small)
+    commands = [
+        plain("floor: as many plain jobs", folder / "plain", jobs, 1),
+        plain("floor: and with as many inputs", folder / "linked", jobs, round(2 * edges / jobs)),
+        ours,
+        timed("1,200 GPU jobs", "-n", "-q", "rules", *whole, folder / "grid.yaml"),
+        nothing,
     ]
-    rows.insert(1, floor(rows[0], folder, repeats))
-    nothing, nothing_cpu, printed = seconds(snakemake, repeats)
-    if "Nothing to be done" not in printed:
-        sys.exit(f"the finished workflow was run again:\n{printed[-3000:]}")
-    rows.append(row("snakemake, nothing to do", 0, 0, nothing, nothing_cpu))
-    reporting.report(arguments, rows, {"seconds": "<= 5 each; 1,200 GPU jobs: < 10"})
+    for _ in range(reporting.repeats(arguments)):
+        for command in commands:
+            command.run()
+    if "Nothing to be done" not in nothing.printed[-1]:
+        sys.exit(f"the finished workflow was run again:\n{nothing.printed[-1][-3000:]}")
+    floors = {"of plain jobs": commands[0], "of jobs with as many inputs": commands[1]}
+    rows = []
+    for command in commands:
+        row: dict[str, Any] = {"what": command.what, "jobs": command.jobs()}
+        row |= {"seconds": round(min(command.wall), 2), "cpu seconds": round(min(command.cpu), 2)}
+        if command is ours:
+            row["inputs"] = edges
+            row |= {name: round(min(command.cpu) / min(floor.cpu), 2) for name, floor in floors.items()}
+        rows.append(row)
+    targets = {"config.yaml, of plain jobs": "<= 1.5", "nothing to do": "<= 2 s"}
+    reporting.report(arguments, rows, targets)
 
 
 if __name__ == "__main__":

@@ -492,7 +492,7 @@ COSMETIC = {
     "logs": ("workflow/rules/dataset.smk", replaced('paths.log("', 'paths.log("elsewhere/')),
     "benchmark files": ("workflow/rules/policy.smk", replaced('paths.benchmark("', 'paths.benchmark("elsewhere/')),
     "the software environment": ("envs/figures.yaml", replaced("==", "<=")),
-    "what a key of the config means": ("src/d4rl_automl/plan/config.py", replaced("Training seeds.", "Seeds.")),
+    "what a key of the config means": ("src/d4rl_automl/plan/config.py", replaced('."""', '. More."""')),
     "policies that no recipe here uses": (f"{RESOURCES}/behaviour/levels.csv", replaced("SAC", "PPO")),
 }
 
