@@ -69,7 +69,7 @@ def main() -> None:
         print(f"\n{part}, {found['card']}", flush=True)
         found[part] = PARTS[part](rows, held_out, arguments.quick)
         reporting.show(found[part])
-        # Part by part, so that a lease that ends early leaves something.
+        # Part by part, so that a run that is cut short leaves something.
         reporting.write(
             arguments.output or RESULTS / f"gpu{'-quick' * arguments.quick}.json",
             {"quick": arguments.quick, "machine": reporting.machine(), **found},
