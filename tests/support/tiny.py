@@ -77,8 +77,8 @@ def run(project: Path) -> None:
     copy_project(project)
     shutil.copy(ROOT / "tests/support/trace.py", project / "src/sitecustomize.py")
     (project / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
-    # RvS-R has its published size, whatever the dataset: of 120 rows it takes half a minute.
-    every_kind.write_hdf5(project / "d4rl/hopper_medium-v2.hdf5", 11, 3, 120, 10)
+    # RvS-R has its published size, whatever the dataset: of 30 rows it takes a quarter of a minute.
+    every_kind.write_hdf5(project / "d4rl/hopper_medium-v2.hdf5", 11, 3, 30, 6)
     maze = "Ant_maze_u-maze_noisy_multistart_False_multigoal_False_sparse_fixed.hdf5"
     every_kind.write_hdf5(project / "d4rl" / maze, 29, 8, 1200, 100)
     every_kind.expect(project / "src/d4rl_automl/resources/catalogue.csv", project / "d4rl")

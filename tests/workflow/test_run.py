@@ -75,7 +75,7 @@ def test_files_open_in_other_tools(finished: Path) -> None:
             assert (folder / "figures" / f"{figure}.{ending}").stat().st_size > 0
     assert "# " + EMBEDDED in (folder / "card.md").read_text()
     cards = pd.read_csv(finished / "results/cards.csv")
-    assert cards["rows"].tolist() == [6000, 6000, 120, 1200]
+    assert cards["rows"].tolist() == [6000, 6000, 30, 1200]
     # The copy of the embedded file, too, is repeated by the simulator that made it.
     assert (cards["replay_d4rl_99_percent"][:2] < 1e-4).all()
     page = (finished / "results/report/index.html").read_text()
