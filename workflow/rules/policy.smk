@@ -38,8 +38,8 @@ for kind, making, own in PLAN.makings():
             files=input_files,
             code=lambda wildcards: PLAN.fitted_by(wildcards.method),
         shell:
-            "script fit_policy --settings {params.settings:q} {params.files} --seed {wildcards.seed} --device {params.device} --threads {threads}"
-            " --output {output.handle:q} > {log:q} 2>&1"
+            "script fit_policy --settings {params.settings:q} {params.files} --seed {wildcards.seed}"
+            " --device {params.device} --threads {threads} --output {output.handle:q} > {log:q} 2>&1"
 
 
 rule compare_students:

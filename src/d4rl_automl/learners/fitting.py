@@ -65,7 +65,9 @@ class Settings:
         )
 
     def rate(self, update: int) -> float:
-        """The learning rate of an update, counted from 0."""
+        """The learning rate of an update, counted from 0: constant, or along a half cosine as torch's
+        `CosineAnnealingLR` with `T_max = updates` has it.
+        """
         if self.gaussian:
             return self.learning_rate
         return self.learning_rate * (1 + math.cos(math.pi * update / self.updates)) / 2
@@ -242,7 +244,7 @@ class Training:
         self._total += loss.detach() * len(batch)
 
     def _step_on_gpu(self, batch: torch.Tensor) -> None:
-        """The same of a full batch, whose kernels are recorded once and then started by one call instead of some 50."""
+        """The same of a full batch, whose kernels are recorded once and then all started by one call."""
         self._batch.copy_(batch)
         if self._graph is not None:
             self._graph.replay()
