@@ -9,6 +9,7 @@ import pkgutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class Simulator(Protocol):
     size: int
     steps: NDArray[np.int64]
     """Steps (size,) since the last reset."""
+    goals: NDArray[np.float64]
+    """What the episodes are to reach (size, k), drawn at a reset and NaN before; k is 0 where a task has no goal.
+
+    Write to it for a goal of your own: the next step is judged by it.
+    """
     diverged: NDArray[np.bool_]
     """Whether (size,) the physics of the current episode blew up."""
 
@@ -41,13 +47,13 @@ class Simulator(Protocol):
     def reset(self, seeds: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """Start new episodes from what Gymnasium's ``reset(seed=s)`` draws; returns observations (n, d) float64.
 
-        `seeds` (n,) int go to environments 0 to n - 1, or to the n environments in `ids`.
+        A goal is drawn after the state, by the same seed. `seeds` (n,) int go to environments 0 to n - 1, or to the n environments in `ids`.
         """
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """Start new episodes from the given positions (n, nq) and velocities (n, nv); returns observations (n, d).
 
-        The rows go to the environments in `ids`, by default to all.
+        The rows go to the environments in `ids`, by default to all. Goals stay as they are.
         """
 
     def step(
@@ -108,11 +114,31 @@ def get(name: str) -> Variant:
         raise InputError(f"simulator {name!r} is unknown; the simulators are {', '.join(SIMULATORS)}") from None
 
 
+def of(task: str) -> tuple[str, ...]:
+    """The names of the simulators that a task is played in; raises InputError for an unknown task."""
+    found = tasks.get(task)
+    if found.robot is None:
+        return ()
+    return tuple(SIMULATORS) if found.simulators is None else found.simulators
+
+
+def check(task: str, name: str) -> None:
+    """Raise InputError for an unknown task or simulator, and for a simulator that the task is not played in."""
+    get(name)
+    found = tasks.get(task)
+    if found.robot is not None and name not in of(task):
+        why = f" ({found.why_not_others})" if found.why_not_others else ""
+        raise InputError(
+            f"task {task!r} is not played in the simulator {name!r}{why}; its simulators are {', '.join(of(task))}"
+        )
+
+
 def make(task: str, size: int, variant: str) -> Simulator:
     """A simulator of `size` episodes of a task.
 
-    Raises InputError for an unknown variant or task, for a task that has no simulator, and for a variant that is not
-    installed.
+    Raises InputError for an unknown variant or task, for a task that has no simulator or not this one, and for a
+    variant that is not installed.
     """
+    check(task, variant)
     made: Simulator = pkgutil.resolve_name(get(variant).maker)(task, size)
     return made

@@ -1,5 +1,7 @@
 """The robots on current MuJoCo, many episodes stepped side by side."""
 
+from collections.abc import Sequence
+
 import gymnasium
 import mujoco
 import mujoco.batch
@@ -12,6 +14,7 @@ from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.models import make_model
 from d4rl_automl.simulators.robots import Actions
 
+_WITH_QUATERNION = (int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_BALL))
 # BADQPOS, BADQVEL and BADQACC follow each other.
 _BLOW_UPS = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
 
@@ -64,7 +67,12 @@ class BatchSimulator:
         """Steps (size,) since the last reset."""
         self.diverged = np.zeros(size, bool)
         """Whether (size,) the physics of the current episode became non-finite or unbounded."""
+        goal_size = len(self.task.goal.columns) if self.task.goal else 0
+        self.goals: NDArray[np.float64] = np.full((size, goal_size), np.nan)
+        """As `Simulator.goals`."""
         self._ended = np.ones(size, bool)
+        # MuJoCo 3.2.0 and later leave a quaternion as it is, where earlier ones normalise it in place.
+        self._turns = bool(np.isin(self.model.jnt_type, _WITH_QUATERNION).any())
 
     @property
     def versions(self) -> dict[str, str]:
@@ -74,18 +82,26 @@ class BatchSimulator:
     def reset(self, seeds: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """Start new episodes exactly as Gymnasium's ``reset(seed=s)`` does; returns observations (n, d).
 
-        `seeds` (n,) int go to environments 0 to n - 1, or to the n environments in `ids`.
+        A goal is drawn after the state, by the same seed. `seeds` (n,) int go to environments 0 to n - 1, or to the n
+        environments in `ids`.
         """
         seeds = np.asarray(seeds, np.int64)
         ids = np.arange(len(seeds)) if ids is None else np.asarray(ids)
         if len(seeds) != len(ids):
             raise ValueError(f"{len(seeds)} seeds for {len(ids)} environments")
-        return self.set_state(*self.robot.initial_states(self.model, robots.seeded(seeds)), ids)
+        return self.draw(robots.seeded(seeds), ids)
+
+    def draw(self, generators: Sequence[np.random.Generator], ids: ArrayLike) -> NDArray[np.float64]:
+        """Start new episodes in `ids` (n,) from what n generators draw next; returns observations (n, d)."""
+        qpos, qvel = self.robot.initial_states(self.model, generators)
+        self.goals[np.asarray(ids)] = self.robot.goals(generators)
+        return self.set_state(qpos, qvel, ids)
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """Start new episodes from the given positions (n, nq) and velocities (n, nv); returns observations (n, d).
 
-        The rows go to the environments in `ids`, by default to all.
+        The rows go to the environments in `ids`, by default to all. Goals stay as they are. Quaternions are
+        normalised, as mujoco-py does.
         """
         rows = self._rows(ids)
         # Everything else that an earlier episode left is cleared, the solver's warm start included.
@@ -93,6 +109,9 @@ class BatchSimulator:
         self.batch.warning[rows] = 0
         self.qpos[rows] = qpos
         self.qvel[rows] = qvel
+        if self._turns:
+            for row in np.arange(self.size)[rows]:
+                mujoco.mj_normalizeQuat(self.model, self.qpos[row])
         self.steps[rows] = 0
         self.diverged[rows] = False
         self._ended[rows] = False
@@ -121,15 +140,11 @@ class BatchSimulator:
             raise ValueError("actions hold NaN or infinity")
         if self._ended[rows].any():
             raise ValueError(f"environments {np.arange(self.size)[rows][self._ended[rows]]} have ended: reset them")
-        if self.variant == "d4rl":
-            # D4RL's wrapper scales [-1, 1] to [-1, 1] in the action's dtype, which rounds: up to 6e-8 in float32
-            # (d4rl/utils/wrappers.py, NormalizedBoxEnv; its factors 0.5 and 2 are exact).
-            actions = (actions + 1.0) - 1.0
-        clipped: Actions = actions.clip(-1.0, 1.0)
+        controls = self.robot.controls(actions, self.variant)
         before, before_velocity = self.qpos[rows], self.qvel[rows]
         if ids is None:  # Then these are views.
             before, before_velocity = before.copy(), before_velocity.copy()
-        self._ctrl[rows] = clipped
+        self._ctrl[rows] = controls
         self.batch.step(ids, nstep=self.robot.frame_skip)
         qpos, qvel = self.qpos[rows], self.qvel[rows]
         # MuJoCo resets a simulation that blows up and steps on; its warning counters tell.
@@ -143,15 +158,20 @@ class BatchSimulator:
             self.qvel[broken] = before_velocity[diverged]
             self.diverged[broken] = True
             qpos, qvel = self.qpos[rows], self.qvel[rows]
-        rewards = self.robot.rewards(before, qpos, clipped, seconds=self.seconds, variant=self.variant)
+        rewards = self.robot.rewards(before, qpos, controls, seconds=self.seconds, variant=self.variant)
         terminated = self.robot.terminated(qpos, qvel)
+        observations = self.robot.observe(qpos, qvel)
+        if self.task.goal is not None:
+            reached = self.task.goal.reached(observations, self.goals[rows])
+            rewards += reached
+            terminated |= reached
         if not all_well:
             rewards[diverged] = 0.0
             terminated |= diverged
         self.steps[rows] += 1
         truncated = self.steps[rows] >= self.episode_steps
         self._ended[rows] = terminated | truncated
-        return self.robot.observe(qpos, qvel), rewards, terminated, truncated
+        return observations, rewards, terminated, truncated
 
     @staticmethod
     def _rows(ids: ArrayLike | None) -> slice | NDArray[np.int64]:

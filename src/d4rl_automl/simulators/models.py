@@ -9,18 +9,21 @@
 Two things that MuJoCo does for scenes of many bodies are left out for one robot on a floor, which
 saves 17 to 21 % of a step's time (benchmarks/rollout.py) and changes no bit of it: looking for the
 pairs of geoms that may touch (they are listed in the model), and splitting the constraints into
-independent islands.
+independent islands. Only the walls of a large maze are so many that looking is faster than going
+through the list (benchmarks/maze.py).
 """
 
 import ctypes
 import functools
 import itertools
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import mujoco
 import numpy as np
 
+from d4rl_automl import simulators
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.simulators import robots
 
@@ -51,14 +54,17 @@ def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     [3.5343 3.927  2.7143 5.0894]
     [3.6652 4.0579 2.7814 5.3156]
 
-    Raises InputError for an unknown task or variant, and for a task without simulator.
+    Raises InputError for an unknown task or variant, and for a task without simulator or without
+    this variant.
     """
     if variant not in VARIANTS:
         raise InputError(f"simulator {variant!r} is unknown; the simulators are {', '.join(VARIANTS)}")
     robot = robots.get(task)
+    simulators.check(task, variant)
     prepare_mujoco()
     specification = robot.specification()
-    _list_contacts(specification)
+    searched = [geom.name for geom in specification.geoms if robot.is_searched(geom)]
+    _list_contacts(specification, searched)
     with warnings.catch_warnings():
         # Gymnasium's cheetah uses an attribute that MuJoCo is about to drop; MuJoCo's version is pinned.
         warnings.filterwarnings("ignore", "compiler attribute 'settotalmass' is deprecated")
@@ -70,23 +76,36 @@ def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
         model.geom_margin *= 0.5
     # As MuJoCo 3.5.0 and later combine the margins of a pair that is not listed.
     model.pair_margin[:] = model.geom_margin[model.pair_geom1] + model.geom_margin[model.pair_geom2]
-    # Nothing is left to look for. Last, because mj_setConst derives these from the geoms anew.
-    model.body_contype[:] = 0
-    model.body_conaffinity[:] = 0
+    if not searched:
+        # Nothing is left to look for. Last, because mj_setConst derives these from the geoms anew.
+        model.body_contype[:] = 0
+        model.body_conaffinity[:] = 0
     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
     return model
 
 
-def _list_contacts(specification: mujoco.MjSpec) -> None:
-    """List every pair of geoms that may touch."""
+def _list_contacts(specification: mujoco.MjSpec, searched: Sequence[str] = ()) -> None:
+    """List every pair of geoms that may touch, but for those of a `searched` geom, by its name, with others.
+
+    Then nothing but the latter is left to look for.
+    """
+    looked_for = set(searched)
     for first, second in itertools.combinations(specification.geoms, 2):
-        if _may_touch(first, second):
-            pair = specification.add_pair(
-                geomname1=first.name, geomname2=second.name, condim=max(first.condim, second.condim), margin=0
-            )
-            # What is not a number is combined from the two geoms, as for a pair that is not listed.
-            for field in ("friction", "solref", "solimp"):
-                getattr(pair, field)[:] = np.nan
+        if not _may_touch(first, second):
+            continue
+        if not {first.name, second.name}.isdisjoint(searched):
+            looked_for |= {first.name, second.name}
+            continue
+        pair = specification.add_pair(
+            geomname1=first.name, geomname2=second.name, condim=max(first.condim, second.condim), margin=0
+        )
+        # What is not a number is combined from the two geoms, as for a pair that is not listed.
+        for field in ("friction", "solref", "solimp"):
+            getattr(pair, field)[:] = np.nan
+    if searched:
+        for geom in specification.geoms:
+            if geom.name not in looked_for:
+                geom.contype, geom.conaffinity = 0, 0
 
 
 def _may_touch(first: mujoco.MjsGeom, second: mujoco.MjsGeom) -> bool:

@@ -25,7 +25,8 @@ from d4rl_automl.core.files import RESOURCES
 Actions = NDArray[np.float32] | NDArray[np.float64]
 """(n, a), of one dtype or the other: rewards are rounded in it."""
 
-_ASSETS = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
+ASSETS = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
+"""Gymnasium's model files."""
 _INERTIAS = RESOURCES / "mujoco210_inertia.json"
 
 
@@ -55,6 +56,24 @@ class Robot(ABC):
         Those of ``reset(seed=s)`` come from `seeded`.
         """
 
+    def goals(self, generators: Sequence[np.random.Generator]) -> NDArray[np.float64]:
+        """Goals (n, k) of the episodes whose `initial_states` these generators drew before; k is 0 without a goal."""
+        return np.empty((len(generators), 0))
+
+    def controls(self, actions: Actions, variant: str) -> Actions:
+        """What the motors are given (n, a) for actions (n, a), in their dtype: the same, within [-1, 1].
+
+        In `d4rl` it is rounded as D4RL rounds it: its wrapper scales [-1, 1] to [-1, 1] in the action's dtype, which
+        costs up to 6e-8 in float32 (d4rl/utils/wrappers.py, NormalizedBoxEnv; its factors 0.5 and 2 are exact).
+        """
+        if variant == "d4rl":
+            actions = (actions + 1.0) - 1.0
+        return actions.clip(-1.0, 1.0)
+
+    def is_searched(self, geom: mujoco.MjsGeom) -> bool:
+        """Whether MuJoCo is to look for what touches a geom, because that is faster than listing what may."""
+        return False
+
     @abstractmethod
     def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
         """Observations (n, d) of states: a new array."""
@@ -75,7 +94,7 @@ class Robot(ABC):
     ) -> NDArray[np.float64]:
         """Rewards (n,) of one step that took `seconds`, from positions `before` to `after`, both (n, nq).
 
-        `actions` (n, a) are those applied, `variant` that of the physics (`models.VARIANTS`), which tells how to round.
+        `actions` (n, a) are those applied (`controls`), `variant` that of the physics (`models.VARIANTS`), which tells how to round.
         """
 
 
@@ -97,11 +116,11 @@ class Runner(Robot):
 
     def specification(self) -> mujoco.MjSpec:
         """As `Robot.specification`."""
-        return mujoco.MjSpec.from_file(str(_ASSETS / self.xml))
+        return mujoco.MjSpec.from_file(str(ASSETS / self.xml))
 
     def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
         """As `Robot.old_inertias`; recorded from MuJoCo 2.1.0 in resources/mujoco210_inertia.json."""
-        return _read_inertias()[self.name]
+        return read_inertias(self.name)
 
     def initial_states(
         self, model: mujoco.MjModel, generators: Sequence[np.random.Generator]
@@ -201,7 +220,12 @@ def get(task: str) -> Robot:
     return robot
 
 
+def read_inertias(name: str) -> Mapping[str, list[float] | list[list[float]]]:
+    """MuJoCo 2.1.0's body_mass, body_inertia, body_ipos and body_iquat of a robot's model, by the robot's name."""
+    return _every_inertia()[name]
+
+
 @functools.cache
-def _read_inertias() -> dict[str, dict[str, list[float] | list[list[float]]]]:
+def _every_inertia() -> dict[str, dict[str, list[float] | list[list[float]]]]:
     found: dict[str, dict[str, list[float] | list[list[float]]]] = json.loads(_INERTIAS.read_text())
     return found

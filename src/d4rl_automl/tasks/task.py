@@ -1,6 +1,34 @@
 """What a task is."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from d4rl_automl.tasks.mazes import Maze
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a goal-reaching task asks for: that some entries of the observation come near wanted values.
+
+    The episode is then a success: the step that gets there is paid 1 and is the last. No other step is paid.
+    """
+
+    columns: tuple[int, ...]
+    """The entries of the observation, in the order of a goal's own."""
+    radius: float
+    """The Euclidean distance at which a goal counts as reached."""
+
+    def reached(self, observations: NDArray[np.floating], goals: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Whether (n,) observations (n, d) are at goals (n, k); one that is NaN is never reached."""
+        left = observations[:, self.columns] - goals
+        distance = (left * left).sum(axis=1) ** 0.5
+        return distance <= self.radius
 
 
 @dataclass(frozen=True)
@@ -15,13 +43,19 @@ class Task:
     reference_max: float
     """Return of an expert; D4RL's REF_MAX_SCORE (same file)."""
     robot: str | None = None
-    """The `simulators.robots.Robot` that plays it, as "module:name"; None where there is no simulator yet.
+    """The `simulators.robots.Robot` that plays it, as "module:name"; None where there is no simulator.
 
     A reference, since tasks are known where nothing is simulated and MuJoCo is not installed.
     """
+    simulators: tuple[str, ...] | None = None
+    """Those of `simulators.SIMULATORS` that it is played in; None for all."""
+    why_not_others: str = ""
+    """What is said to who asks for another one: why it is none of them."""
     episode_steps: int = 1000
     """The time limit of the environment, and what a commanded return is divided by."""
-    maze: bool = False
+    goal: Goal | None = None
+    """What is to be reached, in a goal-reaching task."""
+    maze: Maze | None = None
     """AntMaze: x and y come first in the observation, and recorded episodes go on at the goal."""
 
     def commanded_return(self, fraction: float) -> float:
