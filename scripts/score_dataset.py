@@ -10,7 +10,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollouts", nargs="+", required=True, help="report tables (Parquet)")
     parser.add_argument("--targets", nargs="+", required=True, help="chosen targets (JSON)")
-    parser.add_argument("--provider", required=True, help="the dataset's")
+    parser.add_argument("--card", required=True, help="the dataset's card (JSON)")
     parser.add_argument("--output", required=True, help="scores of every training seed (CSV)")
     statistics.score_dataset(**vars(parser.parse_args()))
 

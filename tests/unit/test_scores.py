@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d4rl_automl import tasks
-from d4rl_automl.core import tables
+from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation import statistics, targets
 from d4rl_automl.tasks import scores
@@ -287,12 +287,16 @@ def test_from_files_to_files(tmp_path: Path) -> None:
             choices[dataset].append(tmp_path / f"{dataset}-{method}.json")
             targets.choose_file(selection, choices[dataset][-1])
     own = {dataset: tmp_path / f"{dataset}.csv" for dataset in datasets}
+    cards = {dataset: tmp_path / f"{dataset}.card.json" for dataset in datasets}
+    said = {datasets[0]: ["Half of it is missing.", "So is the rest."], datasets[1]: []}
+    for dataset in datasets:
+        files.write_json(cards[dataset], {"dataset": dataset, "provider": "embedded", "doubts": said[dataset]})
     written = {name: tmp_path / f"{name}.csv" for name in ("output", "summary", "comparisons")}
     output, summary, compared = written.values()
 
     def write() -> str:
         for dataset in datasets:
-            statistics.score_dataset(rollouts[dataset], choices[dataset], "embedded", own[dataset])
+            statistics.score_dataset(rollouts[dataset], choices[dataset], cards[dataset], own[dataset])
         return statistics.score(list(own.values()), **written)
 
     text = write()
@@ -315,14 +319,19 @@ def test_from_files_to_files(tmp_path: Path) -> None:
         [tables.read_json(path, ()) for dataset in datasets for path in choices[dataset]],
         dict.fromkeys(datasets, "embedded"),
     )
+    at_once["doubts"] = [" ".join(said[dataset]) for dataset in at_once["dataset"]]
     assert output.read_text() == at_once.to_csv(index=False)
+    assert text.count("Doubtful") == 1
+    assert f"Doubtful: {datasets[0]}: Half of it is missing. So is the rest.\n" in text
     with pytest.raises(InputError, match="column purpose: found 'selection'"):
-        statistics.score_dataset(selection, choices[DATASET], "embedded", own[DATASET])
+        statistics.score_dataset(selection, choices[DATASET], cards[DATASET], own[DATASET])
     with pytest.raises(InputError, match=r"output\.csv: cannot be read as JSON"):
-        statistics.score_dataset(rollouts[DATASET], [output], "embedded", own[DATASET])
+        statistics.score_dataset(rollouts[DATASET], [output], cards[DATASET], own[DATASET])
     every = [path for dataset in datasets for path in rollouts[dataset]]
     with pytest.raises(InputError, match=f"column dataset: found .*{DATASET}; pass tables of one dataset only"):
-        statistics.score_dataset(every, choices[DATASET], "embedded", own[DATASET])
+        statistics.score_dataset(every, choices[DATASET], cards[DATASET], own[DATASET])
+    with pytest.raises(InputError, match=rf"{datasets[0]}\.card\.json: is of dataset '{datasets[0]}'"):
+        statistics.score_dataset(rollouts[DATASET], choices[DATASET], cards[datasets[0]], own[DATASET])
 
 
 def test_read_csv_refuses(tmp_path: Path) -> None:

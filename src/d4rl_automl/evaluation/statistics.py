@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from rliable import library, metrics
 
-from d4rl_automl.core import files, tables
+from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
 
 TARGET_RULES = {
@@ -303,25 +303,39 @@ def read_scores(path: str | Path, provider: str, simulator: str) -> pd.DataFrame
 
 
 def score_dataset(
-    rollouts: Sequence[str | Path], targets: Sequence[str | Path], provider: str, output: str | Path
+    rollouts: Sequence[str | Path], targets: Sequence[str | Path], card: str | Path, output: str | Path
 ) -> None:
-    """Write the table of scores of one dataset as CSV: `score_table` of its report episodes and chosen targets."""
+    """Write the table of scores of one dataset as CSV: `score_table` of its report episodes and chosen targets.
+
+    One more column, doubts, has those of the dataset's card, as one text in every row. Raises InputError for a card of
+    another dataset.
+    """
     chosen = [tables.read_json(path, ("dataset", "method", "simulator", "fraction")) for path in targets]
     played = tables.read_rollouts(rollouts, "report")
+    described = tables.read_json(card, ("dataset", "provider", "doubts"))
+    dataset = tables.one_value(played, "dataset")
+    if described["dataset"] != dataset:
+        raise InputError(f"{card}: is of dataset {described['dataset']!r}, but the rollouts are of {dataset!r}")
+    scored = score_table(played, chosen, {dataset: described["provider"]})
     with files.whole(output) as part:
-        score_table(played, chosen, {tables.one_value(played, "dataset"): provider}).to_csv(part, index=False)
+        scored.assign(doubts=" ".join(described["doubts"])).to_csv(part, index=False)
 
 
 def score(scores: Sequence[str | Path], *, output: str | Path, summary: str | Path, comparisons: str | Path) -> str:
     """Put the tables of `score_dataset` together; write all scores, their summary and the comparison of methods as CSV.
 
-    Returns the first two as text. Raises InputError for a table that cannot be read.
+    Returns the first two as text, and the doubts about the datasets. Raises InputError for a table that cannot be read.
     """
-    every = pd.concat([tables.read_csv(path, SCORE_COLUMNS, exact=True) for path in scores], ignore_index=True)
+    columns = (*SCORE_COLUMNS, "doubts")
+    every = pd.concat([tables.read_csv(path, columns, exact=True) for path in scores], ignore_index=True)
     every = _in_order(every, list(dict.fromkeys(every["dataset"])))
     summed = summarise(every)
     for table, path in ((every, output), (summed, summary), (compare(every), comparisons)):
         with files.whole(path) as part:
             table.to_csv(part, index=False)
-    shown = every[every["target"] == "selected"].drop(columns="kind")
-    return f"Scores at the selected target\n{aligned(shown)}\n\nSummary\n{aligned(summed)}"
+    shown = every[every["target"] == "selected"].drop(columns=["kind", "doubts"])
+    doubtful = every.dropna(subset="doubts").drop_duplicates("dataset")
+    told = [line for _, row in doubtful.iterrows() for line in doubts.lines(row["dataset"], [row["doubts"]])]
+    return "\n".join(
+        ["Scores at the selected target", aligned(shown), *told, "", "Summary", aligned(summed)],
+    )
