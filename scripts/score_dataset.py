@@ -3,16 +3,16 @@
 import argparse
 
 from d4rl_automl.core.script import run
-from d4rl_automl.evaluation import statistics
+from d4rl_automl.evaluation import score_tables
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollouts", nargs="+", required=True, help="report tables (Parquet)")
     parser.add_argument("--targets", nargs="+", required=True, help="chosen targets (JSON)")
-    parser.add_argument("--provider", required=True, help="the dataset's")
+    parser.add_argument("--card", required=True, help="the dataset's card (JSON)")
     parser.add_argument("--output", required=True, help="scores of every training seed (CSV)")
-    statistics.score_dataset(**vars(parser.parse_args()))
+    score_tables.score_dataset(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -112,7 +112,9 @@ def dataset_tables(
     )
 
 
-def card(path: Path, dataset: str, provider: str = "embedded", task: str = "hopper") -> Path:
+def card(
+    path: Path, dataset: str, provider: str = "embedded", task: str = "hopper", doubts: Sequence[str] = ()
+) -> Path:
     """What `card.write` writes, as far as others read it."""
     spread = {"min": 1.5, "median": 43.2, "mean": 40.0, "max": 98.7}
     errors = {"median": 2e-7, "99 %": 1e-6, "max": 2e-6}
@@ -130,6 +132,7 @@ def card(path: Path, dataset: str, provider: str = "embedded", task: str = "hopp
                 **dict.fromkeys(("lengths", "returns", "normalised_scores"), spread),
                 "terminated_share": 0.125,
                 "action_entries_clipped": 0,
+                "doubts": list(doubts),
                 "replay": {"errors": {name: {"next_observation": errors} for name in ("d4rl", "gymnasium")}},
                 "provenance": {},
             }

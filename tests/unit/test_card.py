@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from d4rl_automl.core import files
+from d4rl_automl.core import doubts, files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import card, catalogue, collection, datasets, making, recordings
 from d4rl_automl.figures import card as figure
@@ -85,6 +85,26 @@ def test_the_d4rl_simulator_repeats_its_own_steps_and_stock_gymnasium_does_not(c
     assert errors["d4rl"]["reward"]["99 %"] < 1e-6
     assert errors["d4rl"]["terminations_that_differ"] == 0
     assert errors["gymnasium"]["next_observation"]["median"] > 1e-3
+
+
+def test_clipped_actions_are_a_doubt_told_in_the_log_on_the_console_and_on_the_card(
+    collected, tmp_path, caplog, monkeypatch
+):
+    assert collected[2]["doubts"] == []
+    with (tmp_path / "console").open("wb") as console:
+        monkeypatch.setenv(doubts.CONSOLE_VARIABLE, str(console.fileno()))
+        found = changed(collected, tmp_path, actions=lambda values: 2 * values)
+    [told] = found["doubts"]
+    clipped = found["action_entries_clipped"] / found["action_entries"]
+    assert 0.45 < clipped < 0.55
+    assert told.startswith(f"{clipped:.1%} of the action entries lie beyond [-1, 1]")
+    line = f"Doubtful: {found['dataset']}: {told}"
+    assert line in caplog.messages
+    assert (tmp_path / "console").read_text() == f"{line}\n"
+    assert f"- {told}\n" in (tmp_path / "card.md").read_text()
+    assert doubts.on_card(tmp_path / "card.json") == [line]
+    assert doubts.on_card(tmp_path / "absent.json") == []
+    assert card.summary(found)["doubts"] == told
 
 
 def test_a_sample_is_drawn_by_its_seed(collected):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.evaluation import statistics
+from d4rl_automl.evaluation import score_tables, statistics
 from d4rl_automl.evaluation.costs import COLUMNS
 from d4rl_automl.figures import costs, heat_table, improvement, l2, profiles
 from d4rl_automl.figures.table import FIGURES, OF_ALL
@@ -35,13 +35,13 @@ def scored(folder: Path, datasets: list[str], provider: str, seeds: int) -> Path
     generator = np.random.default_rng(len(datasets))
     rows = [
         (dataset, provider, method, seed, "d4rl", rule, 40 + 20 * index + generator.normal(0, 3))
-        for rule in statistics.TARGET_RULES
+        for rule in score_tables.TARGET_RULES
         for dataset in datasets
         for index, method in enumerate(METHODS)
         for seed in range(seeds)
     ]
     path = folder / "scores.csv"
-    table = pd.DataFrame(rows, columns=statistics.SCORE_COLUMNS)
+    table = pd.DataFrame(rows, columns=score_tables.SCORE_COLUMNS)
     table.to_csv(path, index=False)
     statistics.compare(table).to_csv(folder / "comparisons.csv", index=False)
     return path

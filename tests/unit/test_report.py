@@ -109,7 +109,7 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
         "mean_return",
         "normalised",
     ]
-    pd.DataFrame(rows, columns=names).to_csv(folder / "scores.csv", index=False)
+    pd.DataFrame(rows, columns=names).assign(doubts="").to_csv(folder / "scores.csv", index=False)
     pd.DataFrame(
         {
             "provider": "embedded",
@@ -236,6 +236,20 @@ def test_embedded_data_are_marked(single: dict[str, Any], tmp_path: Path) -> Non
     real = read(run(tmp_path, [("hopper-medium-v2", "d4rl")], [0]))
     assert "published D4RL numbers" not in real.words
     assert "embedded, not D4RL's data" not in real.words
+
+
+def test_doubts_stand_above_the_scores_and_beside_them(tmp_path: Path) -> None:
+    arguments = run(tmp_path, [("certain", "d4rl"), ("doubtful", "d4rl")], [0])
+    assert "Doubts about" not in read(arguments).words
+    said = ["A third of it is <odd>.", "Nothing repeats it."]
+    synthetic.card(arguments["cards"][1], "doubtful", "d4rl", doubts=said)
+    shown = read(arguments)
+    assert "Doubts about doubtful, and so about every score on it" in " ".join(shown.words.split())
+    assert all(shown.words.count(doubt) == 1 for doubt in said)
+    assert "Doubts about certain" not in shown.words
+    beside = [cell.split() for cell in shown.cells if cell.startswith(("certain", "doubtful"))]
+    assert ["doubtful", "d4rl", "doubtful"] in beside
+    assert ["certain", "d4rl", "doubtful"] not in beside
 
 
 def test_twelve_datasets(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d4rl_automl import tasks
-from d4rl_automl.core import tables
+from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.evaluation import statistics, targets
+from d4rl_automl.evaluation import score_tables, statistics, targets
 from d4rl_automl.tasks import scores
 from tests.support import synthetic
 
@@ -49,7 +49,7 @@ def chosen(fraction: float | None, method: str = "medium-student", dataset: str 
 def test_a_row_is_what_numpy_says_of_its_episodes() -> None:
     rollouts = pd.concat([synthetic.rollouts(training_seed=seed, episodes=7) for seed in (0, 1)], ignore_index=True)
     rollouts.loc[3, "diverged"] = True
-    table = statistics.score_table(rollouts, [chosen(0.9)], {DATASET: "embedded"})
+    table = score_tables.score_table(rollouts, [chosen(0.9)], {DATASET: "embedded"})
     assert list(table["target"]) == ["selected", "selected", "fixed", "fixed", "all", "all"]
     assert list(table["seed"]) == [0, 1] * 3
     for row in table.to_dict("records"):
@@ -73,7 +73,7 @@ def test_a_row_is_what_numpy_says_of_its_episodes() -> None:
 
 def test_an_unconditional_method_scores_the_same_by_every_rule() -> None:
     rollouts = synthetic.rollouts("bc", fractions=[None])
-    table = statistics.score_table(rollouts, [chosen(None, "bc")], {DATASET: "embedded"})
+    table = score_tables.score_table(rollouts, [chosen(None, "bc")], {DATASET: "embedded"})
     assert list(table["target"]) == ["selected", "fixed", "all"]
     assert table["mean_return"].nunique() == 1
     assert table["mean_return"][0] == pytest.approx(np.mean(rollouts["return"].to_numpy()))
@@ -81,7 +81,7 @@ def test_an_unconditional_method_scores_the_same_by_every_rule() -> None:
 
 def test_without_fraction_1_there_is_no_fixed_score(caplog: pytest.LogCaptureFixture) -> None:
     rollouts = synthetic.rollouts(fractions=[0.5, 0.8])
-    table = statistics.score_table(rollouts, [chosen(0.8)], {DATASET: "embedded"})
+    table = score_tables.score_table(rollouts, [chosen(0.8)], {DATASET: "embedded"})
     assert list(table["target"]) == ["selected", "all"]
     assert "fraction 1.0 was not commanded" in caplog.text
 
@@ -89,13 +89,13 @@ def test_without_fraction_1_there_is_no_fixed_score(caplog: pytest.LogCaptureFix
 def test_what_cannot_be_scored_is_refused() -> None:
     rollouts = synthetic.rollouts()
     with pytest.raises(InputError, match="report episodes only"):
-        statistics.score_table(synthetic.rollouts(purpose="selection"), [chosen(0.9)], {DATASET: "embedded"})
+        score_tables.score_table(synthetic.rollouts(purpose="selection"), [chosen(0.9)], {DATASET: "embedded"})
     with pytest.raises(InputError, match="targets: none was chosen"):
-        statistics.score_table(rollouts, [], {DATASET: "embedded"})
+        score_tables.score_table(rollouts, [], {DATASET: "embedded"})
     with pytest.raises(InputError, match=r"no episode at the chosen 0\.95"):
-        statistics.score_table(rollouts, [chosen(0.95)], {DATASET: "embedded"})
+        score_tables.score_table(rollouts, [chosen(0.95)], {DATASET: "embedded"})
     with pytest.raises(InputError, match=DATASET):
-        statistics.score_table(rollouts, [chosen(0.9)], {"another": "embedded"})
+        score_tables.score_table(rollouts, [chosen(0.9)], {"another": "embedded"})
 
 
 def grid(values: np.ndarray, provider: str = "embedded", method: str = "mlp") -> pd.DataFrame:
@@ -287,12 +287,16 @@ def test_from_files_to_files(tmp_path: Path) -> None:
             choices[dataset].append(tmp_path / f"{dataset}-{method}.json")
             targets.choose_file(selection, choices[dataset][-1])
     own = {dataset: tmp_path / f"{dataset}.csv" for dataset in datasets}
+    cards = {dataset: tmp_path / f"{dataset}.card.json" for dataset in datasets}
+    said = {datasets[0]: ["Half of it is missing.", "So is the rest."], datasets[1]: []}
+    for dataset in datasets:
+        files.write_json(cards[dataset], {"dataset": dataset, "provider": "embedded", "doubts": said[dataset]})
     written = {name: tmp_path / f"{name}.csv" for name in ("output", "summary", "comparisons")}
     output, summary, compared = written.values()
 
     def write() -> str:
         for dataset in datasets:
-            statistics.score_dataset(rollouts[dataset], choices[dataset], "embedded", own[dataset])
+            score_tables.score_dataset(rollouts[dataset], choices[dataset], cards[dataset], own[dataset])
         return statistics.score(list(own.values()), **written)
 
     text = write()
@@ -310,19 +314,24 @@ def test_from_files_to_files(tmp_path: Path) -> None:
     write()
     assert [path.read_bytes() for path in (output, summary, compared)] == first
     # Through the files of every dataset nothing is lost: the same table, as of all rollouts at once.
-    at_once = statistics.score_table(
+    at_once = score_tables.score_table(
         tables.read_rollouts([path for dataset in datasets for path in rollouts[dataset]], "report"),
         [tables.read_json(path, ()) for dataset in datasets for path in choices[dataset]],
         dict.fromkeys(datasets, "embedded"),
     )
+    at_once["doubts"] = [" ".join(said[dataset]) for dataset in at_once["dataset"]]
     assert output.read_text() == at_once.to_csv(index=False)
+    assert text.count("Doubtful") == 1
+    assert f"Doubtful: {datasets[0]}: Half of it is missing. So is the rest.\n" in text
     with pytest.raises(InputError, match="column purpose: found 'selection'"):
-        statistics.score_dataset(selection, choices[DATASET], "embedded", own[DATASET])
+        score_tables.score_dataset(selection, choices[DATASET], cards[DATASET], own[DATASET])
     with pytest.raises(InputError, match=r"output\.csv: cannot be read as JSON"):
-        statistics.score_dataset(rollouts[DATASET], [output], "embedded", own[DATASET])
+        score_tables.score_dataset(rollouts[DATASET], [output], cards[DATASET], own[DATASET])
     every = [path for dataset in datasets for path in rollouts[dataset]]
     with pytest.raises(InputError, match=f"column dataset: found .*{DATASET}; pass tables of one dataset only"):
-        statistics.score_dataset(every, choices[DATASET], "embedded", own[DATASET])
+        score_tables.score_dataset(every, choices[DATASET], cards[DATASET], own[DATASET])
+    with pytest.raises(InputError, match=rf"{datasets[0]}\.card\.json: is of dataset '{datasets[0]}'"):
+        score_tables.score_dataset(rollouts[DATASET], choices[DATASET], cards[datasets[0]], own[DATASET])
 
 
 def test_read_csv_refuses(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ include: "package.smk"
 
 
 from d4rl_automl.core.errors import InputError, killed_process
-from d4rl_automl.core import paths
+from d4rl_automl.core import doubts, paths
 from d4rl_automl.plan.config import validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
@@ -54,8 +54,9 @@ class shell(shell):
 # own child, and ends when this one is killed.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
 command = f"""exec {PYTHON} {quote(str(ROOT / 'scripts'))}/"$1".py "${{@:2}}" """
-variables = f"PYTHONPATH={quote(SRC)} D4RL_AUTOML_PARENT={os.getpid()}"
-declarations = f"export {variables}; script() {{ {command}; }}; "
+variables = f"PYTHONPATH={quote(SRC)} D4RL_AUTOML_PARENT={os.getpid()} {doubts.CONSOLE_VARIABLE}=9"
+# Its output goes to a log; by descriptor 9 it still reaches the console.
+declarations = f"exec 9>&2; export {variables}; script() {{ {command}; }}; "
 shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake formats its prefix
 
 

@@ -77,6 +77,7 @@ rule score_dataset:
     input:
         rollouts=lambda wildcards: PLAN.reported(wildcards.dataset),
         targets=lambda wildcards: PLAN.played(paths.TARGET, [wildcards.dataset]),
+        card=paths.CARD,
     output:
         paths.DATASET_SCORES,
     log:
@@ -91,11 +92,10 @@ rule score_dataset:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        provider=lambda wildcards: PLAN.datasets[wildcards.dataset].provider,
         code=digest("score_dataset"),
     shell:
         "script score_dataset --rollouts {input.rollouts:q} --targets {input.targets:q}"
-        " --provider {params.provider} --output {output:q} > {log:q} 2>&1"
+        " --card {input.card:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule score:

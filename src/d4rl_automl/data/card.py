@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from d4rl_automl import tasks
-from d4rl_automl.core import files, tables
+from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import hdf5, recordings
 from d4rl_automl.simulators.batch import BatchSimulator
@@ -27,9 +27,11 @@ REPLAY_SEED = 0
 QUANTILES = {"min": 0.0, "1 %": 0.01, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
 ERRORS = {"median": 0.5, "99 %": 0.99, "max": 1.0}
 
+CLIPPED_SHARE = 0.01
+"""Of the action entries; a larger one is told as a doubt."""
 _SAME_STATE = 1e-4
 """By which an observation and the state beside it differ at most, if they are of the same moment; as float32, 1e-6."""
-_FACTS = ("dataset", "provider", "task", "sha256", "repairs", "split", "longest_episode")
+_FACTS = ("dataset", "provider", "task", "sha256", "repairs", "split", "longest_episode", "doubts")
 
 
 def write(
@@ -41,7 +43,7 @@ def write(
     output: str | Path,
     markdown: str | Path,
 ) -> None:
-    """Make the card of one dataset.
+    """Make the card of one dataset, and tell the doubts about it.
 
     Arguments
         raw: HDF5 in D4RL's layout.
@@ -82,9 +84,11 @@ def write(
             "replay": replay(reader, task.name),
             "provenance": made,
         }
+    card["doubts"] = [*facts["doubts"], *_clipped(card)]
     files.write_json(output, card)
     with files.whole(markdown) as part:
         part.write_text(_markdown(card), encoding="utf-8")
+    doubts.tell(card["dataset"], card["doubts"])
 
 
 def replay(reader: recordings.Reader, task: str, rows: int = REPLAYED_ROWS, seed: int = REPLAY_SEED) -> dict[str, Any]:
@@ -147,6 +151,7 @@ def summary(card: Mapping[str, Any]) -> dict[str, Any]:
             for variant in VARIANTS
             for name in ERRORS
         },
+        "doubts": " ".join(card["doubts"]),
         "bytes": card["bytes"],
         "sha256": card["sha256"],
     }
@@ -154,7 +159,7 @@ def summary(card: Mapping[str, Any]) -> dict[str, Any]:
 
 def read(path: str | Path) -> dict[str, Any]:
     """A card's JSON; InputError for anything else."""
-    keys = ("dataset", "provider", "rows", "lengths", "returns", "normalised_scores", "replay", "provenance")
+    keys = ("dataset", "provider", "rows", "lengths", "returns", "normalised_scores", "replay", "provenance", "doubts")
     return tables.read_json(path, keys)
 
 
@@ -162,6 +167,16 @@ def merge(cards: Sequence[str | Path], output: str | Path) -> None:
     """The `summary` of every card as CSV, one row per dataset."""
     with files.whole(output) as part:
         pd.DataFrame([summary(read(path)) for path in cards]).to_csv(part, index=False)
+
+
+def _clipped(card: Mapping[str, Any]) -> list[str]:
+    share = card["action_entries_clipped"] / card["action_entries"]
+    if share <= CLIPPED_SHARE:
+        return []
+    return [
+        f"{share:.1%} of the action entries lie beyond [-1, 1] and are clipped: if the simulator that made the data "
+        "clips them too, as D4RL's does, nothing is lost; else these are not the actions that were played."
+    ]
 
 
 def _distribution(values: pd.Series) -> dict[str, float]:
@@ -219,6 +234,8 @@ def _markdown(card: Mapping[str, Any]) -> str:
             "not comparable with scores published on D4RL's datasets.",
             "",
         ]
+    if card["doubts"]:
+        lines += ["## Doubts", "", *(f"- {doubt}" for doubt in card["doubts"]), ""]
     lines += [f"![Returns and lengths of the episodes of {card['dataset']}](figures/card.png)", ""]
     lines += _table(
         ["", ""],

@@ -71,6 +71,7 @@ def make_transitions(
                         "episodes": {name: int((split_of == code).sum()) for code, name in enumerate(SPLITS)},
                     },
                     "repairs": {name: count for name, count in reader.repairs.items() if count},
+                    "doubts": reader.doubts,
                 }
                 _add_metadata(writer, metadata)
             table = _episodes_table(reader, where, split_of, made["task"])

@@ -46,6 +46,7 @@ class Reader:
     def __init__(self, path: Path, file: h5py.File, task: str | None) -> None:
         self.path = path
         self.repairs: Counter[str] = Counter()
+        self.doubts: list[str] = []
         self.file = file
         known = None if task is None else tasks.get(task)
         self._arrays = self._checked_arrays(known)

@@ -1,8 +1,8 @@
-"""Scores and their statistics: what a method is worth, and how sure that is."""
+"""Statistics of the scores: what a method is worth over seeds and datasets, and how sure that is."""
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,102 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from rliable import library, metrics
 
-from d4rl_automl.core import files, tables
+from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
-
-TARGET_RULES = {
-    "selected": "the target chosen on separate selection episodes",
-    "fixed": "fraction 1.0, the expert's return",
-    "all": "all commanded targets together",
-}
-"""How the target behind a score was picked; an unconditional method scores the same by all three."""
+from d4rl_automl.evaluation import score_tables
 
 DESIRED_SCORE = 100.0
 """The optimality gap counts what is missing to the expert's score; what lies above it earns nothing."""
 
 BOOTSTRAP_REPETITIONS = 2000
 BOOTSTRAP_SEED = 0
-SCORE_COLUMNS = ("dataset", "provider", "method", "seed", "simulator", "target", "normalised")
-"""The columns of a score table that statistics and figures read."""
-COMPARISON = ["provider", "simulator", "target", "method", "against", "datasets", "seeds"]
-COMPARISON += ["probability", "low", "high", "no_interval"]
-"""The columns of `compare`."""
 ONE_SEED = "one training seed"
 """Why there is no interval; the column no_interval is empty where there is one."""
-
-
-def score_table(
-    rollouts: pd.DataFrame,
-    targets: Iterable[Mapping[str, Any]],
-    providers: Mapping[str, str],
-) -> pd.DataFrame:
-    """One row per dataset, method, training seed, simulator and target rule.
-
-    `rollouts`: report episodes (`tables.read_rollouts(paths, "report")`); `targets`: what
-    `targets.choose` gave for every dataset, method and simulator; `providers`: of each
-    dataset, in the order of the table. Columns: mean_return and std_return (over episodes,
-    divisor n), mean_length (steps), terminated (share of episodes, 0 to 1), normalised (mean
-    normalised score), diverged (count). Where fraction 1.0 was not commanded, the rule
-    "fixed" has no row, and the log says so. Raises InputError for other than report
-    episodes, a target that is missing or was not commanded, and a dataset without provider.
-    """
-    if set(rollouts["purpose"]) != {"report"}:
-        raise InputError("column purpose: scores are made of report episodes only; pass the report tables")
-    chosen = {(entry["dataset"], entry["method"], entry["simulator"]): entry["fraction"] for entry in targets}
-    rows = []
-    for key, group in rollouts.groupby(["dataset", "method", "training_seed", "simulator"], sort=False):
-        dataset, method, seed, simulator = map(str, key)
-        if dataset not in providers:
-            raise InputError(f"rollouts: the dataset {dataset!r} is none of {', '.join(providers)}")
-        if (dataset, method, simulator) not in chosen:
-            raise InputError(f"targets: none was chosen for {dataset}, {method}, {simulator}; choose it first")
-        for rule, fraction, episodes in _by_rule(group, chosen[dataset, method, simulator]):
-            if episodes.empty and rule == "fixed":
-                logging.warning("%s, %s: fraction 1.0 was not commanded; no score at a fixed target", dataset, method)
-                continue
-            if episodes.empty:
-                raise InputError(f"rollouts: {dataset}, {method}, seed {seed}: no episode at the chosen {fraction}")
-            rows.append(
-                {
-                    "dataset": dataset,
-                    "provider": providers[dataset],
-                    "method": method,
-                    "kind": tables.one_value(group, "kind"),
-                    "seed": int(seed),
-                    "simulator": simulator,
-                    "target": rule,
-                    "fraction": fraction,
-                    "episodes": len(episodes),
-                    "mean_return": episodes["return"].mean(),
-                    "std_return": episodes["return"].std(ddof=0),
-                    "mean_length": episodes["length"].mean(),
-                    "terminated": episodes["terminated"].mean(),
-                    "normalised": episodes["normalised_score"].mean(),
-                    "diverged": int(episodes["diverged"].sum()),
-                }
-            )
-    return _in_order(pd.DataFrame(rows), list(providers))
-
-
-def _in_order(table: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
-    """Not the alphabet's order: datasets as given, methods as they first come."""
-    order = {"dataset": [*datasets], "target": [*TARGET_RULES], "method": [*dict.fromkeys(table["method"])]}
-    return table.sort_values(
-        ["dataset", "simulator", "target", "method", "seed"],
-        key=lambda column: column.map(order[str(column.name)].index) if column.name in order else column,
-        ignore_index=True,
-    )
-
-
-def _by_rule(group: pd.DataFrame, chosen: float | None) -> Iterator[tuple[str, float | None, pd.DataFrame]]:
-    """(target rule, fraction, episodes) of one policy."""
-    if group["fraction"].isna().all():
-        for rule in TARGET_RULES:
-            yield rule, None, group
-        return
-    for rule, fraction in (("selected", chosen), ("fixed", 1.0)):
-        yield rule, fraction, group[np.isclose(group["fraction"], np.nan if fraction is None else fraction)]
-    yield "all", None, group
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
@@ -170,7 +85,7 @@ def compare(scores: pd.DataFrame) -> pd.DataFrame:
                         | dict(zip(("probability", "low", "high"), values, strict=True))
                         | {"no_interval": reason}
                     )
-    return pd.DataFrame(rows, columns=COMPARISON)
+    return pd.DataFrame(rows, columns=score_tables.COMPARISON)
 
 
 def profiles(scores: pd.DataFrame, thresholds: NDArray[np.float64]) -> pd.DataFrame:
@@ -293,35 +208,21 @@ def aligned(table: pd.DataFrame) -> str:
     return table.to_string(index=False, float_format=lambda value: f"{value:.2f}", na_rep="")
 
 
-def read_scores(path: str | Path, provider: str, simulator: str) -> pd.DataFrame:
-    """The rows of a score table that are of one provider and simulator; InputError where there is none."""
-    table = tables.read_csv(path, SCORE_COLUMNS)
-    kept = table[(table["provider"] == provider) & (table["simulator"] == simulator)]
-    if kept.empty:
-        raise InputError(f"{path}: there is no score of provider {provider!r} in the simulator {simulator!r}")
-    return kept
-
-
-def score_dataset(
-    rollouts: Sequence[str | Path], targets: Sequence[str | Path], provider: str, output: str | Path
-) -> None:
-    """Write the table of scores of one dataset as CSV: `score_table` of its report episodes and chosen targets."""
-    chosen = [tables.read_json(path, ("dataset", "method", "simulator", "fraction")) for path in targets]
-    played = tables.read_rollouts(rollouts, "report")
-    with files.whole(output) as part:
-        score_table(played, chosen, {tables.one_value(played, "dataset"): provider}).to_csv(part, index=False)
-
-
 def score(scores: Sequence[str | Path], *, output: str | Path, summary: str | Path, comparisons: str | Path) -> str:
     """Put the tables of `score_dataset` together; write all scores, their summary and the comparison of methods as CSV.
 
-    Returns the first two as text. Raises InputError for a table that cannot be read.
+    Returns the first two as text, and the doubts about the datasets. Raises InputError for a table that cannot be read.
     """
-    every = pd.concat([tables.read_csv(path, SCORE_COLUMNS, exact=True) for path in scores], ignore_index=True)
-    every = _in_order(every, list(dict.fromkeys(every["dataset"])))
+    columns = (*score_tables.SCORE_COLUMNS, "doubts")
+    every = pd.concat([tables.read_csv(path, columns, exact=True) for path in scores], ignore_index=True)
+    every = score_tables.in_order(every, list(dict.fromkeys(every["dataset"])))
     summed = summarise(every)
     for table, path in ((every, output), (summed, summary), (compare(every), comparisons)):
         with files.whole(path) as part:
             table.to_csv(part, index=False)
-    shown = every[every["target"] == "selected"].drop(columns="kind")
-    return f"Scores at the selected target\n{aligned(shown)}\n\nSummary\n{aligned(summed)}"
+    shown = every[every["target"] == "selected"].drop(columns=["kind", "doubts"])
+    doubtful = every.dropna(subset="doubts").drop_duplicates("dataset")
+    told = [line for _, row in doubtful.iterrows() for line in doubts.lines(row["dataset"], [row["doubts"]])]
+    return "\n".join(
+        ["Scores at the selected target", aligned(shown), *told, "", "Summary", aligned(summed)],
+    )

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from d4rl_automl.core import tables
-from d4rl_automl.evaluation import statistics
+from d4rl_automl.evaluation import score_tables, statistics
 from d4rl_automl.evaluation.costs import COLUMNS
 from d4rl_automl.figures import style
 
@@ -26,7 +26,7 @@ def plot(costs: str | Path, scores: str | Path, provider: str, simulator: str, p
     hollow, with their number in the legend: it is a mean over other datasets. Raises InputError for
     a table that cannot be read, and where there is no score of the provider and simulator.
     """
-    shown = statistics.read_scores(scores, provider, simulator)
+    shown = score_tables.read_scores(scores, provider, simulator)
     shown = shown[shown["target"] == "selected"]
     spent = tables.read_csv(costs, COLUMNS)
     spent = spent[spent["dataset"].isin(shown["dataset"])].groupby("method")[COLUMNS[4:]].mean()

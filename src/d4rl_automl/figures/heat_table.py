@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from d4rl_automl.evaluation import published, statistics
+from d4rl_automl.evaluation import published, score_tables
 from d4rl_automl.figures import heat, style
 
 
@@ -19,7 +19,7 @@ def plot(scores: str | Path, provider: str, simulator: str, prefix: str | Path) 
     n - 1; as published for the others), seeds, convention, source. Raises InputError for a
     table that cannot be read, and where there is no score of the provider and simulator.
     """
-    cells = table(statistics.read_scores(scores, provider, simulator), provider, simulator)
+    cells = table(score_tables.read_scores(scores, provider, simulator), provider, simulator)
     own = cells[cells["source"] == _OURS]
     datasets = list(dict.fromkeys(own["dataset"]))
     parts = {

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.evaluation import statistics
+from d4rl_automl.evaluation import score_tables
 from d4rl_automl.figures import style
 
 
@@ -18,11 +18,11 @@ def plot(comparisons: str | Path, reference: str, provider: str, simulator: str,
     `reference`. Raises InputError for a table that cannot be read, and where no method was
     compared with the reference.
     """
-    table = tables.read_csv(comparisons, statistics.COMPARISON)
+    table = tables.read_csv(comparisons, score_tables.COMPARISON)
     drawn = table[(table["provider"] == provider) & (table["simulator"] == simulator) & (table["against"] == reference)]
     if drawn.empty:
         raise InputError(f"{comparisons}: no method is compared with {reference!r} ({provider}, {simulator})")
-    rules = [rule for rule in statistics.TARGET_RULES if rule in set(drawn["target"])]
+    rules = [rule for rule in score_tables.TARGET_RULES if rule in set(drawn["target"])]
     methods = list(dict.fromkeys(drawn["method"]))
     with style.settings():
         figure = Figure(figsize=(2.2 + 3.4 * len(rules), 1.7 + 0.36 * len(methods)), layout="constrained")

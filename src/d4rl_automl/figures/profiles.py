@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from d4rl_automl.evaluation import statistics
+from d4rl_automl.evaluation import score_tables, statistics
 from d4rl_automl.figures import style
 
 STEPS = 101
@@ -19,10 +19,10 @@ def plot(scores: str | Path, provider: str, simulator: str, prefix: str | Path) 
     InputError for a table that cannot be read, and where there is no score of the provider
     and simulator.
     """
-    table = statistics.read_scores(scores, provider, simulator)
+    table = score_tables.read_scores(scores, provider, simulator)
     ends = min(0.0, float(table["normalised"].min())), max(100.0, float(table["normalised"].max()))
     drawn = statistics.profiles(table, np.linspace(*ends, STEPS))
-    rules = [rule for rule in statistics.TARGET_RULES if rule in set(drawn["target"])]
+    rules = [rule for rule in score_tables.TARGET_RULES if rule in set(drawn["target"])]
     methods = list(dict.fromkeys(drawn["method"]))
     with style.settings():
         figure = Figure(figsize=(1.2 + 4.4 * len(rules), 5.0), layout="constrained")

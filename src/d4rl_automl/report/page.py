@@ -36,7 +36,18 @@ PACKAGES = (
     "snakemake",
 )
 
-_SCORE_COLUMNS = ("dataset", "provider", "method", "kind", "seed", "simulator", "target", "episodes", "normalised")
+_SCORE_COLUMNS = (
+    "dataset",
+    "provider",
+    "method",
+    "kind",
+    "seed",
+    "simulator",
+    "target",
+    "episodes",
+    "normalised",
+    "doubts",
+)
 _SUMMARY_COLUMNS = (
     "provider",
     "method",
@@ -101,9 +112,14 @@ def write(
         compared[dataset] = {**rows, "link": os.path.relpath(path, folder)}
     described = {}
     for path in cards:
-        facts = card.summary(card.read(path))
+        found = card.read(path)
+        facts = card.summary(found)
         _refuse_unknown(path, facts["dataset"], names)
-        described[facts["dataset"]] = {**facts, "link": os.path.relpath(Path(path).with_suffix(".md"), folder)}
+        described[facts["dataset"]] = {
+            **facts,
+            "doubts": found["doubts"],
+            "link": os.path.relpath(Path(path).with_suffix(".md"), folder),
+        }
     missing = [name for name in names if name not in described]
     if missing:
         raise InputError(f"cards: the card of dataset {missing[0]!r} is missing; pass one for each dataset")
@@ -120,7 +136,7 @@ def write(
         embedded=[dataset["name"] for dataset in config["datasets"] if dataset["provider"] == "embedded"],
         versions={"Python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         grids=_grids(score_table),
-        scores=_as_text(score_table.drop(columns=["provider", "kind"])),
+        scores=_as_text(score_table.drop(columns=["provider", "kind", "doubts"])),
         scores_link=os.path.relpath(scores, folder),
         summary=_summary(summary_table),
         summary_link=os.path.relpath(summary, folder),

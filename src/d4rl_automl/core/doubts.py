@@ -1,0 +1,34 @@
+"""Doubts: what is known to be doubtful about data or a result. Each is a sentence that says what was found."""
+
+import json
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+CONSOLE_VARIABLE = "D4RL_AUTOML_CONSOLE"
+"""Environment variable with the number of the file descriptor that leads to the console of the workflow's jobs."""
+
+_log = logging.getLogger(__name__)
+
+
+def lines(about: str, doubts: Iterable[str]) -> list[str]:
+    """One line for each of the `doubts` about something, such as a dataset, as they are written for people."""
+    return [f"Doubtful: {about}: {doubt}" for doubt in doubts]
+
+
+def on_card(path: str | Path) -> list[str]:
+    """The `lines` of a dataset's card (JSON); none where it is not made yet."""
+    try:
+        card = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return lines(card["dataset"], card.get("doubts", []))
+
+
+def tell(about: str, doubts: Iterable[str]) -> None:
+    """Log the doubts as warnings, and, in a job of the workflow, write them on Snakemake's console too."""
+    for line in lines(about, doubts):
+        _log.warning("%s", line)
+        if console := os.environ.get(CONSOLE_VARIABLE):
+            os.write(int(console), f"{line}\n".encode())

@@ -1,0 +1,127 @@
+"""Tables of scores: what every policy of a run reached, by the target that it was commanded."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from d4rl_automl.core import files, tables
+from d4rl_automl.core.errors import InputError
+
+TARGET_RULES = {
+    "selected": "the target chosen on separate selection episodes",
+    "fixed": "fraction 1.0, the expert's return",
+    "all": "all commanded targets together",
+}
+"""How the target behind a score was picked; an unconditional method scores the same by all three."""
+
+SCORE_COLUMNS = ("dataset", "provider", "method", "seed", "simulator", "target", "normalised")
+"""The columns of a score table that statistics and figures read."""
+COMPARISON = ["provider", "simulator", "target", "method", "against", "datasets", "seeds"]
+COMPARISON += ["probability", "low", "high", "no_interval"]
+"""The columns of `compare`."""
+
+
+def score_table(
+    rollouts: pd.DataFrame,
+    targets: Iterable[Mapping[str, Any]],
+    providers: Mapping[str, str],
+) -> pd.DataFrame:
+    """One row per dataset, method, training seed, simulator and target rule.
+
+    `rollouts`: report episodes (`tables.read_rollouts(paths, "report")`); `targets`: what
+    `targets.choose` gave for every dataset, method and simulator; `providers`: of each
+    dataset, in the order of the table. Columns: mean_return and std_return (over episodes,
+    divisor n), mean_length (steps), terminated (share of episodes, 0 to 1), normalised (mean
+    normalised score), diverged (count). Where fraction 1.0 was not commanded, the rule
+    "fixed" has no row, and the log says so. Raises InputError for other than report
+    episodes, a target that is missing or was not commanded, and a dataset without provider.
+    """
+    if set(rollouts["purpose"]) != {"report"}:
+        raise InputError("column purpose: scores are made of report episodes only; pass the report tables")
+    chosen = {(entry["dataset"], entry["method"], entry["simulator"]): entry["fraction"] for entry in targets}
+    rows = []
+    for key, group in rollouts.groupby(["dataset", "method", "training_seed", "simulator"], sort=False):
+        dataset, method, seed, simulator = map(str, key)
+        if dataset not in providers:
+            raise InputError(f"rollouts: the dataset {dataset!r} is none of {', '.join(providers)}")
+        if (dataset, method, simulator) not in chosen:
+            raise InputError(f"targets: none was chosen for {dataset}, {method}, {simulator}; choose it first")
+        for rule, fraction, episodes in _by_rule(group, chosen[dataset, method, simulator]):
+            if episodes.empty and rule == "fixed":
+                logging.warning("%s, %s: fraction 1.0 was not commanded; no score at a fixed target", dataset, method)
+                continue
+            if episodes.empty:
+                raise InputError(f"rollouts: {dataset}, {method}, seed {seed}: no episode at the chosen {fraction}")
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "provider": providers[dataset],
+                    "method": method,
+                    "kind": tables.one_value(group, "kind"),
+                    "seed": int(seed),
+                    "simulator": simulator,
+                    "target": rule,
+                    "fraction": fraction,
+                    "episodes": len(episodes),
+                    "mean_return": episodes["return"].mean(),
+                    "std_return": episodes["return"].std(ddof=0),
+                    "mean_length": episodes["length"].mean(),
+                    "terminated": episodes["terminated"].mean(),
+                    "normalised": episodes["normalised_score"].mean(),
+                    "diverged": int(episodes["diverged"].sum()),
+                }
+            )
+    return in_order(pd.DataFrame(rows), list(providers))
+
+
+def in_order(table: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
+    """A table of scores in an order that is not the alphabet's: datasets as given, methods as they first come."""
+    order = {"dataset": [*datasets], "target": [*TARGET_RULES], "method": [*dict.fromkeys(table["method"])]}
+    return table.sort_values(
+        ["dataset", "simulator", "target", "method", "seed"],
+        key=lambda column: column.map(order[str(column.name)].index) if column.name in order else column,
+        ignore_index=True,
+    )
+
+
+def _by_rule(group: pd.DataFrame, chosen: float | None) -> Iterator[tuple[str, float | None, pd.DataFrame]]:
+    """(target rule, fraction, episodes) of one policy."""
+    if group["fraction"].isna().all():
+        for rule in TARGET_RULES:
+            yield rule, None, group
+        return
+    for rule, fraction in (("selected", chosen), ("fixed", 1.0)):
+        yield rule, fraction, group[np.isclose(group["fraction"], np.nan if fraction is None else fraction)]
+    yield "all", None, group
+
+
+def read_scores(path: str | Path, provider: str, simulator: str) -> pd.DataFrame:
+    """The rows of a score table that are of one provider and simulator; InputError where there is none."""
+    table = tables.read_csv(path, SCORE_COLUMNS)
+    kept = table[(table["provider"] == provider) & (table["simulator"] == simulator)]
+    if kept.empty:
+        raise InputError(f"{path}: there is no score of provider {provider!r} in the simulator {simulator!r}")
+    return kept
+
+
+def score_dataset(
+    rollouts: Sequence[str | Path], targets: Sequence[str | Path], card: str | Path, output: str | Path
+) -> None:
+    """Write the table of scores of one dataset as CSV: `score_table` of its report episodes and chosen targets.
+
+    One more column, doubts, has those of the dataset's card, as one text in every row. Raises InputError for a card of
+    another dataset.
+    """
+    chosen = [tables.read_json(path, ("dataset", "method", "simulator", "fraction")) for path in targets]
+    played = tables.read_rollouts(rollouts, "report")
+    described = tables.read_json(card, ("dataset", "provider", "doubts"))
+    dataset = tables.one_value(played, "dataset")
+    if described["dataset"] != dataset:
+        raise InputError(f"{card}: is of dataset {described['dataset']!r}, but the rollouts are of {dataset!r}")
+    scored = score_table(played, chosen, {dataset: described["provider"]})
+    with files.whole(output) as part:
+        scored.assign(doubts=" ".join(described["doubts"])).to_csv(part, index=False)
