@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,18 @@ class Source:
     """Of the transitions."""
     noise: float
     """Factor on the policy's standard deviation; 1 for "uniform", where it means nothing."""
+
+
+class Policy(Protocol):
+    """What collects data."""
+
+    def draw(self, generator: np.random.Generator, steps: int) -> NDArray[np.float32]:
+        """The chance of an episode's `steps` steps, (steps, a), drawn at once."""
+
+    def act(
+        self, observations: NDArray[np.float32], chance: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Actions (n, a) and their log-density (n,), if known, for observations (n, d) and drawn chance (n, a)."""
 
 
 class Uniform:
@@ -109,7 +121,7 @@ class TanhGaussian:
         return result
 
 
-def draw_chance(policy: Uniform | TanhGaussian, seeds: NDArray[np.int64], steps: int) -> NDArray[np.float32]:
+def draw_chance(policy: Policy, seeds: NDArray[np.int64], steps: int) -> NDArray[np.float32]:
     """The chance (steps, n, a) of n episodes' actions, each drawn from its own seed, (n,).
 
     A reset draws from SeedSequence(seed) itself; this from a child of it.

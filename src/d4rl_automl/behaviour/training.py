@@ -28,7 +28,7 @@ _SETTINGS: dict[str, tuple[type, ...]] = {
     "steps": (int,),
     "checkpoint_steps": (int,),
     "curve_episodes": (int,),
-    "medium_score": (int, float),
+    "medium_score": (int, float, type(None)),
     "environments": (int,),
     "learning_rate": (dict,),
     "policy": (dict,),

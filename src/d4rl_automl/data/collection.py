@@ -34,7 +34,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from d4rl_automl import tasks
-from d4rl_automl.behaviour.policies import VARIANT, Source, TanhGaussian, Uniform, draw_chance
+from d4rl_automl.behaviour.navigation import Guide, Wanderings
+from d4rl_automl.behaviour.policies import VARIANT, Policy, Source, TanhGaussian, Uniform, draw_chance
 from d4rl_automl.core import files
 from d4rl_automl.core.processes import end_with_job
 from d4rl_automl.data import recipes, writing
@@ -164,7 +165,7 @@ def _ask(entry: "Entry", every: list[_Progress], number: int, pool: ProcessPoolE
                     entry.seed, entry.name, "collection", count * len(every), progress.asked * len(every)
                 )
                 own = seeds[index :: len(every)]
-                progress.pending.append(pool.submit(_play, entry.task, progress.source, progress.asked, own))
+                progress.pending.append(pool.submit(_play, entry, progress.source, progress.asked, own))
                 progress.asked += count
 
 
@@ -174,27 +175,32 @@ def _begin() -> None:
 
 
 @functools.cache
-def _simulator(task: str) -> BatchSimulator:
+def _simulator(task: str, recipe: str, seed: int) -> BatchSimulator:
+    if tasks.get(task).maze is not None:
+        return Wanderings(task, ROWS, recipe, seed)
     return BatchSimulator(task, ROWS, VARIANT)
 
 
 @functools.cache
-def _policy(task: str, source: Source) -> Uniform | TanhGaussian:
+def _policy(task: str, source: Source) -> Policy:
     if source.policy == "uniform":
         return Uniform(task)
+    maze = tasks.get(task).maze
+    if maze is not None:
+        return Guide(BEHAVIOUR / source.policy, maze, source.noise)
     return TanhGaussian(BEHAVIOUR / source.policy, task, source.noise)
 
 
-def _play(task: str, source: Source, first: int, seeds: NDArray[np.int64]) -> tuple[Block, list[int]]:
+def _play(entry: "Entry", source: Source, first: int, seeds: NDArray[np.int64]) -> tuple[Block, list[int]]:
     """Play the source's episodes from number `first` on, one per seed, side by side.
 
     Returns their rows, one episode after the other, and the length of each.
     """
-    policy, simulator = _policy(task, source), _simulator(task)
+    policy, simulator = _policy(entry.task, source), _simulator(entry.task, entry.recipe, entry.seed)
     recorder = _Recorder(simulator, policy, seeds, first)
     played = closed_loop.play(simulator, seeds, recorder.act, recorder.record)
     if played.diverged.any():
-        raise RuntimeError(f"{task}: the physics diverged in the episode of seed {seeds[played.diverged][0]}")
+        raise RuntimeError(f"{entry.task}: the physics diverged in the episode of seed {seeds[played.diverged][0]}")
     rows = recorder.rows[np.arange(simulator.task.episode_steps) < played.lengths[:, None]]
     return rows, played.lengths.tolist()
 
@@ -202,9 +208,7 @@ def _play(task: str, source: Source, first: int, seeds: NDArray[np.int64]) -> tu
 class _Recorder:
     """Acts in the episodes of `seeds` (n,), numbers `first` to first + n - 1 of a source, and keeps their rows."""
 
-    def __init__(
-        self, simulator: BatchSimulator, policy: Uniform | TanhGaussian, seeds: NDArray[np.int64], first: int
-    ) -> None:
+    def __init__(self, simulator: BatchSimulator, policy: Policy, seeds: NDArray[np.int64], first: int) -> None:
         count, steps, size = len(seeds), simulator.task.episode_steps, simulator.task.action_size
         self.rows: Block = np.empty((count, steps), _row_type(simulator))
         """(n, episode_steps): rows from an episode's end on hold nothing."""
@@ -212,7 +216,9 @@ class _Recorder:
         self._chance = draw_chance(policy, seeds, steps)
         self._now: Block = np.empty(count, self.rows.dtype)
         self._places = (first + np.arange(count)) % ROWS
-        self._observations = np.zeros((ROWS, simulator.task.observation_size), np.float32)
+        # What the policy is told: the observations, and in a maze the goals.
+        self._goals = simulator.commanded if isinstance(simulator, Wanderings) else np.empty((count, 0))
+        self._seen = np.zeros((ROWS, simulator.task.observation_size + self._goals.shape[1]), np.float32)
         self._batch_chance = np.zeros((ROWS, size), np.float32)
 
     def act(self, moment: Moment) -> NDArray[np.float32]:
@@ -220,11 +226,13 @@ class _Recorder:
         ids, now, places = moment.ids, self._now[: len(moment.ids)], self._places[moment.ids]
         now["observations"] = moment.observations
         now["infos/qpos"], now["infos/qvel"] = self._simulator.qpos[ids], self._simulator.qvel[ids]
-        self._observations[places] = moment.observations
+        self._seen[places] = np.concatenate([moment.observations, self._goals[ids]], axis=1)
         self._batch_chance[places] = self._chance[moment.step, ids]
-        every_action, every_log_probability = self._policy.act(self._observations, self._batch_chance)
+        every_action, every_log_probability = self._policy.act(self._seen, self._batch_chance)
         actions = every_action[places]
-        now["actions"], now["infos/action_log_probs"] = actions, every_log_probability[places]
+        now["actions"] = actions
+        if every_log_probability is not None:
+            now["infos/action_log_probs"] = every_log_probability[places]
         return actions
 
     def record(self, moment: Moment, result: StepResult) -> None:
@@ -232,11 +240,15 @@ class _Recorder:
         now = self._now[: len(moment.ids)]
         now["rewards"], now["next_observations"] = result.rewards, result.observations
         now["terminals"], now["timeouts"] = result.terminated, result.truncated & ~result.terminated
+        if isinstance(self._simulator, Wanderings):
+            # As in D4RL's own files: an ant at the goal goes on.
+            now["terminals"], now["infos/goal"] = result.rewards > 0, self._goals[moment.ids]
         self.rows[moment.ids, moment.step] = now
 
 
 def _row_type(simulator: BatchSimulator) -> np.dtype:
-    """One row of a block: a field for each of D4RL's arrays."""
+    """One row of a block: a field for each of the arrays that D4RL has of such a task."""
+    told = ("infos/goal", np.float32, (2,)) if simulator.task.maze else ("infos/action_log_probs", np.float32)
     observation = (np.float32, (simulator.task.observation_size,))
     return np.dtype(
         [
@@ -248,6 +260,6 @@ def _row_type(simulator: BatchSimulator) -> np.dtype:
             ("timeouts", np.bool_),
             ("infos/qpos", np.float32, (simulator.model.nq,)),
             ("infos/qvel", np.float32, (simulator.model.nv,)),
-            ("infos/action_log_probs", np.float32),
+            told,
         ],
     )

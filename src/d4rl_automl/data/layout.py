@@ -22,6 +22,7 @@ LAYOUT: dict[str, type[np.generic]] = {
     "timeouts": np.bool_,
     "infos/qpos": np.float32,
     "infos/qvel": np.float32,
+    "infos/goal": np.float32,
     "infos/action_log_probs": np.float32,
 }
 """The arrays that are written, and their dtypes."""

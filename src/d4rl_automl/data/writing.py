@@ -23,8 +23,8 @@ def write(
 ) -> None:
     """Write a raw dataset in the layout of D4RL's gym v2 files, block after block.
 
-    Each block holds, by name, the next rows of every array of the layout (`observations` …
-    `infos/qvel`, `infos/action_log_probs`): a mapping, or a structured array. `metadata`
+    Each block holds, by name, the next rows of arrays of the layout (`observations` …
+    `infos/qvel`, `infos/action_log_probs`), all blocks of the same: a mapping, or a structured array. `metadata`
     becomes scalars or arrays under `metadata/`. The bytes depend on the content alone, not on
     how it was cut.
 
@@ -37,8 +37,8 @@ def write(
         rows = 0
         for arrays in _rechunk(blocks, _ROWS_PER_CHUNK):
             _find_room(part.parent, sum(_ROWS_PER_CHUNK * values[:1].nbytes for values in arrays.values()))
-            for name, dtype in LAYOUT.items():
-                values = arrays[name]
+            for name, values in arrays.items():
+                dtype = LAYOUT[name]
                 if name not in file:
                     shape = values.shape[1:]
                     file.create_dataset(
@@ -73,16 +73,19 @@ def _rechunk(
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """The same rows, cut anew into blocks of `rows` (the last one shorter), so that each HDF5 chunk is written once."""
     pending: list[Any] = []
+    names: list[str] = []
     count = 0
     for block in blocks:
         pending.append(block)
+        held = block if isinstance(block, Mapping) else block.dtype.fields or ()
+        names = [name for name in LAYOUT if name in held]
         count += len(block["rewards"])
         if count >= rows:
-            joined = {name: np.concatenate([piece[name] for piece in pending]) for name in LAYOUT}
+            joined = {name: np.concatenate([piece[name] for piece in pending]) for name in names}
             whole = count - count % rows
             for start in range(0, whole, rows):
                 yield {name: values[start : start + rows] for name, values in joined.items()}
             pending = [{name: values[whole:] for name, values in joined.items()}]
             count -= whole
     if count:
-        yield {name: np.concatenate([piece[name] for piece in pending]) for name in LAYOUT}
+        yield {name: np.concatenate([piece[name] for piece in pending]) for name in names}

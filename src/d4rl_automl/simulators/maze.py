@@ -16,7 +16,7 @@ from d4rl_automl.tasks.mazes import Maze
 
 _TIMESTEP = 0.02
 _SOLREF, _SOLIMP = (0.02, 1.0), (0.8, 0.8, 0.01)
-_TORQUE = 30.0
+TORQUE = 30.0
 _WALL_HEIGHT = 2.0
 _WALL = "wall"
 _RESET_NOISE = 0.1
@@ -43,7 +43,7 @@ class AntMaze(Robot):
         found.option.timestep = _TIMESTEP
         for motor in found.actuators:
             motor.gear[0] = 1.0
-            motor.ctrlrange = (-_TORQUE, _TORQUE)
+            motor.ctrlrange = (-TORQUE, TORQUE)
         half = self.maze.cell_size / 2
         for row, column in self.maze.walls:
             # What is not said here is as the file has it for every geom: friction, margin and so on.
@@ -96,7 +96,7 @@ class AntMaze(Robot):
 
     def controls(self, actions: Actions, variant: str) -> Actions:
         """Torques (n, a): [-1, 1] scaled to what the motors take, in the actions' dtype, and clipped, as D4RL does."""
-        return (-_TORQUE + (actions + 1.0) * 0.5 * (2 * _TORQUE)).clip(-_TORQUE, _TORQUE)
+        return (-TORQUE + (actions + 1.0) * 0.5 * (2 * TORQUE)).clip(-TORQUE, TORQUE)
 
     def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
         """Observations (n, 29): all of the state, x and y first; the goal is not in it."""

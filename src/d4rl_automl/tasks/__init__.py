@@ -18,8 +18,14 @@ SIMULATED = tuple(task.name for task in TASKS.values() if task.robot)
 """The tasks that can be played here. Of the others there are data alone."""
 
 
+LEARNED: dict[str, Task] = {antmaze.WALK.name: antmaze.WALK}
+"""What a behaviour policy learns before it collects in another task; no dataset is of it."""
+
+
 def get(name: str) -> Task:
     """The task called `name`; raises InputError for an unknown one."""
+    if name in LEARNED:
+        return LEARNED[name]
     try:
         return TASKS[name]
     except KeyError:

@@ -36,3 +36,16 @@ TASKS = (
     _antmaze("large-play", "LARGE", mazes.LARGE),
     _antmaze("large-diverse", "LARGE", mazes.LARGE),
 )
+
+WALK = Task(
+    "ant",
+    observation_size=28,
+    action_size=8,
+    reference_min=0.0,
+    reference_max=500.0,
+    robot="d4rl_automl.behaviour.walking:WALKING_ANT",
+    episode_steps=500,
+    simulators=("d4rl",),
+    why_not_others="the ant of the mazes learns to walk in their own physics",
+)
+"""To walk on open ground. A score of 100 is a metre a second for 50 seconds, without effort."""
