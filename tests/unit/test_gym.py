@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from unittest import mock
 
 import gymnasium
 import mujoco
@@ -19,12 +20,14 @@ from d4rl_automl.gym import environment_id
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.camera import Camera
 from d4rl_automl.simulators.models import make_model
+from d4rl_automl.tasks import gym
 from d4rl_automl.tasks.scores import normalise
 from tests.support.datasets import arrays, store
 from tests.support.recorded import is_determined, is_exact, is_kind, part
 from tests.support.stock import make_environment
 
-ALL_TASKS = list(tasks.SIMULATED)
+ROBOTS = [task.name for task in gym.TASKS]
+MAZE = "antmaze-umaze"
 MODES = list(AutoresetMode)
 
 
@@ -59,15 +62,15 @@ def random_actions(task, steps, count=None, scale=1.0):
 )
 def test_an_import_or_the_name_alone_makes_them(code):
     code = code.format(module="d4rl_automl.gym")
-    code += "\nfor task in ('halfcheetah', 'hopper', 'walker2d'):"
+    code += f"\nfor task in {tasks.SIMULATED}:"
     code += "\n    print(gymnasium.make(f'{name}d4rl/{task}-v2').spec.id)"
     code += "\n    print(gymnasium.make_vec(f'{name}d4rl/{task}-v2', num_envs=3).spec.id)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [f"d4rl/{task}-v2" for task in ALL_TASKS for _ in range(2)]
+    assert done.stdout.split() == [f"d4rl/{task}-v2" for task in tasks.SIMULATED for _ in range(2)]
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("task", ALL_TASKS)
+@pytest.mark.parametrize("task", [*ROBOTS, MAZE])
 def test_gymnasiums_checker_finds_nothing_but_that_positions_have_no_bounds(task):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -79,7 +82,7 @@ def test_gymnasiums_checker_finds_nothing_but_that_positions_have_no_bounds(task
     assert len(found) == 2
 
 
-@pytest.mark.parametrize("task", ALL_TASKS)
+@pytest.mark.parametrize("task", ROBOTS)
 def test_the_stock_variant_is_gymnasiums_environment_episode_after_episode(task):
     """To the bit: spaces, what resets without a seed draw, infos, and ends by a fall and by the time limit."""
     ours, theirs = make(task, variant="gymnasium"), make_environment(task)
@@ -102,7 +105,7 @@ def test_the_stock_variant_is_gymnasiums_environment_episode_after_episode(task)
     assert len(ends) > 1
 
 
-@pytest.mark.parametrize("task", ALL_TASKS)
+@pytest.mark.parametrize("task", ROBOTS)
 def test_single_and_vector_equal_d4rls_recorded_transitions(recording, task):
     steps = part(recording, task, "steps")
     kinds = is_kind(recording, steps, "float32")
@@ -129,14 +132,14 @@ def test_single_and_vector_equal_d4rls_recorded_transitions(recording, task):
             assert info == {name: infos[name][row] for name in ("x_position", "x_velocity")}
 
 
-@pytest.mark.parametrize("task", ALL_TASKS)
+@pytest.mark.parametrize("task", [*ROBOTS, MAZE])
 def test_vector_is_the_batch_simulator(task):
     """Until the first ends, to the bit, on any number of threads."""
     count, actions = 200, random_actions(task, 12, 200)
     simulator, environments = BatchSimulator(task, count), make_vec(task, count, threads=2)
     observations, infos = environments.reset(seed=40)
     np.testing.assert_array_equal(observations, simulator.reset(np.arange(40, 40 + count)))
-    assert infos == {}
+    assert infos.keys() == ({"goal", "_goal"} if task == MAZE else set())
     for action in actions:
         *found, _ = environments.step(action)
         expected = simulator.step(action)
@@ -149,7 +152,7 @@ def test_vector_is_the_batch_simulator(task):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("task", ALL_TASKS)
+@pytest.mark.parametrize("task", [*ROBOTS, MAZE])
 def test_vector_is_gymnasiums_vector_of_single_environments(task, mode):
     """To the bit, infos included, over falls, time limits, resets and seeds."""
     count, limit = 6, 30
@@ -176,6 +179,12 @@ def test_vector_is_gymnasiums_vector_of_single_environments(task, mode):
             reset(seed=[1, None, 5, None, 2**40, 7])
         if number == 70:
             reset()
+        if task == MAZE and number % 20 == 5:
+            # The goals of some are where they are.
+            for row in range(0, count, 2):
+                goal = ours.unwrapped.simulator.qpos[row, :2]
+                ours.unwrapped.simulator.goals[row] = goal
+                theirs.unwrapped.envs[row].unwrapped.target_goal = goal
         found = ours.step(action)
         same(found, theirs.step(action))
         ends += [found[2].sum(), found[3].sum()]
@@ -184,6 +193,35 @@ def test_vector_is_gymnasiums_vector_of_single_environments(task, mode):
             reset(options={"reset_mask": ended})
     assert ends[1] > 0
     assert task == "halfcheetah" or ends[0] > 0
+
+
+def test_the_goal_of_a_maze_is_told_and_can_be_set():
+    environment = make(MAZE)
+    _, info = environment.reset(seed=3)
+    goal = environment.unwrapped.target_goal
+    np.testing.assert_array_equal(info["goal"], goal)
+    again, there = make(MAZE).reset(seed=3), environment.reset(seed=4)
+    np.testing.assert_array_equal(again[1]["goal"], goal)
+    assert (there[1]["goal"] != goal).all()
+    still = np.zeros(8, np.float32)
+    _, reward, *ended, info = environment.step(still)
+    assert (reward, ended, info["success"]) == (0.0, [False, False], False)
+    environment.unwrapped.target_goal = goal = there[0][:2] + 0.1
+    _, reward, *ended, info = environment.step(still)
+    assert (reward, ended, info["success"]) == (1.0, [True, False], True)
+    np.testing.assert_array_equal(info["goal"], goal)
+    hopper = make("hopper").unwrapped
+    with pytest.raises(AttributeError, match="'hopper' has no goal"):
+        _ = hopper.target_goal
+    with pytest.raises(AttributeError, match="'hopper' has no goal"):
+        hopper.target_goal = [0, 0]
+
+
+def test_a_maze_is_in_no_simulator_of_gymnasiums():
+    with pytest.raises(
+        InputError, match=r"'antmaze-large-play' is not played in the simulator 'gymnasium' \(Gymnasium"
+    ):
+        make("antmaze-large-play", variant="gymnasium")
 
 
 def test_all_environments_end_and_are_reset_at_once():
@@ -271,7 +309,7 @@ def test_without_a_seed_environments_differ_and_can_be_told():
     np.testing.assert_array_equal(again, observations)
 
 
-@pytest.mark.parametrize("task", ALL_TASKS)
+@pytest.mark.parametrize("task", [*ROBOTS, MAZE])
 def test_scores_are_d4rls_fractions(task):
     reference = tasks.get(task)
     returns = np.array([reference.reference_min, reference.reference_max, 1234.5])
@@ -299,6 +337,9 @@ def test_a_dataset_by_its_level(tmp_path, monkeypatch):
         for name, values in content.items():
             np.testing.assert_array_equal(found[name], values)
     assert asked == [("hopper-medium-replay-v2", "hopper")] * 2
+    monkeypatch.setattr("d4rl_automl.data.datasets.load_dataset", lambda *which: asked.append(which) or mock.Mock())
+    make(MAZE).unwrapped.get_dataset()
+    assert asked[-1] == ("antmaze-umaze-v2", "antmaze-umaze")
 
 
 def test_a_level_that_there_is_not():
@@ -307,7 +348,7 @@ def test_a_level_that_there_is_not():
 
 
 @needs_gl
-@pytest.mark.parametrize("task", ALL_TASKS)
+@pytest.mark.parametrize("task", ROBOTS)
 def test_pictures_are_gymnasiums(task, monkeypatch):
     """Of the same states in the stock variant; they move with the robot, and environments do not disturb each other."""
     options = {"variant": "gymnasium", "render_mode": "rgb_array"}

@@ -10,11 +10,11 @@ import json
 import numpy as np
 import pytest
 
-from d4rl_automl import tasks
+from d4rl_automl.tasks import gym
 from d4rl_automl.simulators.batch import BatchSimulator
 from tests.support.recorded import RECORDING, is_determined, is_exact, is_kind, part
 
-ALL_TASKS = list(tasks.SIMULATED)
+ALL_TASKS = [task.name for task in gym.TASKS]
 DETERMINED = {"halfcheetah": 2, "hopper": 6, "walker2d": 6}
 """Of eight recorded episodes, those whose return hardly changes (0.01) if the initial state moves by 1e-8."""
 

@@ -1,5 +1,6 @@
 """The simulator against Gymnasium's own environments, its independence of batching, and its model cures."""
 
+import dataclasses
 import json
 
 import mujoco
@@ -14,9 +15,10 @@ from d4rl_automl.core.files import RESOURCES
 from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.models import VARIANTS, make_model
+from d4rl_automl.tasks import gym
 from tests.support.stock import make_environment, searching_model
 
-ALL_TASKS = list(tasks.SIMULATED)
+ALL_TASKS = [task.name for task in gym.TASKS]
 SEEDS = np.array([0, 7, 2**62 - 1, 123_456_789_012])
 
 
@@ -237,11 +239,17 @@ def test_timer_callback_is_gone():
     assert data.timer[mujoco.mjtTimer.mjTIMER_STEP].duration == 0
 
 
-def test_refusals():
+def test_refusals(monkeypatch):
     with pytest.raises(InputError, match=r"'ant' is unknown.*halfcheetah, hopper, walker2d"):
         robots.get("ant")
-    with pytest.raises(InputError, match="'antmaze-umaze' has no simulator; those that have one are halfcheetah"):
-        BatchSimulator("antmaze-umaze", 1)
+    with pytest.raises(
+        InputError, match=r"'antmaze-umaze' is not played in the simulator 'gymnasium' \(.* d4rl, mujoco-py"
+    ):
+        BatchSimulator("antmaze-umaze", 1, "gymnasium")
+    monkeypatch.setitem(tasks.TASKS, "hopper", dataclasses.replace(tasks.get("hopper"), robot=None))
+    with pytest.raises(InputError, match="'hopper' has no simulator; those that have one are halfcheetah"):
+        BatchSimulator("hopper", 1)
+    monkeypatch.undo()
     with pytest.raises(InputError, match=r"'mujoco' is unknown.*d4rl, gymnasium"):
         BatchSimulator("hopper", 2, "mujoco")
     simulator = BatchSimulator("hopper", 2)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from d4rl_automl import tasks
+from d4rl_automl import simulators, tasks
 from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import hdf5, recordings
@@ -113,8 +113,9 @@ def replay(reader: recordings.Reader, task: str, rows: int = REPLAYED_ROWS, seed
     found = {name: _picked(reader, name, chosen) for name in ("observations", "actions", "infos/qpos", "infos/qvel")}
     target = _picked(reader, "next_observations", chosen) if following else _picked(reader, "observations", chosen + 1)
     qpos, qvel = (found[f"infos/{name}"].astype(np.float64) for name in ("qpos", "qvel"))
-    simulators = {variant: BatchSimulator(task, len(chosen), variant) for variant in VARIANTS}
-    one = simulators[VARIANTS[0]]
+    variants = [variant for variant in VARIANTS if variant in simulators.of(task)]
+    made = {variant: BatchSimulator(task, len(chosen), variant) for variant in variants}
+    one = made[variants[0]]
     if qpos.shape[1:] != one.qpos.shape[1:] or qvel.shape[1:] != one.qvel.shape[1:]:
         return {"reason": f"infos/qpos and infos/qvel have {qpos.shape[1:]} and {qvel.shape[1:]} entries a row"}
     if not (np.isfinite(qpos).all() and np.isfinite(qvel).all()):
@@ -123,7 +124,7 @@ def replay(reader: recordings.Reader, task: str, rows: int = REPLAYED_ROWS, seed
     if np.median(apart) > _SAME_STATE:
         return {"reason": "infos/qpos and infos/qvel are not the states of the observations in the same rows"}
     errors = {}
-    for variant, simulator in simulators.items():
+    for variant, simulator in made.items():
         simulator.set_state(qpos, qvel)
         observations, rewards, terminated, _ = simulator.step(found["actions"])
         errors[variant] = {

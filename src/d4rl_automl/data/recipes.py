@@ -11,6 +11,11 @@ from d4rl_automl.core.files import RESOURCES, sha256
 BEHAVIOUR = RESOURCES / "behaviour"
 
 
+def tasks() -> tuple[str, ...]:
+    """The tasks of which there are embedded datasets: those that have recipes."""
+    return tuple(dict.fromkeys(row["task"] for row in _rows(BEHAVIOUR / "recipes.csv")))
+
+
 def recipes(task: str) -> dict[str, list[float]]:
     """The recipes by which an embedded dataset of `task` can be collected: for each, its sources' shares."""
     shares: dict[str, list[float]] = {}

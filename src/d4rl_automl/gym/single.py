@@ -17,7 +17,8 @@ class D4RLEnv(TaskEnvironment, gymnasium.Env[NDArray[np.float64], NDArray[np.flo
 
     Spaces, seeds, observations, rewards, ends and infos are those of Gymnasium's v4 class of the robot, in the physics
     of `variant`: "d4rl", those that D4RL's scores are defined in, or "gymnasium". Actions are clipped to [-1, 1],
-    before the control cost too. The time limit is Gymnasium's own `TimeLimit`, which `gymnasium.make` puts around.
+    before the control cost too. AntMaze is D4RL's own environment, in "d4rl" alone: what an episode is to reach is
+    `target_goal`, and in its infos. The time limit is Gymnasium's own `TimeLimit`, which `gymnasium.make` puts around.
 
     Raises InputError for an unknown task, variant or render mode, and for a task without simulator.
     """
@@ -32,29 +33,49 @@ class D4RLEnv(TaskEnvironment, gymnasium.Env[NDArray[np.float64], NDArray[np.flo
     ) -> tuple[NDArray[np.float64], dict[str, Any]]:
         """Start an episode; without a `seed`, from what the generator draws next. No options are known.
 
-        Returns the observation (d,) float64 and an empty info.
+        Returns the observation (d,) float64, and an info that is empty but for the goal (2,) of AntMaze, in metres.
         """
         gymnasium.Env.reset(self, seed=seed)
-        qpos, qvel = self.simulator.robot.initial_states(self.simulator.model, [self.np_random])
-        return self.simulator.set_state(qpos, qvel)[0], {}
+        observation = self.simulator.draw([self.np_random], [0])[0]
+        return observation, {name: values[0] for name, values in self._start_infos().items()}
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike) -> NDArray[np.float64]:
-        """Start an episode from positions (nq,) and velocities (nv,); returns the observation (d,)."""
+        """Start an episode from positions (nq,) and velocities (nv,), with the goal as it is; returns the observation."""
         return self.simulator.set_state(np.asarray(qpos)[None], np.asarray(qvel)[None])[0]
 
     def step(self, action: ArrayLike) -> tuple[NDArray[np.float64], float, bool, bool, dict[str, Any]]:
         """Apply an action (a,); returns observation (d,) float64, reward, terminated, False, and info.
 
-        The info has x_position, in metres, and x_velocity, in metres per second, of this step. Where the physics blows
-        up, the episode terminates with reward 0 and the observation before.
+        The info has x_position, in metres, and x_velocity, in metres per second, of this step; that of AntMaze goal
+        (2,), in metres, and success, whether it was reached. Where the physics blows up, the episode terminates with
+        reward 0 and the observation before.
 
         Raises ValueError for an action of a wrong shape or that is not finite, and after an episode's end.
         """
-        before = self.simulator.qpos[0, 0]
+        before = self.simulator.qpos[:, 0].copy()
         observations, rewards, terminated, _ = self.simulator.step(np.asarray(action)[None])
-        position = self.simulator.qpos[0, 0]
-        info = {"x_position": position, "x_velocity": (position - before) / self.simulator.seconds}
+        info = {name: values[0] for name, values in self._step_infos(before, terminated).items()}
+        if "success" in info:
+            info["success"] = bool(info["success"])
         return observations[0], float(rewards[0]), bool(terminated[0]), False, info
+
+    @property
+    def target_goal(self) -> NDArray[np.float64]:
+        """What this episode is to reach (2,), in metres, by D4RL's name; set it after a reset, which draws another.
+
+        Raises AttributeError in a task without goal.
+        """
+        self._refuse_goal()
+        return self.simulator.goals[0].copy()
+
+    @target_goal.setter
+    def target_goal(self, goal: ArrayLike) -> None:
+        self._refuse_goal()
+        self.simulator.goals[0] = goal
+
+    def _refuse_goal(self) -> None:
+        if self.task.goal is None:
+            raise AttributeError(f"task {self.task.name!r} has no goal")
 
     def render(self) -> NDArray[np.uint8] | None:
         """The robot as it is now, (480, 480, 3); None without a render mode.

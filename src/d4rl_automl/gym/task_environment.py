@@ -35,8 +35,11 @@ class TaskEnvironment:
         self.metadata = {**self.metadata, "render_fps": round(1 / simulator.seconds)}  # type: ignore[misc]
         self._camera: Camera | None = None
 
-    def get_dataset(self, level: str) -> dict[str, NDArray[Any]]:
-        """D4RL's dataset of this task at a `level` ("medium", "medium-replay", …), as its `get_dataset` returns it.
+    def get_dataset(self, level: str | None = None) -> dict[str, NDArray[Any]]:
+        """D4RL's dataset of this task, as its `get_dataset` returns it.
+
+        Of a robot of the gym suite that at a `level` ("medium", "medium-replay", …); of AntMaze, whose tasks have one
+        dataset each, without.
 
         By the names in its file: observations (N, d), actions (N, a), rewards (N,) float32, terminals and timeouts
         (N,) bool, next_observations (N, d) float32 where there are any, infos/… and metadata/…. The file is found or
@@ -44,7 +47,8 @@ class TaskEnvironment:
         """
         from d4rl_automl.data.datasets import load_dataset  # noqa: PLC0415  Who only plays needs no HDF5.
 
-        return load_dataset(f"{self.task.name}-{level}-v2", self.task.name).as_dict()
+        name = self.task.name if level is None else f"{self.task.name}-{level}"
+        return load_dataset(f"{name}-v2", self.task.name).as_dict()
 
     def get_normalized_score(self, returns: ArrayLike) -> NDArray[np.float64]:
         """(return - ref_min) / (ref_max - ref_min) of undiscounted returns of any shape: D4RL's `get_normalized_score`.
@@ -52,6 +56,21 @@ class TaskEnvironment:
         A fraction, as D4RL's. Papers report 100 times as much, and so does `d4rl_automl.normalise`.
         """
         return scores.normalise(self.task.name, returns) / 100.0
+
+    def _start_infos(self) -> dict[str, NDArray[Any]]:
+        """What is told of episodes that start, by name, a row for each: in a goal-reaching task the goal, in metres."""
+        return {} if self.task.goal is None else {"goal": self.simulator.goals.copy()}
+
+    def _step_infos(self, before: NDArray[np.float64], terminated: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+        """What is told of a step from x positions `before` (n,), by name, a row for each.
+
+        In a goal-reaching task the goal, and whether it was reached; otherwise x_position, in metres, and x_velocity,
+        in metres per second.
+        """
+        if self.task.goal is not None:
+            return {**self._start_infos(), "success": terminated & ~self.simulator.diverged}
+        after = self.simulator.qpos[:, 0].copy()
+        return {"x_position": after, "x_velocity": (after - before) / self.simulator.seconds}
 
     def _spaces(self) -> tuple[Any, Any]:
         """Of one observation and of one action, those of Gymnasium's v4 classes."""

@@ -1,7 +1,7 @@
 """Thousands of episodes side by side: Gymnasium's `VectorEnv`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,8 @@ class D4RLVectorEnv(TaskEnvironment, VectorEnv[NDArray[np.float64], NDArray[np.f
         """Start episodes in all environments, or in those of the mask (num_envs,) bool in `options["reset_mask"]`.
 
         A `seed` s gives the environments s, s + 1, …, a sequence one each. Who has none, or None, draws what its own
-        generator gives next. Returns the observations (num_envs, d) float64 of all, and empty infos.
+        generator gives next. Returns the observations (num_envs, d) float64 of all, and infos that are empty but for the
+        goals (num_envs, 2) of AntMaze, in metres, and the mask _goal (num_envs,) bool of those that started.
 
         Raises ValueError for seeds or a mask of another size, and for an empty mask.
         """
@@ -83,14 +84,18 @@ class D4RLVectorEnv(TaskEnvironment, VectorEnv[NDArray[np.float64], NDArray[np.f
                 self._generators[row], self._seeds[row] = seeding.np_random(int(own))
         self._draw(ids)
         self._ended[ids] = False
-        return self.simulator.robot.observe(self.simulator.qpos, self.simulator.qvel), {}
+        started = np.zeros(self.num_envs, bool)
+        started[ids] = True
+        observations = self.simulator.robot.observe(self.simulator.qpos, self.simulator.qvel)
+        return observations, _infos(self._start_infos(), started)
 
     def step(self, actions: ArrayLike) -> Step:
         """Apply actions (num_envs, a); returns what Gymnasium's vector environments return.
 
         Observations (num_envs, d) and rewards (num_envs,) float64, terminated and truncated (num_envs,) bool, and
         infos: x_position, in metres, and x_velocity, in metres per second, (num_envs,) float64, 0 where an environment
-        was reset, and the masks _x_position and _x_velocity (num_envs,) bool of where it was not.
+        was reset, and the masks _x_position and _x_velocity (num_envs,) bool of where it was not; of AntMaze goal
+        (num_envs, 2), in metres, and success (num_envs,) bool, with their masks.
 
         Raises ValueError for actions of a wrong shape or that are not finite, before the first reset, and in the mode
         Disabled while an environment has ended.
@@ -105,15 +110,17 @@ class D4RLVectorEnv(TaskEnvironment, VectorEnv[NDArray[np.float64], NDArray[np.f
         else:
             stepped = np.ones(self.num_envs, bool)
             observations, rewards, terminated, truncated = self.simulator.step(applied)
-        after = self.simulator.qpos[:, 0].copy()
-        velocity = (after - before) / self.simulator.seconds
+        # A reset tells nothing that a step does not.
+        told, everyone = self._step_infos(before, terminated), np.ones(self.num_envs, bool)
         self._ended = terminated | truncated
         if self.autoreset_mode != AutoresetMode.SAME_STEP or not self._ended.any():
-            return observations, rewards, terminated, truncated, _moved(after, velocity, stepped)
+            infos = _infos(told, stepped) | _infos(self._start_infos(), everyone)
+            return observations, rewards, terminated, truncated, infos
         ended, self._ended = self._ended, np.zeros(self.num_envs, bool)
-        infos = self._final(observations, ended, _moved(after, velocity, ended)) | _moved(after, velocity, ~ended)
+        final = self._final(observations, ended, _infos(told, ended))
         observations[ended] = self._draw(np.flatnonzero(ended))
-        return observations, rewards, terminated, truncated, infos
+        infos = _infos(told, ~ended) | _infos(self._start_infos(), everyone)
+        return observations, rewards, terminated, truncated, final | infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """The robots as they are now, (480, 480, 3) each; None without a render mode.
@@ -146,7 +153,7 @@ class D4RLVectorEnv(TaskEnvironment, VectorEnv[NDArray[np.float64], NDArray[np.f
     def _draw(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Start an episode in each of these, from what its own generator draws next; returns their observations."""
         generators = [self._generator(row) for row in ids]
-        return self.simulator.set_state(*self.simulator.robot.initial_states(self.simulator.model, generators), ids)
+        return self.simulator.draw(generators, ids)
 
     def _asked(self, options: dict[str, Any] | None) -> NDArray[np.int64]:
         """The numbers of the environments to reset."""
@@ -182,13 +189,13 @@ class D4RLVectorEnv(TaskEnvironment, VectorEnv[NDArray[np.float64], NDArray[np.f
         return {"final_obs": final, "_final_obs": ended, "final_info": info, "_final_info": ended.copy()}
 
 
-def _moved(position: NDArray[np.float64], velocity: NDArray[np.float64], where: NDArray[np.bool_]) -> dict[str, Any]:
-    """The infos of those that made a step."""
+def _infos(told: Mapping[str, NDArray[Any]], where: NDArray[np.bool_]) -> dict[str, Any]:
+    """What Gymnasium's vector environments tell of some environments: values, 0 for the others, and masks."""
     if not where.any():
         return {}
-    return {
-        "x_position": np.where(where, position, 0.0),
-        "_x_position": where.copy(),
-        "x_velocity": np.where(where, velocity, 0.0),
-        "_x_velocity": where.copy(),
-    }
+    infos = {}
+    for name, values in told.items():
+        shown = values.copy()
+        shown[~where] = 0
+        infos |= {name: shown, f"_{name}": where.copy()}
+    return infos

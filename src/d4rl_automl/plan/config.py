@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, ValidationError
 
-from d4rl_automl import tasks
+from d4rl_automl import simulators, tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import catalogue
 from d4rl_automl.methods.table import METHODS
@@ -126,7 +126,7 @@ def validated(given: Mapping[str, Any]) -> Config:
     Raises InputError naming the path of the wrong key, what was found and what is allowed:
     for a wrong key, type or value; a name used twice; an unknown dataset; a method whose
     teacher does not exist; a method that is called RvS-R and is not; a teacher or method for a
-    dataset whose task has no simulator.
+    dataset whose task has no simulator; a simulator that a dataset's task is not played in.
     """
     given = dict(given)
     faults: list[tuple[str, str]] = []
@@ -234,6 +234,12 @@ def _keep_to_simulated(config: Config) -> Config:
             for entry in entries
         )
     config = config.model_copy(update=kept)
+    for entry in config.datasets:
+        for simulator in config.simulators if entry.name in played else ():
+            try:
+                simulators.check(entry.task, simulator)
+            except InputError as error:
+                raise InputError(f"config: simulators: {entry.name}: {error}") from None
     for dataset in played:
         if not config.methods_for(dataset):
             raise InputError(f"config: datasets: {dataset!r} has no method: every one is restricted to other datasets")

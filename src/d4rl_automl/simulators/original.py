@@ -39,7 +39,7 @@ def find_python() -> Path:
 class OriginalSimulator:
     """`size` independent episodes of D4RL's own environment.
 
-    A `Simulator` in which seeds give the initial states that they give in `BatchSimulator`.
+    A `Simulator` in which seeds give the initial states and goals that they give in `BatchSimulator`.
     Episodes are truncated at the task's time limit, as gym's wrapper does, and blow up where
     mujoco-py reports it.
 
@@ -54,6 +54,9 @@ class OriginalSimulator:
         self.diverged = np.zeros(size, bool)
         """Whether (size,) the physics of the current episode blew up."""
         self._robot = robots.get(task)
+        goal_size = len(self.task.goal.columns) if self.task.goal else 0
+        self.goals: NDArray[np.float64] = np.full((size, goal_size), np.nan)
+        """As `Simulator.goals`."""
         self._model = make_model(task)
         python = find_python()
         # Isolated: the folder of the worker, this package, would hide the standard library's modules.
@@ -80,8 +83,11 @@ class OriginalSimulator:
     def reset(self, seeds: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """As `Simulator.reset`."""
         seeds = np.asarray(seeds, np.int64)
-        ids = np.arange(len(seeds)) if ids is None else ids
-        return self.set_state(*self._robot.initial_states(self._model, robots.seeded(seeds)), ids)
+        ids = np.arange(len(seeds)) if ids is None else np.asarray(ids)
+        generators = robots.seeded(seeds)
+        qpos, qvel = self._robot.initial_states(self._model, generators)
+        self.goals[ids] = self._robot.goals(generators)
+        return self.set_state(qpos, qvel, ids)
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """As `Simulator.set_state`."""
@@ -96,7 +102,7 @@ class OriginalSimulator:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
         """As `Simulator.step`; D4RL's wrapper clips the actions. An episode that has ended is not refused."""
         rows = self._rows(ids)
-        answer = self._ask({"ids": rows, "actions": actions})
+        answer = self._ask({"ids": rows, "actions": actions, "goals": self.goals[rows]})
         self.steps[rows] += 1
         self.diverged[rows] = answer["diverged"]
         truncated = self.steps[rows] >= self.task.episode_steps

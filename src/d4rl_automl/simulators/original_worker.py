@@ -41,16 +41,21 @@ def main(task: str, size: int) -> None:
     """Serve `size` episodes of D4RL's environment of a task until standard input closes.
 
     First says its versions. Then answers {ids, qpos, qvel}, new episodes, with {observations};
-    and {ids, actions}, one step each, with {observations, rewards, terminated, diverged}.
+    and {ids, actions, goals}, one step each, with {observations, rewards, terminated, diverged}.
+    Goals (n, k) are what a maze's ant is to reach; elsewhere k is 0.
     """
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # What gym and mujoco-py print goes to the log.
-    import d4rl.gym_mujoco  # type: ignore[import-not-found]  # noqa: F401, PLC0415  registers the environments
     import gym  # type: ignore[import-not-found]  # noqa: PLC0415
     import mujoco_py  # type: ignore[import-not-found]  # noqa: PLC0415
 
+    # What registers the environments, and the name of one of the task's.
+    if maze := task.startswith("antmaze-"):
+        import d4rl.locomotion  # type: ignore[import-not-found]  # noqa: PLC0415
+    else:
+        import d4rl.gym_mujoco  # type: ignore[import-not-found]  # noqa: F401, PLC0415
     # D4RL's environment in D4RL's action wrapper, without gym's time limit: the caller counts.
-    environment = gym.make(f"{task}-medium-v2").unwrapped
+    environment = gym.make(f"{task}-v2" if maze else f"{task}-medium-v2").unwrapped
     data = environment.sim.data
     # What one step hands to the next, the solver's warm start with it, of every episode. One
     # environment each would do the same and take 5 MB each.
@@ -67,7 +72,9 @@ def main(task: str, size: int) -> None:
             values[episode] = getattr(data, name)
         return environment._get_obs()
 
-    def step(episode: int, action: NDArray[Any]) -> tuple[NDArray[Any], float, bool, bool]:
+    def step(episode: int, action: NDArray[Any], goal: NDArray[Any]) -> tuple[NDArray[Any], float, bool, bool]:
+        if maze:
+            environment.wrapped_env.target_goal = goal
         for values, name in zip(states, handed, strict=True):
             getattr(data, name)[:] = values[episode]
         before = environment._get_obs()
@@ -87,7 +94,7 @@ def main(task: str, size: int) -> None:
         except EOFError:
             return
         if "actions" in message:
-            rows = [step(*row) for row in zip(message["ids"], message["actions"], strict=True)]
+            rows = [step(*row) for row in zip(*(message[name] for name in ("ids", "actions", "goals")), strict=True)]
             names = ("observations", "rewards", "terminated", "diverged")
             send(output, {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
         else:

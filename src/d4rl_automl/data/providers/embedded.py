@@ -15,7 +15,7 @@ class Entry(DatasetEntry):
     """A dataset that is collected in the simulator."""
 
     provider: Literal["embedded"]
-    task: Annotated[str, OneOf(tasks.SIMULATED)]
+    task: Annotated[str, OneOf(recipes.tasks())]
     """The robot."""
     recipe: str
     """A recipe of resources/behaviour/recipes.csv."""
