@@ -359,9 +359,13 @@ def fit(
     InputError if there are no training rows, no validation rows where they choose the weights, or if the loss is not
     finite.
     """
-    for name, samples in (("training", train), ("validation", validation)):
-        if not len(samples) and not (settings.gaussian and name == "validation"):
-            raise InputError(f"there are no {name} rows to fit a network to; the split needs more episodes")
+    if not len(train):
+        raise InputError("there are no training rows to fit a network to; the split needs more finished episodes")
+    if not len(validation) and not settings.gaussian:
+        raise InputError(
+            "there are no validation rows, and this network's weights are chosen by their loss; let split.validation "
+            "hold episodes out"
+        )
     interval = -(-settings.updates // EVALUATIONS)
     with _reproducible(threads):
         training = Training(train, validation, settings, seed=seed, device=device, threads=threads)
