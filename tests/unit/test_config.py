@@ -52,6 +52,7 @@ def test_validation_leaves_its_argument_alone() -> None:
         ({"rollout": {"fractions": [0.3, "x"]}}, ["rollout.fractions[1]", '"x"', "number"]),
         ({"rollout": {"episodes": 3}}, ["rollout", "'episodes'", "report_episodes"]),
         ({"split": {"test": 0.9}}, ["split.test", "0.9", "less than 0.5"]),
+        ({"split": {"validation": -0.1}}, ["split.validation", "-0.1", "at least 0"]),
         ({"simulators": ["mujoco"]}, ["simulators[0]", '"mujoco"', "d4rl, gymnasium, mujoco-py"]),
         ({"seeds": [1, 1]}, ["seeds", "differ"]),
         ({"seeds": []}, ["seeds", "at least 1"]),
@@ -190,3 +191,34 @@ def test_a_dataset_without_simulator_gets_no_teacher_and_no_method() -> None:
 def test_data_alone_need_no_method_of_their_own() -> None:
     validated = config.validated(VALID | {"datasets": ["antmaze-umaze-v2"]})
     assert validated.methods_for("antmaze-umaze-v2") == []
+
+
+NOTHING_HELD_OUT = {"split": {"validation": 0, "test": 0}, "teachers": []}
+NO_NEED = [{"name": kind.replace("_", "-"), "kind": kind} for kind in ("rvs", "rvs_r", "bc", "rcdtp", "rwdtp")]
+
+
+def test_what_needs_no_held_out_episodes_is_made_without() -> None:
+    validated = config.validated(VALID | NOTHING_HELD_OUT | {"methods": NO_NEED})
+    assert (validated.split.validation, validated.split.test) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"methods": [*NO_NEED, {"name": "m", "kind": "mlp"}]}, "split.validation: found 0.* needed by method m;"),
+        (
+            {"split": {"validation": 0.1, "test": 0}, "teachers": [{"name": "t", "preset": "medium"}]},
+            "split.test: found 0.* needed by teacher t, method s;",
+        ),
+        ({"teachers": [{"name": "t", "preset": "medium"}], "methods": NO_NEED}, "needed by teacher t;"),
+    ],
+)
+def test_what_needs_held_out_episodes_is_refused_without(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        config.validated(VALID | NOTHING_HELD_OUT | change)
+
+
+def test_held_out_episodes_are_needed_by_what_is_made_alone() -> None:
+    """A method of datasets that this run does not have asks for nothing."""
+    elsewhere = {"name": "m", "kind": "mlp", "datasets": ["hopper-random-v2"]}
+    config.validated(VALID | NOTHING_HELD_OUT | {"methods": [*NO_NEED, elsewhere]})

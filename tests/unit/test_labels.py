@@ -33,6 +33,7 @@ def rows(count: int, seed: int) -> transitions.Transitions:
         rtg=generator.uniform(0, 3, count).astype(np.float32),
         episodes=np.zeros(count, np.int32),
         steps=np.arange(count, dtype=np.int32),
+        rows=np.arange(count),
         metadata={},
     )
 

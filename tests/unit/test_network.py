@@ -393,10 +393,27 @@ def test_a_constant_column_and_no_outcome():
 def test_refuses_what_it_cannot_fit():
     with pytest.raises(InputError, match="no validation rows"):
         fitting.fit(samples(10), samples(0), SETTINGS, **HERE)
-    broken = samples(100)
-    broken.observations[3, 2] = np.nan
-    with pytest.raises(InputError, match="not finite after"):
-        fitting.fit(broken, samples(10), SETTINGS, **HERE)
+    with pytest.raises(InputError, match="no training rows"):
+        fitting.fit(samples(0), samples(10), SETTINGS, **HERE)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e25, -3e38])
+def test_an_infinite_loss_is_laid_to_the_value_that_made_it(value):
+    broken = dataclasses.replace(samples(300), rows=np.arange(1000, 1300))
+    broken.observations[7, 2] = value
+    gaussian = dataclasses.replace(SETTINGS, gaussian=True)
+    told = (
+        rf"not finite after .*: ob2 is {value:.3g}".replace("+", r"\+") + " in row 1007 of the recording, .* drop that"
+    )
+    for train, validation in ((broken, samples(10)), (samples(300), broken)):
+        with pytest.raises(InputError, match=told):
+            fitting.fit(train, validation, gaussian, **HERE)
+
+
+def test_an_infinite_loss_without_a_value_to_blame_is_not_explained():
+    wild = dataclasses.replace(SETTINGS, gaussian=True, learning_rate=1e30)
+    with pytest.raises(InputError, match=r"no input stands out.*not known.*learning_rate may do, found 1e\+30"):
+        fitting.fit(samples(100), samples(10), wild, **HERE)
 
 
 @pytest.mark.parametrize("gaussian", [True, False])

@@ -94,7 +94,7 @@ def test_the_schema_accepts_the_shipped_configs(path: Path, made: dict[str, Any]
         ({"rollout": {"fractions": [0.3, 0.3]}}, "$.rollout.fractions", "uniqueItems"),
         ({"rollout": {"episodes": 3}}, "$.rollout", "additionalProperties"),
         ({"split": {"test": 0.9}}, "$.split.test", "exclusiveMaximum"),
-        ({"split": {"test": 0}}, "$.split.test", "exclusiveMinimum"),
+        ({"split": {"test": -0.1}}, "$.split.test", "minimum"),
         ({"labels": {"noise": -1}}, "$.labels.noise", "minimum"),
         ({"simulators": ["mujoco"]}, "$.simulators[0]", "enum"),
         ({"seeds": [1, 1]}, "$.seeds", "uniqueItems"),

@@ -137,9 +137,9 @@ def test_read_with_a_limit_draws_rows_without_replacement(made):
 
 
 @given(
-    finished=st.integers(3, 200),
+    finished=st.integers(1, 200),
     cut=st.booleans(),
-    fractions=st.tuples(st.floats(0, 0.4), st.floats(0, 0.4)),
+    fractions=st.tuples(*[st.one_of(st.just(0), st.floats(0, 0.4))] * 2),
     seed=st.integers(0, 2**32),
 )
 def test_split_is_by_whole_episodes_and_leaves_none_out(finished, cut, fractions, seed):
@@ -152,10 +152,15 @@ def test_split_is_by_whole_episodes_and_leaves_none_out(finished, cut, fractions
         return
     counts = np.bincount(codes, minlength=4)
     assert counts[3] == cut
-    assert counts[1] == max(1, round(fractions[0] * finished))
-    assert counts[2] == max(1, round(fractions[1] * finished))
+    for code, fraction in ((1, fractions[0]), (2, fractions[1])):
+        assert counts[code] == (max(1, round(fraction * finished)) if fraction else 0)
     assert counts[0] >= 1
     np.testing.assert_array_equal(codes, making.split_episodes(flags, settings))
+
+
+def test_without_a_finished_episode_there_is_no_split():
+    with pytest.raises(InputError, match="no finished episode"):
+        making.split_episodes(np.zeros(1, bool), {"seed": 0, "validation": 0, "test": 0})
 
 
 def test_split_depends_on_its_seed():
@@ -168,7 +173,7 @@ def test_split_depends_on_its_seed():
 @pytest.mark.parametrize(
     "lengths, split, message",
     [
-        ([5, 5], SPLIT, "2 finished episodes cannot be split"),
+        ([5, 5], SPLIT, "2 finished episodes cannot be split .* at least 3 .*split: {validation: 0, test: 0}"),
         ([5] * 10, {**SPLIT, "validation": 0.5, "test": 0.5}, "none to train on"),
         ([5] * 10, {**SPLIT, "test": -0.5}, "none to train on"),
     ],

@@ -86,15 +86,23 @@ def split_episodes(finished: NDArray[np.bool_], settings: Mapping[str, Any]) -> 
     """The split of each of E episodes, (E,) indices into `SPLITS`.
 
     `settings` has `seed`, and `validation` and `test`, the fractions of the finished
-    episodes that go there: rounded, at least one episode each. Raises InputError with
-    fewer than three finished episodes, or fractions that leave none to train on.
+    episodes that go there: rounded, at least one episode each, but none for a fraction of 0.
+    Raises InputError with fewer finished episodes than splits, or fractions that leave none to
+    train on.
     """
     count = int(finished.sum())
-    if count < 3:
+    held_out = [name for name in ("validation", "test") if settings[name]]
+    if not count:
+        raise InputError("there is no finished episode, and learners use no other; record at least one to its end")
+    if count <= len(held_out):
         raise InputError(
-            f"{count} finished episodes cannot be split into train, validation and test; at least 3 are needed"
+            f"{count} finished episodes cannot be split into train, {' and '.join(held_out)}; at least "
+            f"{len(held_out) + 1} are needed, or `split: {{validation: 0, test: 0}}`, which holds none back, for "
+            "methods that need no such episodes"
         )
-    validation, test = (max(1, round(settings[name] * count)) for name in ("validation", "test"))
+    validation, test = (
+        max(1, round(settings[name] * count)) if name in held_out else 0 for name in ("validation", "test")
+    )
     if min(settings["validation"], settings["test"]) < 0 or validation + test >= count:
         raise InputError(
             f"split: validation {settings['validation']} and test {settings['test']} of {count} finished episodes "

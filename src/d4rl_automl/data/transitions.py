@@ -44,6 +44,7 @@ class Transitions:
     rtg: NDArray[np.float32]  # (N,) average reward-to-go; NaN where the file has null
     episodes: NDArray[np.int32]  # (N,)
     steps: NDArray[np.int32]  # (N,)
+    rows: NDArray[np.int64]  # (N,) their numbers in the table, which are those of the recording, from 0
     metadata: dict[str, Any]  # the table's own: dataset, provider, task, sha256, longest_episode, …
 
 
@@ -97,7 +98,7 @@ def read(
             for name, vector in vectors.items():
                 vector[start:end] = _values(table, name)[local]
         first_row = next_row
-    return Transitions(observations, actions, vectors["rtg"], vectors["episode"], vectors["step"], metadata)
+    return Transitions(observations, actions, vectors["rtg"], vectors["episode"], vectors["step"], rows, metadata)
 
 
 class EpisodeReturns(NamedTuple):

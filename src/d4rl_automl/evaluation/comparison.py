@@ -37,7 +37,7 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
             method, kind, seed
             teacher: method that l2_teacher and r2_teacher refer to; empty if there is none of this seed
             l2_data, r2_data: `squared_error` and `r2` against the recorded actions of the test rows; empty for a
-                policy that was trained on them, as RvS-R is
+                policy that was trained on them, as RvS-R is, and where there are no test rows
             l2_data_ac0, l2_data_ac1, …: the squared error of each action dimension
             l2_teacher, r2_teacher: against the teacher's actions on the same rows
             bytes: size of the policy's file or directories
@@ -47,6 +47,8 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
     Raises InputError for a file that cannot be read, as `transitions.read` and `policies.loading.load_policy` do.
     """
     rows = read(transitions, splits=("test",), limit=ROWS, seed=0)
+    # Where nothing is held out there is no loss, and the speed is that on training rows.
+    timed = rows if len(rows.rtg) else read(transitions, limit=ROWS, seed=0)
     described: list[dict[str, Any]] = []
     actions: list[NDArray[np.float32]] = []
     for path in tqdm(policies, desc="compare", unit="policy", mininterval=5):
@@ -59,7 +61,7 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
                 "kind": handle["kind"],
                 "seed": handle["seed"],
                 "bytes": _size(Path(path), handle),
-                "rows_per_second": round(_rows_per_second(policy, rows)),
+                "rows_per_second": round(_rows_per_second(policy, timed)),
                 "rows": handle["training"]["rows"],
                 "splits": handle["training"].get("splits", ["train", "validation"]),
             }
@@ -67,14 +69,12 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
     by_dimension = [f"l2_data_ac{i}" for i in range(rows.actions.shape[1])]
     table = []
     for own, facts in zip(actions, described, strict=True):
-        held_out = "test" not in facts.pop("splits")
+        trained_on = "test" in facts.pop("splits")
+        recorded, answered = (np.empty((0, rows.actions.shape[1])),) * 2 if trained_on else (rows.actions, own)
         errors = {
-            "l2_data": squared_error(rows.actions, own) if held_out else None,
-            "r2_data": r2(rows.actions, own) if held_out else None,
-            **{
-                name: squared_error(rows.actions[:, i], own[:, i]) if held_out else None
-                for i, name in enumerate(by_dimension)
-            },
+            "l2_data": squared_error(recorded, answered),
+            "r2_data": r2(recorded, answered),
+            **{name: squared_error(recorded[:, i], answered[:, i]) for i, name in enumerate(by_dimension)},
         }
         teachers = [i for i, d in enumerate(described) if d["kind"] == "teacher" and d["seed"] == facts["seed"]]
         for i in teachers:
@@ -96,22 +96,28 @@ def compare(*, transitions: str | Path, policies: Sequence[str | Path], threads:
         frame.to_csv(part, index=False)
 
 
-def squared_error(expected: NDArray[np.float32], actions: NDArray[np.float32]) -> float:
-    """Mean squared error of (N, a) actions, or (N,) of one dimension, in squared action units."""
-    return float(np.mean((np.asarray(expected, np.float64) - actions) ** 2))
+def squared_error(expected: NDArray[np.floating], actions: NDArray[np.floating]) -> float | None:
+    """Mean squared error of (N, a) actions, or (N,) of one dimension, in squared action units; None without rows."""
+    return float(np.mean((np.asarray(expected, np.float64) - actions) ** 2)) if len(expected) else None
 
 
-def r2(expected: NDArray[np.float32], actions: NDArray[np.float32]) -> float:
-    """1 - squared error / variance of the expected actions; both over all dimensions, so large motions count more."""
-    return 1 - squared_error(expected, actions) / float(np.mean(np.var(expected, axis=0, dtype=np.float64)))
+def r2(expected: NDArray[np.floating], actions: NDArray[np.floating]) -> float | None:
+    """1 - squared error / variance of the expected actions; both over all dimensions, so large motions count more.
+
+    None without rows, and where the expected actions are constant, up to the rounding of float32: there is no variance
+    to explain.
+    """
+    error = squared_error(expected, actions)
+    if error is None or np.ptp(expected, axis=0).max() <= np.finfo(np.float32).eps:
+        return None
+    return 1 - error / float(np.mean(np.var(expected, axis=0, dtype=np.float64)))
 
 
 def _act(policy: Policy, rows: Transitions) -> NDArray[np.float32]:
     observations, outcome = _inputs(policy, rows, slice(None))
     batches = (slice(first, first + BATCH) for first in range(0, len(rows.rtg), BATCH))
-    return np.concatenate(
-        [policy.act(observations[batch], None if outcome is None else outcome[batch]) for batch in batches]
-    )
+    acted = [policy.act(observations[batch], None if outcome is None else outcome[batch]) for batch in batches]
+    return np.concatenate(acted) if acted else np.empty_like(rows.actions)
 
 
 def _inputs(policy: Policy, rows: Transitions, index: Any) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

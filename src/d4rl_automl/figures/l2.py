@@ -24,6 +24,9 @@ def plot(dataset: str, provider: str, metrics: Sequence[str | Path], students: s
     and for metrics of another dataset.
     """
     drawn = table(dataset, provider, metrics, students)
+    if drawn.empty:
+        _tell_that_nothing_is_held_out(dataset, drawn, prefix)
+        return
     rows = list(dict.fromkeys(drawn["row"]))
     columns = [*sorted(set(drawn["dimension"]) - {MEAN}), MEAN]
     grid = drawn.pivot(index="row", columns="dimension", values="l2").reindex(index=rows, columns=columns)
@@ -50,7 +53,7 @@ def table(dataset: str, provider: str, metrics: Sequence[str | Path], students: 
     Of a teacher there are the errors with the true earlier actions as inputs, and, where it is a
     chain, those with its own earlier actions, as when it acts. Of a method there are those on
     the sample of test rows that all methods are compared on. What the origin of this project measured stands beside
-    D4RL's own dataset of that name and no other.
+    D4RL's own dataset of that name and no other. There is no row where no policy has held-out transitions.
     """
     parts = []
     read = [tables.read_csv(path, _METRICS) for path in metrics]
@@ -72,10 +75,19 @@ def table(dataset: str, provider: str, metrics: Sequence[str | Path], students: 
         origin = tables.read_csv(ORIGIN, ("dataset", "preset", "dimension", "l2", "source")).assign(seed=0)
         for preset, own in origin[origin["dataset"] == dataset].groupby("preset", sort=False):
             parts.append(_dimensions(f"published: preset {preset!s}", own, "l2", own["source"].iloc[0]))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(_COLUMNS))
 
 
+_COLUMNS = ("row", "dimension", "l2", "seeds", "source")
 _METRICS = ("dataset", "teacher", "seed", "dimension", "preset", "chain", "mse", "acting_mse")
+
+
+def _tell_that_nothing_is_held_out(dataset: str, drawn: pd.DataFrame, prefix: str | Path) -> None:
+    with style.settings():
+        figure = Figure(figsize=(7.0, 1.3), layout="constrained")
+        figure.suptitle(f"{dataset}: mean squared error on held-out transitions")
+        figure.text(0.5, 0.3, "no transitions were held out from these policies", ha="center")
+        style.save(figure, drawn, prefix, {"kind": "l2", "dataset": dataset})
 
 
 def _dimensions(label: str, own: pd.DataFrame, column: str, source: str) -> pd.DataFrame:

@@ -22,6 +22,9 @@ from d4rl_automl.settings.kinds import NetworkSettings
 EVALUATIONS = 20
 """How often a fit looks at the validation loss."""
 
+FAR = 1e6
+"""How many times the 99 % quantile, or 1, an input is that is named where the loss is not finite."""
+
 EAGER = 3
 """Updates of full batches before the update is recorded as a CUDA graph: by then the libraries have set up all that
 must not be set up in a recording, and Adam has its moments."""
@@ -80,6 +83,7 @@ class Samples:
     observations: NDArray[np.float32]  # (N, d)
     outcomes: NDArray[np.float32] | None  # (N,), or None for an unconditional policy
     actions: NDArray[np.float32]  # (N, a), within [-1, 1]
+    rows: NDArray[np.int64] | None = None  # (N,) their numbers in the recording, where they are recorded ones
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -93,12 +97,13 @@ class Samples:
     def take(self, rows: slice | NDArray[np.int64]) -> "Samples":
         """Some of the rows."""
         outcomes = None if self.outcomes is None else self.outcomes[rows]
-        return Samples(self.observations[rows], outcomes, self.actions[rows])
+        numbers = None if self.rows is None else self.rows[rows]
+        return Samples(self.observations[rows], outcomes, self.actions[rows], numbers)
 
     @classmethod
     def of(cls, rows: Transitions, conditional: bool = True) -> "Samples":
         """Recorded transitions, their outcome the average reward-to-go if `conditional`."""
-        return cls(rows.observations, rows.rtg if conditional else None, rows.actions)
+        return cls(rows.observations, rows.rtg if conditional else None, rows.actions, rows.rows)
 
 
 @dataclass(frozen=True)
@@ -266,15 +271,20 @@ class Training:
     def evaluate(self) -> Evaluation:
         """Add a row to the curve, and keep the weights if they are the best and the best are wanted.
 
-        InputError if a loss is not finite.
+        InputError if a loss is not finite, which names the value of the inputs that is far beyond all others.
         """
         held_out = len(self.validation) > 0
         training_loss = self._total.item() / self._seen
         validation_loss = self.network.held_out_loss(*self._held_out) if held_out else np.nan
         if not np.isfinite([training_loss, *([validation_loss] if held_out else [])]).all():
+            losses = f"training {training_loss}, validation {validation_loss}"
+            told = f"the loss is not finite after {self.update} updates ({losses})"
+            values = [found for samples in (self.train, self.validation) if (found := _far_value(samples))]
+            if values:
+                raise InputError(f"{told}: {values[0]}; drop that episode from the data, or mend what recorded it")
             raise InputError(
-                f"the loss is not finite after {self.update} updates (training {training_loss}, validation "
-                f"{validation_loss}); lower learning_rate, found {self.settings.learning_rate}"
+                f"{told}; no input stands out, the largest is {_largest(self.train):.3g}, and more is not known of the "
+                f"cause: a lower learning_rate may do, found {self.settings.learning_rate}"
             )
         least = min((evaluation.validation_loss for evaluation in self.evaluations), default=np.inf)
         if not self.settings.gaussian and validation_loss < least:
@@ -359,9 +369,13 @@ def fit(
     InputError if there are no training rows, no validation rows where they choose the weights, or if the loss is not
     finite.
     """
-    for name, samples in (("training", train), ("validation", validation)):
-        if not len(samples) and not (settings.gaussian and name == "validation"):
-            raise InputError(f"there are no {name} rows to fit a network to; the split needs more episodes")
+    if not len(train):
+        raise InputError("there are no training rows to fit a network to; the split needs more finished episodes")
+    if not len(validation) and not settings.gaussian:
+        raise InputError(
+            "there are no validation rows, and this network's weights are chosen by their loss; let split.validation "
+            "hold episodes out"
+        )
     interval = -(-settings.updates // EVALUATIONS)
     with _reproducible(threads):
         training = Training(train, validation, settings, seed=seed, device=device, threads=threads)
@@ -393,6 +407,27 @@ def _network(
     deviation[inputs.amax(0) == inputs.amin(0)] = 1
     mean = inputs.double().mean(0).float()
     return Network(mean.cpu(), deviation.cpu(), conditional=conditional, generator=generator, **sizes)
+
+
+def _far_value(samples: Samples) -> str:
+    """What to say of the input that is no number, or `FAR` times beyond its column's others; empty if none is."""
+    inputs = samples.inputs()
+    if not len(inputs):
+        return ""
+    beyond = np.abs(inputs)
+    usual = np.nanquantile(beyond, 0.99, axis=0, method="lower")
+    # Written so that what is no number counts as beyond.
+    far = ~(beyond <= FAR * np.maximum(usual, 1))
+    if not far.any():
+        return ""
+    row, column = np.argwhere(far)[int(np.argmax(np.nan_to_num(beyond[far], nan=np.inf)))]
+    name = f"ob{column}" if column < samples.observations.shape[1] else "rtg"
+    where = f"row {row} of the {len(samples)}" if samples.rows is None else f"row {samples.rows[row]} of the recording"
+    return f"{name} is {inputs[row, column]:.3g} in {where}, where 99 % of it lie within ±{usual[column]:.3g}"
+
+
+def _largest(samples: Samples) -> float:
+    return float(np.abs(samples.inputs()).max())
 
 
 @contextlib.contextmanager

@@ -53,7 +53,8 @@ class Forest:
     """The model's file."""
     importance: NDArray[np.float64]  # (k,) shares of the inputs, which sum to 1
     curve: pd.DataFrame
-    """One row per tree: update (its number), training_loss, validation_loss: squared error, in action units."""
+    """One row per tree: update (its number), training_loss, validation_loss (NaN without validation rows): squared
+    error, in action units."""
     seconds: float
 
 
@@ -61,9 +62,9 @@ def fit_xgboost(train: Samples, validation: Samples, settings: ForestSettings, *
     """Fit by the (weighted) squared error in action units; every tree answers for all action dimensions.
 
     The importance of an input is the share of the loss reduction that the splits on it brought (XGBoost's total gain).
-    InputError if there are no training rows or no validation rows.
+    Validation rows are for the curve alone, and there may be none. InputError if there are no training rows.
     """
-    _refuse_empty(train, validation)
+    _refuse_empty(train)
     parameters = {
         "objective": "reg:squarederror",
         "multi_strategy": "multi_output_tree",
@@ -77,23 +78,25 @@ def fit_xgboost(train: Samples, validation: Samples, settings: ForestSettings, *
     started = time.perf_counter()
     # The bins alone are kept, a quarter of the rows themselves.
     fitted = xgboost.QuantileDMatrix(train.inputs, train.actions, weight=train.weights, nthread=threads)
-    held_out = xgboost.QuantileDMatrix(
-        validation.inputs, validation.actions, weight=validation.weights, nthread=threads, ref=fitted
-    )
+    watched = [(fitted, "training")]
+    if len(validation.actions):
+        held_out = xgboost.QuantileDMatrix(
+            validation.inputs, validation.actions, weight=validation.weights, nthread=threads, ref=fitted
+        )
+        watched.append((held_out, "validation"))
     history: dict[str, dict[str, list[float]]] = {}
     model = xgboost.train(
         parameters,
         fitted,
         num_boost_round=settings.trees,
-        evals=[(fitted, "training"), (held_out, "validation")],
+        evals=watched,
         evals_result=history,
         verbose_eval=max(1, settings.trees // 20),
     )
     seconds = time.perf_counter() - started
     gain: Mapping[str, Any] = model.get_score(importance_type="total_gain")
     shares = importance.shares([gain.get(f"f{i}", 0.0) for i in range(train.inputs.shape[1])])
-    losses = {f"{name}_loss": np.square(rounds["rmse"]) for name, rounds in history.items()}
-    curve = pd.DataFrame({"update": np.arange(1, settings.trees + 1), **losses})
+    curve = _curve({name: np.square(rounds["rmse"]) for name, rounds in history.items()})
     return Forest("xgboost", bytes(model.save_raw("ubj")), shares, curve, seconds)
 
 
@@ -102,7 +105,12 @@ def fit_catboost(train: Samples, validation: Samples, settings: ForestSettings, 
 
     The importance of an input is CatBoost's PredictionValuesChange, as a share. InputError as `fit_xgboost`.
     """
-    _refuse_empty(train, validation)
+    _refuse_empty(train)
+    if (train.inputs == train.inputs[0]).all():
+        raise InputError(
+            f"every input has one and the same value in all {len(train.inputs)} rows: there is nothing that CatBoost "
+            "could split; fit to data whose states or outcomes differ"
+        )
     model = catboost.CatBoost(
         {
             "loss_function": "MultiRMSE",
@@ -112,22 +120,21 @@ def fit_catboost(train: Samples, validation: Samples, settings: ForestSettings, 
             "random_seed": seed,
             "thread_count": threads,
             "allow_writing_files": False,
+            # An action dimension that never changes.
+            "allow_const_label": True,
             "use_best_model": False,
             "verbose": max(1, settings.trees // 20),
         }
     )
     started = time.perf_counter()
-    model.fit(train.inputs, train.actions, eval_set=(validation.inputs, validation.actions))
+    held_out = (validation.inputs, validation.actions) if len(validation.actions) else None
+    model.fit(train.inputs, train.actions, eval_set=held_out)
     seconds = time.perf_counter() - started
     # MultiRMSE is the root of the errors' sum over the dimensions.
     dimensions = train.actions.shape[1]
-    history = model.get_evals_result()
-    curve = pd.DataFrame(
-        {
-            "update": np.arange(1, settings.trees + 1),
-            "training_loss": np.square(history["learn"]["MultiRMSE"]) / dimensions,
-            "validation_loss": np.square(history["validation"]["MultiRMSE"]) / dimensions,
-        }
+    names = {"learn": "training", "validation": "validation"}
+    curve = _curve(
+        {names[of]: np.square(loss["MultiRMSE"]) / dimensions for of, loss in model.get_evals_result().items()}
     )
     shares = importance.shares(model.get_feature_importance())
     with tempfile.TemporaryDirectory() as folder:
@@ -184,7 +191,7 @@ def write_policy(
             "training": {
                 "settings": settings.shaping(),
                 "rows": rows,
-                "validation_loss": float(last.validation_loss),
+                "validation_loss": None if np.isnan(last.validation_loss) else float(last.validation_loss),
                 "fit_seconds": round(forest.seconds, 3),
                 **facts,
             },
@@ -192,7 +199,14 @@ def write_policy(
     )
 
 
-def _refuse_empty(train: Samples, validation: Samples) -> None:
-    for name, samples in (("training", train), ("validation", validation)):
-        if not len(samples.actions):
-            raise InputError(f"there are no {name} rows to fit a forest to; the split needs more episodes")
+def _curve(losses: Mapping[str, NDArray[np.float64]]) -> pd.DataFrame:
+    """A forest's curve, from the losses (trees,) in training and, where rows were held out, in validation."""
+    trees = len(losses["training"])
+    nothing = np.full(trees, np.nan)
+    columns = {f"{name}_loss": losses.get(name, nothing) for name in ("training", "validation")}
+    return pd.DataFrame({"update": np.arange(1, trees + 1), **columns})
+
+
+def _refuse_empty(train: Samples) -> None:
+    if not len(train.actions):
+        raise InputError("there are no training rows to fit a forest to; the split needs more finished episodes")

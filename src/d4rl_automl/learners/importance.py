@@ -19,8 +19,10 @@ def feature_names(task: str, others: Sequence[str]) -> list[str]:
 
 
 def shares(values: ArrayLike) -> NDArray[np.float64]:
-    """Importances (k,) as shares of their sum; a negative one, which is chance, counts as none. All zero if all are."""
-    values = np.maximum(np.asarray(values, np.float64), 0)
+    """Importances (k,) as shares of their sum; one that is negative, which is chance, or NaN, as CatBoost has it where
+    there was nothing to explain, counts as none. All zero if all are.
+    """
+    values = np.maximum(np.nan_to_num(np.asarray(values, np.float64)), 0)
     total = values.sum()
     return values / total if total > 0 else values
 

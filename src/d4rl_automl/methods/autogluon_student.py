@@ -35,6 +35,8 @@ METHOD = Method(
         Making("export_autogluon_student", "onnx", memory=4000, minutes=10, modules=("teachers.export",)),
     ),
     needs=Needs.DISTILLED,
+    # By their loss the student is chosen.
+    held_out=("validation",),
 )
 
 

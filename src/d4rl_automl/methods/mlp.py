@@ -24,6 +24,8 @@ METHOD = Method(
     about="the network of `student` fitted to the data: its control",
     outcome=AVERAGE,
     makings=(Making("fit_mlp", "onnx", memory=4000, minutes=120, beside=("curve",)),),
+    # By their loss the weights are chosen.
+    held_out=("validation",),
     uses_gpu=True,
     control=True,
 )

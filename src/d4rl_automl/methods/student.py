@@ -22,6 +22,8 @@ METHOD = Method(
     outcome=AVERAGE,
     makings=(Making("fit_student", "onnx", memory=3000, minutes=120, beside=("curve",)),),
     needs=Needs.LABELS,
+    # By their loss the weights are chosen.
+    held_out=("validation",),
     uses_gpu=True,
 )
 

@@ -17,9 +17,9 @@ from d4rl_automl.settings import told
 from d4rl_automl.settings.kinds import DatasetEntry, MethodSettings
 from d4rl_automl.settings.models import DIFFERENT, NOT_SHAPING, Integer, Model, Number, OneOf
 from d4rl_automl.simulators import SIMULATORS
-from d4rl_automl.teachers.settings import TeacherSettings
+from d4rl_automl.teachers.settings import HELD_OUT, TeacherSettings
 
-Share = Annotated[Number, Field(gt=0, lt=0.5)]
+Share = Annotated[Number, Field(ge=0, lt=0.5)]
 Count = Annotated[Integer, Field(ge=0)]
 _ANY_METHOD: Any = functools.reduce(operator.or_, (method.settings for method in METHODS.values()))
 Method = Annotated[_ANY_METHOD, Field(discriminator="kind")]
@@ -32,9 +32,9 @@ class Split(Model):
     seed: Count = 0
     """Seed of the split alone."""
     validation: Share = 0.1
-    """Share used for tuning."""
+    """Share used for tuning. 0 holds nothing back, for methods that need no such episodes."""
     test: Share = 0.1
-    """Share used for the reported loss."""
+    """Share used for the reported loss. 0 as for validation: the cells of that loss then stay empty."""
 
 
 class Labels(Model):
@@ -126,7 +126,8 @@ def validated(given: Mapping[str, Any]) -> Config:
     Raises InputError naming the path of the wrong key, what was found and what is allowed:
     for a wrong key, type or value; a name used twice; an unknown dataset; a method whose
     teacher does not exist; a method that is called RvS-R and is not; a teacher or method for a
-    dataset whose task has no simulator; a simulator that a dataset's task is not played in.
+    dataset whose task has no simulator; a simulator that a dataset's task is not played in; a teacher or
+    method that needs episodes which the split does not hold out.
     """
     given = dict(given)
     faults: list[tuple[str, str]] = []
@@ -142,7 +143,9 @@ def validated(given: Mapping[str, Any]) -> Config:
         _refuse_twice(key, [entry.name for entry in entries])
     _refuse_unknown(config)
     _refuse_misnamed(config)
-    return _keep_to_simulated(config.model_copy(update={"reference": _reference(config)}))
+    config = _keep_to_simulated(config.model_copy(update={"reference": _reference(config)}))
+    _refuse_nothing_held_out(config)
+    return config
 
 
 def _is_for(entry: TeacherSettings | MethodSettings, dataset: str) -> bool:
@@ -244,3 +247,26 @@ def _keep_to_simulated(config: Config) -> Config:
         if not config.methods_for(dataset):
             raise InputError(f"config: datasets: {dataset!r} has no method: every one is restricted to other datasets")
     return config
+
+
+def _refuse_nothing_held_out(config: Config) -> None:
+    """Refuse teachers and methods that are made for a dataset, but from a split whose share is 0."""
+    datasets = [entry.name for entry in config.datasets]
+    teachers = {entry.name: HELD_OUT for name in datasets for entry in config.teachers_for(name)}
+    methods = {
+        entry.name: METHODS[entry.kind].held_out + (HELD_OUT if entry.taught_by else ())
+        for name in datasets
+        for entry in config.methods_for(name)
+    }
+    for split in ("validation", "test"):
+        needing = [
+            f"{what} {name}"
+            for what, entries in (("teacher", teachers), ("method", methods))
+            for name, needed in entries.items()
+            if split in needed
+        ]
+        if getattr(config.split, split) == 0 and needing:
+            raise InputError(
+                f"config: split.{split}: found 0, but {split} episodes are needed by {', '.join(needing)}; hold some "
+                "out, or leave these out of the config"
+            )

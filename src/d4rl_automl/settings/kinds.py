@@ -170,6 +170,9 @@ class Method:
     makings: tuple[Making, ...]
     """The first is how it is made; a second one, how it is made when it is exported."""
     needs: Needs = Needs.NOTHING
+    held_out: tuple[str, ...] = ()
+    """Splits of held-out episodes without which it cannot be made ("validation", "test"), besides those of its
+    teacher."""
     uses_gpu: bool = False
     """Whether a GPU is of use to its fit."""
     control: bool = False

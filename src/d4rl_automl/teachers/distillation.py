@@ -12,7 +12,6 @@ from autogluon.tabular import TabularPredictor
 
 from d4rl_automl.core import directories, files
 from d4rl_automl.core.device import resolve
-from d4rl_automl.core.errors import InputError
 from d4rl_automl.teachers import training as teacher
 from d4rl_automl.teachers.facts import training_of
 from d4rl_automl.teachers.settings import TeacherSettings
@@ -55,8 +54,8 @@ def distill_dimension(
         output: output, the directory for acting with the best student, and beside it its SHA-256.
 
     The student sees the teacher's training rows and AutoGluon's augmentation of them
-    (spunge), which the teacher labels. Raises InputError where the time limit fits no model, and where
-    `predictor` is not as it was trained.
+    (spunge), which the teacher labels. Raises InputError where no model could be fitted, for want of time or for what
+    AutoGluon says, and where `predictor` is not as it was trained.
     """
     taught = training_of(predictor)
     hardware = resolve(device)
@@ -65,6 +64,8 @@ def distill_dimension(
     # `distill` has no argument for the resources.
     resources = {"ag_args_fit": {"num_cpus": threads, "num_gpus": hardware.num_gpus}}
     hyperparameters = teacher.with_seed(settings.hyperparameters or DISTILLED, seed, resources)
+    # What AutoGluon adds to the rows only makes them more.
+    hyperparameters = teacher.suited(hyperparameters, train, len(train))
     # Beside the output: a trained directory can be larger than the machine's temporary folder.
     # Its name is of the kind that `whole` deletes when a killed process has left it.
     folder, suffix = Path(output).parent, f".part.{Path(output).name}"
@@ -72,6 +73,7 @@ def distill_dimension(
         copy = Path(directory) / "predictor"
         shutil.copytree(predictor, copy)
         student = TabularPredictor.load(str(copy), verbosity=2)
+        before = {failure.model for failure in student.model_failures().itertuples()}
         # The augmentation draws from NumPy's global generator.
         np.random.seed(seed)  # noqa: NPY002
         started = time.perf_counter()
@@ -81,9 +83,13 @@ def distill_dimension(
         seconds = time.perf_counter() - started
         teacher.refuse_gaps(student)
         if not names:
-            raise InputError(
-                f"method {settings.name!r}: time_limit: found {settings.time_limit} s, which is too short to "
-                f"distil any model from {len(train)} rows; raise time_limit or give hyperparameters that cap the model"
+            raise teacher.nothing_fitted(
+                f"method {settings.name!r}",
+                student,
+                settings.time_limit,
+                seconds=seconds,
+                rows=len(train),
+                before=before,
             )
         board = student.leaderboard().set_index("model")
         log.info("\n%s", board.to_string())

@@ -7,6 +7,7 @@ The graph repeats what AutoGluon 1.6.3 does with float columns:
                                is skewed, QuantileTransformer (to the normal distribution)
     EmbedNet                   Linear, BatchNorm1d, activation …; the output is bounded by the range of the targets
     WeightedEnsemble_L2        the weighted sum of networks
+    Dummy                      a constant, where the action never changed (`training.suited`)
 
 and then what `Predictors.act` does: the action transform and, in a chain, the action as an input of the
 dimensions after it.
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from autogluon.core.models import WeightedEnsembleModel
+from autogluon.core.models import AbstractModel, DummyModel, WeightedEnsembleModel
 from autogluon.tabular import TabularPredictor
 from autogluon.tabular.models import TabularNeuralNetTorchModel
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def export(
     graph = Graph()
     columns = _Columns(graph, metadata["observation_size"])
     for i, predictor in enumerate(predictors.predictors):
-        weighted = [graph.node("Mul", _network(columns, model), weight) for model, weight in _networks(predictor)]
+        weighted = [graph.node("Mul", _predicted(columns, model), weight) for model, weight in _models(predictor)]
         columns.add_action(graph.action(graph.node("Sum", *weighted), f"action{i}"))
     graph.node("Concat", *columns.actions, axis=1, output="action")
     with files.whole(path) as part:
@@ -80,14 +81,16 @@ def export(
     return difference
 
 
-def _networks(predictor: TabularPredictor) -> list[tuple[TabularNeuralNetTorchModel, float]]:
-    """The networks whose weighted sum the predictor plays; UnsupportedModelError if it plays anything else."""
+def _models(predictor: TabularPredictor) -> list[tuple[AbstractModel, float]]:
+    """Networks, or the constant, whose weighted sum the predictor plays; UnsupportedModelError if it plays others."""
     trainer = predictor._trainer
     best = trainer.load_model(predictor.model_best)
     weights = best._get_model_weights() if type(best) is WeightedEnsembleModel else {best.name: 1}
     models = [trainer.load_model(name) for name in weights]
     for model in models:
         told = f"{predictor.path}: {model.name} in its best model {best.name} is a {type(model).__name__}"
+        if type(model) is DummyModel:
+            continue
         if type(model) is not TabularNeuralNetTorchModel:
             raise UnsupportedModelError(
                 f"{told}; only NN_TORCH, alone or in a weighted ensemble, can be exported: restrict the "
@@ -114,9 +117,11 @@ def _passes_through(predictor: TabularPredictor) -> bool:
     return made.equals(given[list(made)])
 
 
-def _network(columns: "_Columns", model: TabularNeuralNetTorchModel) -> str:
-    """What one network predicts, (N, 1): its processor, its layers and the bounds of its output."""
+def _predicted(columns: "_Columns", model: AbstractModel) -> str:
+    """What one model predicts, (N, 1). Of a network: its processor, its layers and the bounds of its output."""
     graph, network = columns.graph, model.model
+    if type(model) is DummyModel:
+        return columns.constant(network.constant_.astype(np.float32))
     x = columns.processed(model.processor)
     for layer in network.main_block:
         if isinstance(layer, torch.nn.Linear):
@@ -150,6 +155,11 @@ class _Columns:
         names = [*(f"ob{i}" for i in range(observation_size)), "rtg"]
         self._sources = {name: (inputs, i) for i, name in enumerate(names)}
         self._processed: dict[tuple[Any, ...], str] = {}
+
+    def constant(self, value: NDArray[np.float32]) -> str:
+        """(N, 1): the same `value` (1, 1) in every row."""
+        first = self.graph.node("Gather", self._sources["ob0"][0], np.array([0]), axis=1)
+        return self.graph.node("Where", self.graph.node("IsNaN", first), value, value)
 
     def add_action(self, action: str) -> None:
         """The next action dimension, (N, 1), can be read from now on."""

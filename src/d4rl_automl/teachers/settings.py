@@ -5,6 +5,9 @@ from typing import Literal
 from d4rl_automl.settings.kinds import Datasets, Hyperparameters, Rows, TimeLimit
 from d4rl_automl.settings.models import Flag, Model, Name
 
+HELD_OUT = ("validation", "test")
+"""Splits without which there is no teacher: models are chosen on the one, and their loss is reported on the other."""
+
 
 class TeacherSettings(Model):
     """AutoGluon, one predictor per action dimension."""

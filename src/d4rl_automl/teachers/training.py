@@ -8,7 +8,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,12 @@ EXCLUDED_MODELS = ["KNN", "FASTAI"]
 """KNN is slow to predict and has about three times the error of the others on these data; fastai is not installed."""
 
 _NOTHING_TRAINED = "No models were trained"
+_NO_TIME_LEFT = "Not enough time left to train models"
+_OUT_OF_TIME = {"TimeLimitExceeded", "InsufficientTime"}
+"""How AutoGluon names the failure of a model that would have taken too long."""
+
+_LEAST_FOLDS = 5
+"""Of a bagging preset: AutoGluon takes 5 to 8, by the number of rows."""
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +84,9 @@ def train_dimension(
     Validation episodes choose models and ensemble weights. A bagging preset (good, high,
     best) cross-validates within the training rows besides.
 
-    Raises InputError where the time limit fits no model, the dimension does not exist, or
-    the hyperparameters name a model that AutoGluon does not have; MachineError where a model
-    failed for want of disk or memory.
+    Raises InputError where no model could be fitted, for want of time or for what AutoGluon
+    says, the dimension does not exist, or the hyperparameters name a model that AutoGluon does
+    not have; MachineError where a model failed for want of disk or memory.
     """
     hardware = resolve(device)
     train, validation = training_data(transitions, dimension, settings, seed)
@@ -89,6 +95,7 @@ def train_dimension(
     hyperparameters: Mapping[str, Any] = settings.hyperparameters or preset_hyperparameters(settings.preset)
     preset = f"{settings.preset}_quality"
     bagged = tabular_presets_dict[preset]["auto_stack"]
+    least_rows = len(train) - -(-len(train) // _LEAST_FOLDS) if bagged else len(train)
 
     with (
         files.whole(predictor) as predictor_part,
@@ -106,7 +113,7 @@ def train_dimension(
                 tuning_data=validation,
                 use_bag_holdout=bagged,
                 presets=preset,
-                hyperparameters=with_seed(hyperparameters, seed),
+                hyperparameters=suited(with_seed(hyperparameters, seed), train, least_rows),
                 excluded_model_types=EXCLUDED_MODELS,
                 # One process: ray's workers would escape the threads that the rule was given.
                 ag_args_ensemble={"fold_fitting_strategy": "sequential_local"},
@@ -115,15 +122,11 @@ def train_dimension(
                 num_gpus=hardware.num_gpus,
             )
         except (AssertionError, RuntimeError) as error:
-            if not _out_of_time(fitted, error):
-                if _NOTHING_TRAINED in str(error):
-                    refuse_gaps(fitted)
+            if not any(known in str(error) for known in (_NOTHING_TRAINED, _NO_TIME_LEFT)):
                 raise
-            raise InputError(
-                f"teacher {settings.name!r}: time_limit: found {settings.time_limit} s, which is too short to "
-                f"fit any model to {len(train)} rows; raise time_limit, lower rows, or give hyperparameters that "
-                "cap the models"
-            ) from None
+            seconds = time.perf_counter() - started
+            whose = f"teacher {settings.name!r}"
+            raise nothing_fitted(whose, fitted, settings.time_limit, seconds=seconds, rows=len(train)) from None
         fit_seconds = time.perf_counter() - started
         refuse_gaps(fitted)
 
@@ -212,6 +215,68 @@ def with_seed(hyperparameters: Mapping[str, Any], seed: int, extra: Mapping[str,
     return result
 
 
+def suited(
+    hyperparameters: Mapping[str, list[dict[str, Any]]], train: pd.DataFrame, least_rows: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Hyperparameters, as `with_seed` gives them, that fit the rows.
+
+    Where the target or every feature has one value, a constant is all that there is to learn, and several of
+    AutoGluon's models fail: its constant model alone is fitted then. A network whose batches were larger than
+    `least_rows`, the rows that a model is fitted to at least, would see none of them: it gets batches of that size.
+    The log tells both.
+    """
+    features = train.drop(columns=TARGET).to_numpy()
+    if train[TARGET].nunique() == 1 or (features == features[0]).all():
+        log.warning(
+            "the action or all that it could depend on never changes in %d rows: a constant is fitted", len(train)
+        )
+        # AutoGluon drops features of one value, and has no model without a feature.
+        return {"DUMMY": [{"ag_args_fit": {"drop_unique": False}}]}
+    result = {}
+    for name, entries in hyperparameters.items():
+        result[name] = [dict(entry) for entry in entries]
+        for entry in result[name]:
+            size = entry.get("batch_size")
+            if name == "NN_TORCH" and isinstance(size, int) and size > least_rows:
+                log.warning("%s: batch_size: found %d for %d rows: it is %d", name, size, len(train), least_rows)
+                entry["batch_size"] = least_rows
+    return result
+
+
+def nothing_fitted(
+    whose: str,
+    predictor: TabularPredictor,
+    time_limit: float,
+    *,
+    seconds: float,
+    rows: int,
+    before: Collection[str] = (),
+) -> InputError:
+    """The error for a fit that left no model, with the cause where AutoGluon tells it.
+
+    `whose`: the teacher or method; `seconds`: what the fit took; `before`: models that had failed in an earlier fit of
+    this predictor. Raises MachineError where a model failed for want of disk or memory.
+    """
+    refuse_gaps(predictor)
+    failures = [failure for failure in predictor.model_failures().itertuples() if failure.model not in before]
+    # What it skips because the time is up is no failure to AutoGluon.
+    if {failure.exc_type for failure in failures} <= _OUT_OF_TIME and (failures or seconds > 0.9 * time_limit):
+        return InputError(
+            f"{whose}: time_limit: found {time_limit} s, which is too short to fit any model to {rows} rows; raise "
+            "time_limit, lower the teacher's rows, or give hyperparameters that cap the models"
+        )
+    if not failures:
+        return InputError(
+            f"{whose}: AutoGluon fitted no model to {rows} rows after {seconds:.0f} of {time_limit} s, and names no "
+            "failure; its lines in the log say what it skipped"
+        )
+    told = ", ".join(f"{failure.model} ({failure.exc_type}: {str(failure.exc_str)[:200]})" for failure in failures)
+    return InputError(
+        f"{whose}: AutoGluon could fit no model to {rows} rows: {told}; mend what it says, its log has the whole, or "
+        "give hyperparameters of other models"
+    )
+
+
 def refuse_gaps(predictor: TabularPredictor) -> None:
     """Raise MachineError if a model failed for want of disk or memory: AutoGluon would do without it.
 
@@ -222,13 +287,6 @@ def refuse_gaps(predictor: TabularPredictor) -> None:
         error = machine_error(kind(failure.exc_str))
         if error is not None:
             raise MachineError(f"model {failure.model}: {error}")
-
-
-def _out_of_time(predictor: TabularPredictor, error: Exception) -> bool:
-    """Whether AutoGluon gave up because of the time limit, which it does not say by a class of its own."""
-    if _NOTHING_TRAINED in str(error):
-        return set(predictor.model_failures()["exc_type"]) <= {"TimeLimitExceeded", "InsufficientTime"}
-    return "Not enough time left to train models" in str(error)
 
 
 def _rmse_in_action_units(target: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
