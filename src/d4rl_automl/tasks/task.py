@@ -1,6 +1,10 @@
 """What a task is."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,9 @@ class Task:
     """The time limit of the environment, and what a commanded return is divided by."""
     maze: bool = False
     """AntMaze: x and y come first in the observation, and recorded episodes go on at the goal."""
+    fell: Callable[[Any, Any], Any] | None = None
+    """Whether the robot has fallen, which terminates an episode: (n,) bool of positions (n, nq - 1), all but x, and
+    velocities (n, nv), which together are the observation. None where no such rule is known."""
 
     def commanded_return(self, fraction: float) -> float:
         """ref_min + fraction (ref_max - ref_min): a fraction of the expert's return, undiscounted."""
