@@ -20,17 +20,24 @@ def arrays(rows: int = 50, task: str = "hopper", seed: int = 0) -> dict[str, np.
     rng = np.random.default_rng(seed)
     ends = np.arange(rows) % 10 == 9
     terminals = ends & (np.arange(rows) // 10 % 2 == 0)
+    observations = rng.standard_normal((rows, d)).astype(np.float32)
     return {
-        "observations": rng.standard_normal((rows, d)).astype(np.float32),
+        "observations": observations,
         "actions": rng.uniform(-1, 1, (rows, a)).astype(np.float32),
         "rewards": rng.standard_normal(rows).astype(np.float32),
-        "next_observations": rng.standard_normal((rows, d)).astype(np.float32),
+        "next_observations": followers(observations, ends, rng),
         "terminals": terminals,
         "timeouts": ends & ~terminals,
         "infos/qpos": rng.standard_normal((rows, 6)).astype(np.float32),
         "infos/qvel": rng.standard_normal((rows, 6)).astype(np.float32),
         "infos/action_log_probs": rng.standard_normal(rows).astype(np.float32),
     }
+
+
+def followers(observations: np.ndarray, ends: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The next observations (N, d) of a recording: those of the next rows, and where it ends, others."""
+    last = rng.standard_normal(observations.shape).astype(np.float32)
+    return np.where(ends[:, None], last, np.concatenate([observations[1:], last[-1:]]))
 
 
 def store(path: Path, content: Mapping[str, Any], **options: Any) -> Path:

@@ -61,7 +61,7 @@ def write(
     ends = tables.read_parquet(episodes, ("length", "return", "terminated", "split", "normalised_score"))
     finished = ends[ends["split"] != "unfinished"]
     task = tasks.get(facts["task"])
-    with recordings.reading(raw, task.name) as reader:
+    with recordings.reading(raw, task.name, made.get("findings")) as reader:
         card = {
             **{name: facts[name] for name in ("dataset", "provider", "task", "sha256")},
             "bytes": Path(raw).stat().st_size,
@@ -295,7 +295,7 @@ def _provenance_lines(made: Mapping[str, Any]) -> list[str]:
     shown = [
         [name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value)]
         for name, value in made.items()
-        if name not in ("dataset", "provider", "task", "sha256", "size_bytes", "mtime_ns", "policies", "repairs")
+        if name not in ("dataset", "provider", "task", "sha256", "size_bytes", "mtime_ns", "policies", "repairs", "findings")
     ]
     lines = _table(["", ""], shown)
     if "policies" in made:
