@@ -243,7 +243,10 @@ def with_value(name, index, value):
 
 BAD = {
     "no observations": (without("observations"), "missing observations"),
-    "no timeouts": (without("timeouts", "next_observations"), "no array `timeouts`, and the episodes .* cannot be told apart"),
+    "no timeouts": (
+        without("timeouts", "next_observations"),
+        "no array `timeouts`, and the episodes .* cannot be told apart",
+    ),
     "another task's observations": (arrays(task="halfcheetah"), r"\(50, 17\), expected \(50, 11\) for task 'hopper'"),
     "one flat action": (change(actions=np.zeros(50, np.float32)), r"actions has shape \(50,\), expected \(50, 3\)"),
     "a matrix of rewards": (change(rewards=np.zeros((50, 2), np.float32)), r"rewards has shape \(50, 2\)"),

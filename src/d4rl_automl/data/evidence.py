@@ -1,20 +1,21 @@
 """What a recording proves of itself as it is taken in.
 
-Inside an episode ``next_observations[i]`` is ``observations[i + 1]``; where it is not, an end is not marked, or the rows
-are not what they are taken for. Every recorded fall is held against the task's own rule (`tasks.Task.fell`).
+Inside an episode ``next_observations[i]`` is ``observations[i + 1]``. Where it is not, the link between two rows is
+broken: an end is not marked, or the rows are not what they are taken for. Recorded falls are held against the task's own
+rule (`tasks.Task.fell`).
 
-    all broken links are        and then
-    none                        the flags are right
-    few, or all ends missing    an end is added after each (`Findings`): a counted repair
-    many                        the file is refused, with what explains them
+    broken links                   what is done
+    none                           nothing: the flags are right
+    few, or where ends are missing an end or a cut is added after each: a counted repair
+    others                         the file is refused, with what explains them
 
-Files that are `trusted`, and those of which the user says that the flags are right, keep their ends and their rows: what
-was found is told as a doubt.
+Files that the catalogue knows, and those of which the user says that the flags are right, keep their ends: what was
+found is told as a doubt.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,8 @@ class Findings:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> "Findings":
         """Findings that were written as JSON."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+        values: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in found.items()}
+        return cls(**values)
 
 
 class Evidence:
@@ -159,11 +161,13 @@ def judge(evidence: Evidence, *, ends: Switch | None, trusted: bool) -> Findings
     other, for values that no physics reaches and for actions on another scale.
     """
     reader, scale = evidence.reader, evidence.reader.action_scale
-    told = [f"{absurd}." for absurd in evidence.absurd]
+    told = [
+        f"{absurd}: no robot's state or reward gets there, and what is fitted follows it." for absurd in evidence.absurd
+    ]
     if evidence.impossible and not trusted:
         raise InputError(
-            f"{reader.path}: {evidence.absurd[0]}; MuJoCo itself gives up beyond {BEYOND_PHYSICS:g}: drop that episode, "
-            "or mend what recorded it"
+            f"{reader.path}: {evidence.absurd[0]}; MuJoCo itself gives up beyond {BEYOND_PHYSICS:g}: drop that "
+            "episode, or mend what recorded it"
         )
     if not trusted:
         _refuse_other_scale(reader)
@@ -199,9 +203,16 @@ def judge(evidence: Evidence, *, ends: Switch | None, trusted: bool) -> Findings
         and 2 * len(broken) < inside
         and evidence.near_start[broken + 1].mean() > 1 - SEAMS
     )
-    if _flags_are_late(evidence, broken) or not (len(broken) < SEAMS * reader.rows or restarted):
+    if _flags_shift(evidence, broken) or not (len(broken) < SEAMS * reader.rows or restarted):
         raise InputError(_refusal(evidence, broken, inside))
     ended, cut = _stops(evidence, broken, unmarked=timeouts is None or not marked.any())
+    lost = cut[~evidence.near_start[cut + 1]]
+    if len(lost) and (reader.task is None or not reader.task.maze):
+        told.append(
+            f"After {_share(len(lost), len(cut))} of the rows at which the recording stops (row {lost[0]} first) the "
+            "next row is not the beginning of an episode: rows are missing there, and the steps and returns of what "
+            "follows count from there."
+        )
     told += _flags_in_doubt(evidence, changed=True)
     return Findings(
         "mended" if len(ended) or len(cut) else "holds",
@@ -249,8 +260,9 @@ def _refuse_other_scale(reader: "Reader") -> None:
         return
     raise InputError(
         f"{reader.path}: actions: {_share(reader.actions_beyond_scale, entries)} of the entries are beyond "
-        f"{OTHER_SCALE:g}, the largest is {reader.largest_action:g}, but the task's actions lie in [-1, 1]: they are on "
-        "another scale; give what they are to be divided by as `scale_actions` in the dataset's entry, or scale the file"
+        f"{OTHER_SCALE:g}, the largest is {reader.largest_action:g}, but the task's actions lie in [-1, 1]: they are "
+        "on another scale; give what they are to be divided by as `scale_actions` in the dataset's entry, or scale the "
+        "file"
     )
 
 
@@ -275,16 +287,16 @@ def _flags_in_doubt(evidence: Evidence, *, changed: bool) -> list[str]:
     continued = np.flatnonzero((marked & evidence.joined)[:-1])
     if len(continued):
         told.append(
-            f"{_share(len(continued), int(marked.sum()))} of the marked ends (row {continued[0]} first) are followed by "
-            "their own next observation: the recording goes on there, and an end is marked all the same."
+            f"{_share(len(continued), int(marked.sum()))} of the marked ends (row {continued[0]} first) are followed "
+            "by their own next observation: the recording goes on there, and an end is marked all the same."
         )
     standing = np.flatnonzero(evidence.reader.terminals & evidence.stood & ~(changed & _at_limit(evidence)))
     terminals = int(evidence.reader.terminals.sum())
     # A state is rounded to float32, which may carry it over the rule's border; more than that is another rule.
     if len(standing) > terminals / 1000:
         told.append(
-            f"In {_share(len(standing), terminals)} of the terminals (row {standing[0]} first) the robot has not fallen "
-            "by the task's rule: the file is another task's, or something else ended those episodes."
+            f"In {_share(len(standing), terminals)} of the terminals (row {standing[0]} first) the robot has not "
+            "fallen by the task's rule: the file is another task's, or something else ended those episodes."
         )
     return told
 
@@ -292,28 +304,44 @@ def _flags_in_doubt(evidence: Evidence, *, changed: bool) -> list[str]:
 # What explains broken links ----------------------------------------------------------------------
 
 
-def _flags_are_late(evidence: Evidence, broken: NDArray[np.int64]) -> bool:
-    """Whether the ends are marked in the rows after them."""
-    late = (evidence.marked & evidence.joined)[broken + 1]
-    return len(broken) > 1 and bool(late.mean() > 0.9)
+def _flags_shift(evidence: Evidence, broken: NDArray[np.int64]) -> int:
+    """By how many rows the flags stand too late (1) or too early (-1); 0 where they do not."""
+    misplaced = evidence.marked & evidence.joined
+    for shift in (1, -1):
+        beside = broken[(broken + shift >= 0)] + shift
+        if len(beside) > 1 and misplaced[beside].mean() > 0.9:
+            return shift
+    return 0
 
 
 def _refusal(evidence: Evidence, broken: NDArray[np.int64], inside: int) -> str:
-    cause, cure = _explanation(evidence, broken)
+    found = _explanation(evidence, broken)
+    switches = "Where the flags are right all the same, say `ends: flags` in the dataset's entry"
+    if found.whole_rows:
+        switches += "; methods that need no episodes (bc) take rows in any order with `ends: none`"
     return (
         f"{evidence.reader.path}: in {_share(len(broken), inside)} of the rows inside episodes, row {broken[0]} first, "
-        f"next_observations[i] is not observations[i + 1]: {cause}. {cure}. Where the flags are right all the same, say "
-        "`ends: flags` in the dataset's entry; methods that need no episodes (bc) take rows in any order with "
-        "`ends: none`"
+        f"next_observations[i] is not observations[i + 1]: {found.cause}. {found.cure}. {switches}"
     )
 
 
-def _explanation(evidence: Evidence, broken: NDArray[np.int64]) -> tuple[str, str]:
-    """The cause, and what to do."""
-    if _flags_are_late(evidence, broken):
-        return (
-            "the flags stand in the first rows of the episodes, one row late",
-            "Shift terminals and timeouts up by a row, and look whether rewards and actions are shifted as well",
+class _Explanation(NamedTuple):
+    cause: str
+    cure: str
+    whole_rows: bool
+    """Whether each row by itself is as it was recorded, as far as one knows."""
+
+
+def _explanation(evidence: Evidence, broken: NDArray[np.int64]) -> _Explanation:
+    shift = _flags_shift(evidence, broken)
+    if shift:
+        return _Explanation(
+            "the flags stand in the first rows of the episodes, one row late"
+            if shift > 0
+            else "the flags stand one row before the last rows of the episodes",
+            f"Shift terminals and timeouts {'up' if shift > 0 else 'down'} by a row, and look whether rewards and "
+            "actions are shifted as well",
+            whole_rows=False,
         )
     reader, first = evidence.reader, max(0, int(broken[0]) - 2 * len(_OFFSETS))
     rows = slice(first, min(first + 20 * len(_OFFSETS), reader.rows))
@@ -330,27 +358,31 @@ def _explanation(evidence: Evidence, broken: NDArray[np.int64]) -> tuple[str, st
         pairs = sample[(sample + max(offset, 1) < len(observed))]
         apart = [np.median(np.abs(observed[pairs + k] - observed[pairs]).max(axis=1)) for k in (1, max(offset, 1))]
         if offset > 1 and apart[1] < apart[0]:
-            return (
+            return _Explanation(
                 f"every row is followed {offset} rows later ({found[offset]:.0%} of those looked at): the rows of "
                 f"{offset} environments alternate",
                 "Store the rows of each environment together, for an array of N rows as "
                 f"`x.reshape(N // {offset}, {offset}, -1).swapaxes(0, 1).reshape(x.shape)`",
+                whole_rows=True,
             )
-        return (
-            f"it is observations[i{f'{offset:+d}' if offset else ''}] ({found[offset]:.0%} of those looked at): one array "
-            "is shifted against the other",
-            f"Shift next_observations by {offset - 1:+d} rows, and look whether rewards, actions and flags fit",
+        return _Explanation(
+            f"it is observations[i{f'{offset:+d}' if offset else ''}] ({found[offset]:.0%} of those looked at): one "
+            "array is shifted against the other",
+            "Store what came after each observation, and look whether rewards, actions and flags fit",
+            whole_rows=False,
         )
     known = _occurring(reader, following[sample])
     if known > 0.5:
-        return (
+        return _Explanation(
             f"{known:.0%} of those looked at are the observations of other rows, in no order: the rows were shuffled",
             "Store them in the order in which they were recorded",
+            whole_rows=True,
         )
-    return (
+    return _Explanation(
         f"{1 - known:.0%} of those looked at are the observation of no row: rows were left out, or observations and "
         "next_observations were changed differently",
         "Store every row, in the order in which they were recorded",
+        whole_rows=True,
     )
 
 

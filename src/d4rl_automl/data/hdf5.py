@@ -67,8 +67,8 @@ def hdf5_errors(path: Path) -> Iterator[None]:
             ) from error
         if "already open for write" in str(error):
             raise InputError(
-                f"{path}: is open elsewhere, for writing, or was not closed by what wrote it ({error}): close it there, "
-                "or, where nothing writes to it any more, run `h5clear -s` on a copy"
+                f"{path}: is open elsewhere, for writing, or was not closed by what wrote it ({error}): close it "
+                "there or, where nothing writes to it any more, run `h5clear -s` on a copy"
             ) from error
         raise InputError(
             f"{path}: cannot be read as HDF5 ({error}); it is damaged, cut short or another format: "

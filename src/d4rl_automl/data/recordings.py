@@ -102,7 +102,10 @@ class Reader:
         return name in self._arrays
 
     def values(self, name: str, rows: slice) -> NDArray[np.float32]:
-        """Rows of a float array, float32, as recorded; actions divided by `scale_actions`. Raises InputError for NaN and infinity."""
+        """Rows of a float array, float32, as recorded; actions are divided by `scale_actions`.
+
+        Raises InputError for NaN and infinity.
+        """
         array = self._arrays[name]
         with hdf5_errors(self.path):
             stored = array[rows]
@@ -203,9 +206,7 @@ class Reader:
 
 
 @contextlib.contextmanager
-def reading(
-    path: str | Path, task: str | None = None, findings: Mapping[str, Any] | None = None
-) -> Iterator[Reader]:
+def reading(path: str | Path, task: str | None = None, findings: Mapping[str, Any] | None = None) -> Iterator[Reader]:
     """Open a raw dataset for reading in chunks, its keys, shapes, dtypes, rewards and flags checked.
 
     With a `task` its observation and action sizes are demanded. `findings` are those of `examine`, as its provenance
