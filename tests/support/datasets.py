@@ -40,6 +40,31 @@ def followers(observations: np.ndarray, ends: np.ndarray, rng: np.random.Generat
     return np.where(ends[:, None], last, np.concatenate([observations[1:], last[-1:]]))
 
 
+def walk(lengths: Sequence[int], fell: Sequence[int] = (), seed: int = 0) -> dict[str, np.ndarray]:
+    """Hopper episodes of those lengths, each a random walk of an upright robot, the numbers `fell` ending in a fall.
+
+    The ends of the others have a timeout.
+    """
+    rng = np.random.default_rng(seed)
+    rows, last = sum(lengths), np.cumsum(lengths) - 1
+    parts = [rng.normal(0, 0.005, (length + 1, 11)) for length in lengths]
+    states = [np.cumsum(part, axis=0).clip(-0.15, 0.15) + rng.uniform(-1e-3, 1e-3, 11) for part in parts]
+    for state in states:
+        state[:, 0] += 1.25
+    for number in fell:
+        states[number][-1, 0] = 0.5
+    ends = np.isin(np.arange(rows), last)
+    terminals = np.isin(np.arange(rows), last[list(fell)])
+    return {
+        "observations": np.concatenate([state[:-1] for state in states]).astype(np.float32),
+        "actions": rng.uniform(-1, 1, (rows, 3)).astype(np.float32),
+        "rewards": rng.standard_normal(rows).astype(np.float32),
+        "next_observations": np.concatenate([state[1:] for state in states]).astype(np.float32),
+        "terminals": terminals,
+        "timeouts": ends & ~terminals,
+    }
+
+
 def store(path: Path, content: Mapping[str, Any], **options: Any) -> Path:
     """Plain h5py, as D4RL's own generation scripts write."""
     with h5py.File(path, "w") as file:

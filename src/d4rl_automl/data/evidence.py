@@ -1,8 +1,8 @@
 """What a recording proves of itself as it is taken in.
 
 Inside an episode ``next_observations[i]`` is ``observations[i + 1]``. Where it is not, the link between two rows is
-broken: an end is not marked, or the rows are not what they are taken for. Recorded falls are held against the task's own
-rule (`tasks.Task.fell`).
+broken: an end is not marked, or the rows are not what they are taken for. Recorded falls are held against the
+task's own rule (`tasks.Task.fell`).
 
     broken links                   what is done
     none                           nothing: the flags are right
@@ -44,7 +44,7 @@ BEYOND_ROBOTS = 1e3
 OTHER_SCALE = 3.0
 """A median absolute action above this is on another scale than the tasks' [-1, 1]."""
 
-_SAMPLE = 500
+_SAMPLE = 100
 _OFFSETS = range(-64, 1025)
 """Of the row whose observation is the next one of row i, from i: where environments alternate, their number."""
 
@@ -201,7 +201,7 @@ def judge(evidence: Evidence, *, ends: Switch | None, trusted: bool) -> Findings
     restarted = (
         (timeouts is None or not timeouts.any())
         and 2 * len(broken) < inside
-        and evidence.near_start[broken + 1].mean() > 1 - SEAMS
+        and (~evidence.near_start[broken + 1]).sum() <= SEAMS * len(broken)
     )
     if _flags_shift(evidence, broken) or not (len(broken) < SEAMS * reader.rows or restarted):
         raise InputError(_refusal(evidence, broken, inside))
@@ -235,13 +235,12 @@ def _stops(
     episode. Where ends are not marked at all each is one, and the last row may be.
     """
     task, last = evidence.reader.task, evidence.reader.rows - 1
-    stops = evidence.marked.copy()
-    stops[broken] = True
-    longest = returns.episodes(stops if unmarked else evidence.marked, np.zeros_like(stops)).longest
-    if unmarked and not stops[last]:
+    found, nothing = np.zeros_like(evidence.marked), np.zeros_like(evidence.marked)
+    found[broken] = True
+    longest = returns.episodes(evidence.marked, found if unmarked else nothing, found).longest
+    if unmarked and not evidence.marked[last]:
         broken = np.append(broken, last)
-        stops[last] = True
-    lengths = returns.episodes(stops, np.zeros_like(stops)).steps()[broken] + 1
+    lengths = returns.episodes(evidence.marked, found).steps()[broken] + 1
     whole = evidence.fell[broken] | (lengths == longest)
     if task is not None:
         whole |= lengths == task.episode_steps
@@ -348,10 +347,16 @@ def _explanation(evidence: Evidence, broken: NDArray[np.int64]) -> _Explanation:
     observed, following = reader.values("observations", rows), reader.values("next_observations", rows)
     within = broken[broken < rows.stop] - first
     sample = within[np.linspace(0, len(within) - 1, min(len(within), _SAMPLE)).astype(int)]
+    # One column tells at once which offsets are worth a look.
+    places = sample[:, None] + np.array(_OFFSETS)
+    inside = (places >= 0) & (places < len(observed))
+    asked = np.broadcast_to(following[sample, :1], places.shape)[inside]
+    alike = np.zeros(places.shape, bool)
+    alike[inside] = _same(asked[:, None], observed[places[inside], :1], reader.coarser)
     found = {}
-    for offset in _OFFSETS:
-        pairs = sample[(sample + offset >= 0) & (sample + offset < len(observed))]
-        if offset != 1 and len(pairs) > len(sample) / 2:
+    for offset, within, likely in zip(_OFFSETS, inside.T, alike.sum(axis=0), strict=True):
+        pairs = sample[within]
+        if offset != 1 and len(pairs) > len(sample) / 2 and likely > 0.8 * len(pairs):
             found[offset] = _same(following[pairs], observed[pairs + offset], reader.coarser).mean()
     offset = max(found, key=lambda key: found[key], default=0)
     if found.get(offset, 0.0) > 0.8:
