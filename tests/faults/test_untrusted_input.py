@@ -92,7 +92,7 @@ def test_values_of_other_files_are_refused(
         way(file, name, tmp_path)
     with h5py.File(path) as file:  # HDF5 itself follows them.
         np.testing.assert_array_equal(file[name], arrays()[name])
-    for read in (datasets.load_dataset, lambda path: recordings.validate(path, "hopper")):
+    for read in (datasets.load_dataset, lambda path: recordings.examine(path, "hopper")):
         with pytest.raises(InputError, match=r"raw\.hdf5: .* leads to another file"):
             read(path)
 
@@ -134,7 +134,7 @@ def test_filter_plugins_are_not_loaded(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, str(path)]
         return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
 
-    done = run("import sys; from d4rl_automl.data import recordings; recordings.validate(sys.argv[1], 'hopper')")
+    done = run("import sys; from d4rl_automl.data import recordings; recordings.examine(sys.argv[1], 'hopper')")
     assert f"rewards is compressed by the HDF5 filter {FILTER}, which takes a plugin" in done.stderr
     assert not marker.exists()
     run("import sys, h5py; h5py.File(sys.argv[1])['rewards'][()]")
@@ -153,7 +153,7 @@ def test_sizes_that_are_only_claimed_are_refused(tmp_path: Path, options: dict[s
             file.create_dataset(name, (rows,), np.float32)
     assert path.stat().st_size < 10_000
     with pytest.raises(InputError, match=r"has shape \(1000000000000.*, of which the file holds 0; it is damaged or"):
-        recordings.validate(path, "hopper")
+        recordings.examine(path, "hopper")
 
 
 def test_what_compresses_well_or_was_never_written_is_taken(tmp_path: Path) -> None:

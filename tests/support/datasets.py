@@ -20,16 +20,48 @@ def arrays(rows: int = 50, task: str = "hopper", seed: int = 0) -> dict[str, np.
     rng = np.random.default_rng(seed)
     ends = np.arange(rows) % 10 == 9
     terminals = ends & (np.arange(rows) // 10 % 2 == 0)
+    observations = rng.standard_normal((rows, d)).astype(np.float32)
     return {
-        "observations": rng.standard_normal((rows, d)).astype(np.float32),
+        "observations": observations,
         "actions": rng.uniform(-1, 1, (rows, a)).astype(np.float32),
         "rewards": rng.standard_normal(rows).astype(np.float32),
-        "next_observations": rng.standard_normal((rows, d)).astype(np.float32),
+        "next_observations": followers(observations, ends, rng),
         "terminals": terminals,
         "timeouts": ends & ~terminals,
         "infos/qpos": rng.standard_normal((rows, 6)).astype(np.float32),
         "infos/qvel": rng.standard_normal((rows, 6)).astype(np.float32),
         "infos/action_log_probs": rng.standard_normal(rows).astype(np.float32),
+    }
+
+
+def followers(observations: np.ndarray, ends: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The next observations (N, d) of a recording: those of the next rows, and where it ends, others."""
+    last = rng.standard_normal(observations.shape).astype(np.float32)
+    return np.where(ends[:, None], last, np.concatenate([observations[1:], last[-1:]]))
+
+
+def walk(lengths: Sequence[int], fell: Sequence[int] = (), seed: int = 0) -> dict[str, np.ndarray]:
+    """Hopper episodes of those lengths, each a random walk of an upright robot, the numbers `fell` ending in a fall.
+
+    The ends of the others have a timeout.
+    """
+    rng = np.random.default_rng(seed)
+    rows, last = sum(lengths), np.cumsum(lengths) - 1
+    parts = [rng.normal(0, 0.005, (length + 1, 11)) for length in lengths]
+    states = [np.cumsum(part, axis=0).clip(-0.15, 0.15) + rng.uniform(-1e-3, 1e-3, 11) for part in parts]
+    for state in states:
+        state[:, 0] += 1.25
+    for number in fell:
+        states[number][-1, 0] = 0.5
+    ends = np.isin(np.arange(rows), last)
+    terminals = np.isin(np.arange(rows), last[list(fell)])
+    return {
+        "observations": np.concatenate([state[:-1] for state in states]).astype(np.float32),
+        "actions": rng.uniform(-1, 1, (rows, 3)).astype(np.float32),
+        "rewards": rng.standard_normal(rows).astype(np.float32),
+        "next_observations": np.concatenate([state[1:] for state in states]).astype(np.float32),
+        "terminals": terminals,
+        "timeouts": ends & ~terminals,
     }
 
 

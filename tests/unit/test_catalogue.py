@@ -132,7 +132,7 @@ def test_mappings(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
     assert catalogue.entry(EMBEDDED).model_dump() == EMBEDDED
     assert catalogue.entry({key: EMBEDDED[key] for key in EMBEDDED if key != "seed"}).seed == 0
-    assert catalogue.entry(FILE).model_dump() == FILE
+    assert catalogue.entry(FILE).model_dump(exclude_none=True) == FILE
     assert catalogue.entry({**FILE, "path": "~/mine.hdf5"}).path == "/home/somebody/mine.hdf5"
 
 

@@ -66,6 +66,7 @@ def test_qlearning_by_hand(tmp_path):
     """Row 1 fell, row 3 timed out, row 5 did both, row 7 is the last one."""
     content = {name: values[:8] for name, values in arrays().items()}
     content["observations"] = np.repeat(np.arange(8, dtype=np.float32)[:, None], 11, axis=1)
+    content["next_observations"] = content["observations"] + 1
     content["terminals"] = np.isin(np.arange(8), [1, 5])
     content["timeouts"] = np.isin(np.arange(8), [3, 5])
     dataset = datasets.load_dataset(store(tmp_path / "raw.hdf5", content))
@@ -115,7 +116,7 @@ def test_medium_replays_float64_becomes_float32(tmp_path):
     for name in ("observations", "next_observations", "rewards"):
         assert getattr(dataset, name).dtype == np.float32
         np.testing.assert_array_equal(getattr(dataset, name), content[name].astype(np.float32))
-    assert recordings.validate(path, "hopper") == {"float64_to_float32": 50 * (11 + 11 + 1)}
+    assert recordings.examine(path, "hopper").repairs == {"float64_to_float32": 50 * (11 + 11 + 1)}
 
 
 def antmaze(episodes=4, steps=30, dtype=np.float32, tail=7, seed=0):
@@ -149,7 +150,7 @@ def test_antmaze_ends_by_timeouts_alone(tmp_path, dtype):
         where = returns.episodes(reader.terminated, reader.truncated)
     assert where.lengths.tolist() == [30, 30, 30, 30, 7]
     repairs = {"flags_to_bool": 127} | ({"float64_to_float32": 127} if dtype == np.float64 else {})
-    assert recordings.validate(path, "antmaze-umaze") == repairs
+    assert recordings.examine(path, "antmaze-umaze").repairs == repairs
     dataset = datasets.load_dataset(path)
     assert dataset.next_observations is None
     np.testing.assert_array_equal(dataset.terminals, content["terminals"] == 1)
@@ -158,7 +159,7 @@ def test_antmaze_ends_by_timeouts_alone(tmp_path, dtype):
 def test_antmaze_episodes_longer_than_the_environments_limit_are_taken(tmp_path):
     """D4RL's recordings have 701 and 1,001 rows: their counter was compared before it was raised."""
     path = store(tmp_path / "raw.hdf5", antmaze(3, 1001))
-    assert recordings.validate(path, "antmaze-umaze-diverse") == {"flags_to_bool": 3 * 1001 + 7}
+    assert recordings.examine(path, "antmaze-umaze-diverse").repairs == {"flags_to_bool": 3 * 1001 + 7}
 
 
 def test_an_ant_that_is_suddenly_elsewhere_was_reset(tmp_path, caplog):
@@ -168,7 +169,7 @@ def test_an_ant_that_is_suddenly_elsewhere_was_reset(tmp_path, caplog):
     with recordings.reading(path, "antmaze-large-play") as reader:
         np.testing.assert_array_equal(np.flatnonzero(reader.truncated), [29, 59, 89, 119])
         assert not reader.timeouts[59]
-    assert recordings.validate(path, "antmaze-large-play") == {"flags_to_bool": 127, "unmarked_resets": 1}
+    assert recordings.examine(path, "antmaze-large-play").repairs == {"flags_to_bool": 127, "unmarked_resets": 1}
     assert recordings.REPAIRS["unmarked_resets"] in caplog.text
 
 
@@ -201,7 +202,7 @@ def test_missing_timeouts_are_inferred_from_the_time_limit(tmp_path, limit, capl
         np.testing.assert_array_equal(np.flatnonzero(reader.truncated), ends[[0, 2, 4]])
     # The fourth episode fell in the very step of the limit.
     counted = {"timeouts_inferred": 4, "terminated_and_truncated": 1}
-    assert recordings.validate(path, "halfcheetah") == counted
+    assert recordings.examine(path, "halfcheetah").repairs == counted
     assert recordings.REPAIRS["timeouts_inferred"] in caplog.text
     np.testing.assert_array_equal(
         np.flatnonzero(datasets.load_dataset(path, "halfcheetah").timeouts), ends[[0, 2, 3, 4]]
@@ -211,17 +212,17 @@ def test_missing_timeouts_are_inferred_from_the_time_limit(tmp_path, limit, capl
 def test_missing_timeouts_that_cannot_be_inferred_are_refused(tmp_path):
     path = store(tmp_path / "raw.hdf5", without_timeouts([1000, 700, 1000], []))
     with pytest.raises(InputError, match=r"no array `timeouts`, and the episodes .* cannot be told apart"):
-        recordings.validate(path, "halfcheetah")
+        recordings.examine(path, "halfcheetah")
     with pytest.raises(InputError, match="no task is given"):
         datasets.load_dataset(path)
     content = {name: values for name, values in antmaze().items() if name != "timeouts"}
     with pytest.raises(InputError, match="in antmaze-umaze nothing else marks an end"):
-        recordings.validate(store(tmp_path / "ant.hdf5", content), "antmaze-umaze")
+        recordings.examine(store(tmp_path / "ant.hdf5", content), "antmaze-umaze")
 
 
 def test_a_file_without_next_observations(tmp_path):
     path = store(tmp_path / "raw.hdf5", without("next_observations"))
-    assert recordings.validate(path, "hopper") == {}
+    assert recordings.examine(path, "hopper").repairs == {}
     assert datasets.load_dataset(path).next_observations is None
 
 
@@ -229,8 +230,8 @@ def change(**changes):
     return {**arrays(), **changes}
 
 
-def without(name):
-    return {key: values for key, values in arrays().items() if key != name}
+def without(*names):
+    return {key: values for key, values in arrays().items() if key not in names}
 
 
 def with_value(name, index, value):
@@ -242,7 +243,10 @@ def with_value(name, index, value):
 
 BAD = {
     "no observations": (without("observations"), "missing observations"),
-    "no timeouts": (without("timeouts"), "no array `timeouts`, and the episodes .* cannot be told apart"),
+    "no timeouts": (
+        without("timeouts", "next_observations"),
+        "no array `timeouts`, and the episodes .* cannot be told apart",
+    ),
     "another task's observations": (arrays(task="halfcheetah"), r"\(50, 17\), expected \(50, 11\) for task 'hopper'"),
     "one flat action": (change(actions=np.zeros(50, np.float32)), r"actions has shape \(50,\), expected \(50, 3\)"),
     "a matrix of rewards": (change(rewards=np.zeros((50, 2), np.float32)), r"rewards has shape \(50, 2\)"),
@@ -256,7 +260,10 @@ BAD = {
     "integer observations": (change(observations=np.zeros((50, 11), int)), "dtype int64"),
     "a flag of 2": (change(terminals=np.full(50, 2.0)), r"terminals\[0\] is 2.0"),
     "text": (change(terminals=np.array([b"no"] * 50)), "dtype |S2"),
-    "nothing finished": (change(terminals=np.zeros(50, bool), timeouts=np.zeros(50, bool)), "no episode is finished"),
+    "nothing finished": (
+        without("next_observations") | dict.fromkeys(("terminals", "timeouts"), np.zeros(50, bool)),
+        "no episode is finished",
+    ),
     "next observations of another size": (
         change(next_observations=np.zeros((50, 12), np.float32)),
         "next_observations",
@@ -268,7 +275,7 @@ BAD = {
 def test_bad_files_are_refused(tmp_path, content, message):
     path = store(tmp_path / "raw.hdf5", content)
     with pytest.raises(InputError, match=message) as error:
-        recordings.validate(path, "hopper")
+        recordings.examine(path, "hopper")
     assert str(path) in str(error.value)
 
 
@@ -281,9 +288,9 @@ def test_damaged_files_are_refused(tmp_path):
     for content in (b"", b"<html>503</html>", whole[: len(whole) // 2], whole[:-1], bytes(flipped)):
         damaged.write_bytes(content)
         with pytest.raises(InputError, match="cannot be read as HDF5"):
-            recordings.validate(damaged, "hopper")
+            recordings.examine(damaged, "hopper")
     with pytest.raises(InputError, match="no such file"):
-        recordings.validate(tmp_path / "absent.hdf5", "hopper")
+        recordings.examine(tmp_path / "absent.hdf5", "hopper")
 
 
 def test_repairs_are_counted(tmp_path, caplog):
@@ -294,7 +301,7 @@ def test_repairs_are_counted(tmp_path, caplog):
     content["timeouts"] = content["timeouts"].astype(np.float32)[:, None]
     content["timeouts"][9] = 1
     content["actions"][[1, 2], [0, 1]] = 1.25, -3
-    counts = recordings.validate(store(tmp_path / "raw.hdf5", content), "hopper")
+    counts = recordings.examine(store(tmp_path / "raw.hdf5", content), "hopper").repairs
     assert counts == {
         "float64_to_float32": 50 * 11 + 50,
         "flags_to_bool": 100,
@@ -306,7 +313,7 @@ def test_repairs_are_counted(tmp_path, caplog):
 
 
 def test_a_sound_file_needs_no_repair(tmp_path, caplog):
-    assert recordings.validate(store(tmp_path / "raw.hdf5", arrays()), "hopper") == {}
+    assert recordings.examine(store(tmp_path / "raw.hdf5", arrays()), "hopper").repairs == {}
     assert not caplog.records
 
 
@@ -337,7 +344,7 @@ def test_written_files_follow_d4rls_layout(tmp_path):
             assert found[name].dtype == values.dtype
         assert found["metadata/algorithm"][()] == b"none"
         assert found["metadata/seed"][()] == 3
-    assert recordings.validate(path, "hopper") == {}
+    assert recordings.examine(path, "hopper").repairs == {}
 
 
 def test_bytes_written_do_not_depend_on_the_blocks(tmp_path):
@@ -370,11 +377,12 @@ def test_link_leaves_nothing_behind_for_a_bad_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.hdf5"]
 
 
-def test_an_end_that_is_not_marked_is_refused(tmp_path):
+def test_an_end_that_is_not_marked_is_refused_where_nothing_tells_it(tmp_path):
     content = arrays(2500)
+    del content["next_observations"]
     for name in ("terminals", "timeouts"):
         content[name][:] = False
     content["timeouts"][[999, 2499]] = True
     path = store(tmp_path / "raw.hdf5", content)
     with pytest.raises(InputError, match=r"rows 1000 to 2499 are one episode of 1500 steps.*after 1000"):
-        recordings.validate(path, "hopper")
+        recordings.examine(path, "hopper")

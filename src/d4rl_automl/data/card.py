@@ -63,7 +63,7 @@ def write(
     ends = tables.read_parquet(episodes, ("length", "return", "terminated", "split", "normalised_score"))
     finished = ends[ends["split"] != "unfinished"]
     task = tasks.get(facts["task"])
-    with recordings.reading(raw, task.name) as reader:
+    with recordings.reading(raw, task.name, made.get("findings")) as reader:
         card = {
             **{name: facts[name] for name in ("dataset", "provider", "task", "sha256")},
             "bytes": Path(raw).stat().st_size,
@@ -219,7 +219,9 @@ def _picked(reader: recordings.Reader, name: str, chosen: NDArray[np.int64]) -> 
         if first < last:
             with hdf5.hdf5_errors(reader.path):
                 chunk = reader.file[name][start : start + recordings.CHUNK]
-            parts.append(chunk[chosen[first:last] - start].astype(np.float32, copy=False))
+            picked = chunk[chosen[first:last] - start].astype(np.float32, copy=False)
+            scaled = name == "actions" and reader.action_scale is not None
+            parts.append(picked / np.float32(reader.action_scale) if scaled else picked)
     return np.concatenate(parts)
 
 
@@ -313,7 +315,8 @@ def _provenance_lines(made: Mapping[str, Any]) -> list[str]:
     shown = [
         [name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value)]
         for name, value in made.items()
-        if name not in ("dataset", "provider", "task", "sha256", "size_bytes", "mtime_ns", "policies", "repairs")
+        if name
+        not in ("dataset", "provider", "task", "sha256", "size_bytes", "mtime_ns", "policies", "repairs", "findings")
     ]
     lines = _table(["", ""], shown)
     if "policies" in made:

@@ -1,20 +1,23 @@
 """A raw dataset in memory: D4RL's `get_dataset` and `qlearning_dataset`."""
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import catalogue, downloading
+from d4rl_automl.data import catalogue, checksums, downloading, recordings
+from d4rl_automl.data.evidence import Evidence, judge
 from d4rl_automl.data.hdf5 import hdf5_errors
 from d4rl_automl.data.providers.d4rl import Entry
-from d4rl_automl.data.recordings import reading
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Dataset:
     actions: NDArray[np.float32]  # (N, a), not clipped
     rewards: NDArray[np.float32]  # (N,)
     terminals: NDArray[np.bool_]  # (N,)
-    timeouts: NDArray[np.bool_]  # (N,); inferred for a file that has none
+    timeouts: NDArray[np.bool_]  # (N,); inferred for a file that has none, and with the ends that were found
     terminated: NDArray[np.bool_]  # (N,) Gymnasium's meaning, never with truncated, and either ends an episode:
     truncated: NDArray[np.bool_]  # (N,) unlike terminals and timeouts in AntMaze, and in a row that has both
     next_observations: NDArray[np.float32] | None  # (N, d)
@@ -49,6 +52,7 @@ def load_dataset(
     *,
     d4rl_dir: str | Path | None = None,
     mirrors: Sequence[str] = catalogue.MIRRORS,
+    ends: Literal["flags"] | None = None,
 ) -> Dataset:
     """One of D4RL's datasets by its name, or an HDF5 file in D4RL's layout, checked: D4RL's `get_dataset`.
 
@@ -68,32 +72,40 @@ def load_dataset(
     ((4, 11), [False, True, False, False])
 
     Values are as recorded, but floats are float32 and flags bool. With a `task`, which a name of the catalogue has, its
-    sizes and episode lengths are demanded, and `timeouts` are inferred for a file that has none (`ends`). What is
-    mended is logged.
+    sizes and episode lengths are demanded, and `timeouts` are inferred for a file that has none. Where a file of your
+    own has next observations, its flags are held against them as in the workflow (docs/datasets.md): missing ends are
+    added, and what is no sequence of rows is refused, unless you say that the flags are right (`ends="flags"`). What is
+    mended and what is doubtful is logged.
 
     Raises InputError for a name that is unknown, is another task's or is that of embedded data, which are collected
-    first; as `downloading.keep` and `recordings.validate` do; and without a task for a file without `timeouts`.
+    first; as `downloading.keep` and `recordings.examine` do; and without a task for a file without `timeouts`.
     """
-    path, task = _found(name_or_path, task, d4rl_dir, mirrors)
-    with reading(path, task) as reader:
-        everything = slice(None)
+    path, task, published = _found(name_or_path, task, d4rl_dir, mirrors)
+    with recordings.unsettled(path, task) as reader:
+        everything = slice(0, reader.rows)
         with hdf5_errors(reader.path):
             infos, metadata = (_tree(reader.file, group) for group in ("infos", "metadata"))
-        following = reader.values("next_observations", everything) if "next_observations" in reader else None
+        names = [name for name in ("observations", "next_observations") if name in reader]
+        arrays = {name: reader.values(name, everything) for name in names}
+        evidence = Evidence(reader)
+        evidence.add(everything, arrays)
+        reader.settle(judge(evidence, ends=ends, trusted=published or checksums.is_known(path)))
         dataset = Dataset(
-            observations=reader.values("observations", everything),
+            observations=arrays["observations"],
             actions=reader.values("actions", everything),
             rewards=reader.rewards,
             terminals=reader.terminals,
             timeouts=reader.timeouts,
             terminated=reader.terminated,
             truncated=reader.truncated,
-            next_observations=following,
+            next_observations=arrays.get("next_observations"),
             task=task,
             infos=infos,
             metadata=metadata,
         )
         reader.log_repairs()
+        for doubt in reader.doubts:
+            log.warning("%s: %s", path, doubt)
     return dataset
 
 
@@ -132,15 +144,15 @@ def qlearning_dataset(dataset: Dataset, terminate_on_end: bool = False) -> dict[
 
 def _found(
     name_or_path: str | Path, task: str | None, d4rl_dir: str | Path | None, mirrors: Sequence[str]
-) -> tuple[Path, str | None]:
-    """The file of a dataset, downloaded where it has to be, and its task."""
+) -> tuple[Path, str | None, bool]:
+    """The file of a dataset, downloaded where it has to be, its task, and whether the catalogue has its checksum."""
     if not isinstance(name_or_path, str) or name_or_path not in catalogue.names():
         path = Path(name_or_path)
         if not path.suffix and not path.exists():
             raise InputError(
                 f"{path}: no such file, and no dataset of the catalogue, which has {', '.join(catalogue.names())}"
             )
-        return path, task
+        return path, task, False
     entry = catalogue.entry(name_or_path)
     if task not in (None, entry.task):
         raise InputError(f"task: found {task!r} for {entry.name}, which is of {entry.task!r}; leave the task out")
@@ -151,7 +163,7 @@ def _found(
             f"{entry.name!r}), 'raw.hdf5', 'raw.json'); then load raw.hdf5"
         )
     folder = d4rl_dir if d4rl_dir is not None else os.environ.get("D4RL_DATASET_DIR", catalogue.D4RL_DIR)
-    return downloading.keep(entry, folder, mirrors), entry.task
+    return downloading.keep(entry, folder, mirrors), entry.task, True
 
 
 def _tree(file: h5py.File, group: str) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """HDF5 files, which may come from anywhere: what is in one is read, and nothing else is opened or loaded for it."""
 
 import contextlib
+import errno
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,9 @@ _FILTERS = {
     h5py.h5z.FILTER_LZF,
 }
 """What HDF5 and h5py can decompress by themselves. For any other, HDF5 would load a library from HDF5_PLUGIN_PATH."""
+
+_OPEN_ELSEWHERE = re.compile(rf"unable to lock file, errno = ({errno.EAGAIN}|{errno.EACCES})\b")
+"""HDF5 locks a file while it is written to."""
 
 _MOST_COMPRESSED = 1100
 """Values cannot take more than this many times their stored bytes (deflate packs 1,032 to one)."""
@@ -51,6 +56,20 @@ def hdf5_errors(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
+        if _OPEN_ELSEWHERE.search(str(error)):
+            raise InputError(
+                f"{path}: is open elsewhere, for writing ({error}): close it there, or wait until it is written"
+            ) from error
+        if "unable to lock file" in str(error):
+            raise InputError(
+                f"{path}: its file system does not lock files ({error}): set HDF5_USE_FILE_LOCKING=FALSE in the "
+                "environment, and see that nothing writes to it meanwhile"
+            ) from error
+        if "already open for write" in str(error):
+            raise InputError(
+                f"{path}: is open elsewhere, for writing, or was not closed by what wrote it ({error}): close it "
+                "there or, where nothing writes to it any more, run `h5clear -s` on a copy"
+            ) from error
         raise InputError(
             f"{path}: cannot be read as HDF5 ({error}); it is damaged, cut short or another format: "
             "fetch or make it again"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import recordings, returns
+from d4rl_automl.data.evidence import Evidence, judge
 from d4rl_automl.data.transitions import METADATA_KEY, SPLITS, schema
 from d4rl_automl.tasks import scores
 
@@ -33,14 +34,16 @@ def make_transitions(
 
     Arguments
         raw: HDF5 in D4RL's layout.
-        provenance: the JSON beside it, which has its dataset, provider, task and SHA-256.
+        provenance: the JSON beside it, which has its dataset, provider, task and SHA-256, and under `findings` what
+            `recordings.examine` found where the provider looked. Else the flags are used as they are, and what the rows
+            prove is told.
         split: see `split_episodes`.
         output: the transitions table.
         episodes_output: one row per episode: episode, length, return (undiscounted), terminated,
             truncated, split, normalised_score (null when unfinished).
 
     Observations and actions pass through in chunks of `recordings.CHUNK` rows, one row
-    group each. Raises InputError for what `recordings.validate` refuses, for a file whose SHA-256 is
+    group each. Raises InputError for what `recordings.reading` refuses, for a file whose SHA-256 is
     not the one of `provenance`, and for too few episodes.
     """
     made = tables.read_json(provenance, ("dataset", "provider", "task", "sha256"))
@@ -50,8 +53,10 @@ def make_transitions(
             f"{raw}: its SHA-256 is {found}, but {provenance} says {made['sha256']}: the file was replaced or damaged; "
             "delete both and run snakemake again"
         )
-    with recordings.reading(raw, made["task"]) as reader:
-        where = returns.episodes(reader.terminated, reader.truncated)
+    with recordings.reading(raw, made["task"], made.get("findings")) as reader:
+        where = returns.episodes(reader.terminated, reader.truncated, reader.cut)
+        # What was taken in unseen, since its checksum or its maker is known, is looked at as its rows pass.
+        evidence = Evidence(reader) if "findings" not in made else None
         try:
             split_of = split_episodes(where.finished, split)
         except InputError as error:
@@ -59,8 +64,9 @@ def make_transitions(
         with files.whole(output) as part, files.whole(episodes_output) as episodes_part:
             form = schema(made["task"])
             with parquet_writer(part, form) as writer:
-                for columns in _columns(reader, where, split_of):
+                for columns in _columns(reader, where, split_of, evidence):
                     writer.write_table(pa.table(columns, form), row_group_size=recordings.CHUNK)
+                continuity = made["findings"]["continuity"] if evidence is None else _told(reader, evidence)
                 metadata = {
                     **{name: made[name] for name in ("dataset", "provider", "task", "sha256")},
                     "longest_episode": where.longest,
@@ -71,6 +77,7 @@ def make_transitions(
                         "episodes": {name: int((split_of == code).sum()) for code, name in enumerate(SPLITS)},
                     },
                     "repairs": {name: count for name, count in reader.repairs.items() if count},
+                    "continuity": continuity,
                     "doubts": reader.doubts,
                 }
                 _add_metadata(writer, metadata)
@@ -116,14 +123,26 @@ def split_episodes(finished: NDArray[np.bool_], settings: Mapping[str, Any]) -> 
     return result
 
 
+def _told(reader: recordings.Reader, evidence: Evidence) -> str:
+    """What the rows that passed prove, which changes nothing: the verdict, and to the reader the doubts."""
+    found = judge(evidence, ends=None, trusted=True)
+    reader.doubts += found.doubts
+    return found.continuity
+
+
 def _columns(
-    reader: recordings.Reader, where: returns.Episodes, split_of: NDArray[np.int8]
+    reader: recordings.Reader, where: returns.Episodes, split_of: NDArray[np.int8], evidence: Evidence | None
 ) -> Iterator[dict[str, pa.Array]]:
     """The table's columns, chunk by chunk."""
     truncated = reader.truncated
-    rtg = returns.reward_to_go(reader.rewards, reader.terminated, truncated).astype(np.float32)
+    rtg = returns.of_episodes(reader.rewards, where).astype(np.float32)
     index, steps = where.index(), where.steps()
-    for rows, arrays in reader.chunks("observations", "actions"):
+    names = ["observations", "actions"]
+    if evidence is not None and "next_observations" in reader:
+        names.append("next_observations")
+    for rows, arrays in reader.chunks(*names):
+        if evidence is not None:
+            evidence.add(rows, arrays)
         columns: dict[str, pa.Array] = {}
         for prefix, name in (("ob", "observations"), ("ac", "actions")):
             for i, column in enumerate(np.ascontiguousarray(arrays[name].T)):
@@ -143,7 +162,7 @@ def _episodes_table(
     reader: recordings.Reader, where: returns.Episodes, split_of: NDArray[np.int8], task: str
 ) -> pa.Table:
     last = where.starts + where.lengths - 1
-    total = returns.reward_to_go(reader.rewards, reader.terminated, reader.truncated, average=False)[where.starts]
+    total = returns.of_episodes(reader.rewards, where, average=False)[where.starts]
     return pa.table(
         {
             "episode": pa.array(np.arange(len(last), dtype=np.int32)),

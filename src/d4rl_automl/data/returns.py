@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class Episodes:
-    """Where the episodes of a recording lie. Only the last one can be unfinished."""
+    """Where the episodes of a recording lie. Unfinished are the last one, where no end follows, and any cut short."""
 
     starts: NDArray[np.int64]  # (E,) first row of each episode
     lengths: NDArray[np.int64]  # (E,) rows
@@ -38,26 +38,22 @@ class Episodes:
         return rows - np.repeat(self.starts.astype(np.int32), self.lengths)
 
 
-def episodes(terminated: ArrayLike, truncated: ArrayLike) -> Episodes:
+def episodes(terminated: ArrayLike, truncated: ArrayLike, cut: ArrayLike | None = None) -> Episodes:
     """The episodes of N rows, from Gymnasium's two flags (N,), either of which ends an episode.
 
-    D4RL calls them `terminals` and `timeouts`. Raises ValueError unless both are (N,).
+    D4RL calls them `terminals` and `timeouts`. After the rows of `cut` (N,) the recording stops in the midst of an
+    episode, as after the last row where that has no flag. Raises ValueError unless all are (N,).
     """
     ended = np.asarray(terminated, bool)
     other = np.asarray(truncated, bool)
     if ended.ndim != 1 or ended.shape != other.shape:
         raise ValueError(f"terminated {ended.shape} and truncated {other.shape} must both be (N,)")
     ended = ended | other
-    rows = len(ended)
-    ends = np.flatnonzero(ended) + 1
-    unfinished = rows > 0 and not ended[-1]
-    if unfinished:
-        ends = np.append(ends, rows)
-    starts = np.concatenate([np.zeros(min(rows, 1), np.int64), ends[:-1]])
-    finished = np.ones(len(ends), bool)
-    if unfinished:
-        finished[-1] = False
-    return Episodes(starts=starts, lengths=ends - starts, finished=finished)
+    stops = ended.copy() if cut is None else ended | np.asarray(cut, bool)
+    stops[-1:] = True
+    last = np.flatnonzero(stops)
+    starts = np.concatenate([np.zeros(min(len(ended), 1), np.int64), last[:-1] + 1])
+    return Episodes(starts=starts, lengths=last + 1 - starts, finished=ended[last])
 
 
 def reward_to_go(
@@ -80,10 +76,14 @@ def reward_to_go(
     >>> reward_to_go(rewards, terminated, truncated)
     array([1.5, 2. , 3.5, 4. ])
     """
+    return of_episodes(rewards, episodes(terminated, truncated), average)
+
+
+def of_episodes(rewards: ArrayLike, where: Episodes, average: bool = True) -> NDArray[np.float64]:
+    """`reward_to_go` of the rows (N,) of known episodes."""
     summands = np.asarray(rewards, np.float64)
-    where = episodes(terminated, truncated)
     if summands.shape != (int(where.lengths.sum()),):
-        raise ValueError(f"rewards {summands.shape} and terminated {np.shape(terminated)} must both be (N,)")
+        raise ValueError(f"rewards {summands.shape} and the flags of {int(where.lengths.sum())} rows must both be (N,)")
     # One cumulative sum per episode: a single one over all rows would cancel digits.
     result = np.empty_like(summands)
     for start, end in zip(where.starts, where.starts + where.lengths, strict=True):

@@ -27,6 +27,11 @@ class Settings(NetworkSettings):
     """Share of the training transitions that is used, in whole episodes from the highest return down; 1 is all of
     them."""
 
+    @property
+    def needs_episodes(self) -> bool:
+        """Where it chooses among them."""
+        return self.best < 1
+
 
 METHOD = Method(
     kind="bc",

@@ -143,6 +143,7 @@ def validated(given: Mapping[str, Any]) -> Config:
         _refuse_twice(key, [entry.name for entry in entries])
     _refuse_unknown(config)
     _refuse_misnamed(config)
+    _refuse_without_episodes(config)
     config = _keep_to_simulated(config.model_copy(update={"reference": _reference(config)}))
     _refuse_nothing_held_out(config)
     return config
@@ -182,6 +183,29 @@ def _refuse_misnamed(config: Config) -> None:
                     f"method of kind {kind.kind}, which has the published settings, may be called so; choose another "
                     "name"
                 )
+
+
+def _refuse_without_episodes(config: Config) -> None:
+    """Of rows in no order there is only what needs no episodes."""
+    for entry in config.datasets:
+        if getattr(entry, "ends", None) != "none":
+            continue
+        made = [
+            ("teachers", index, teacher.name)
+            for index, teacher in enumerate(config.teachers)
+            if _is_for(teacher, entry.name)
+        ]
+        made += [
+            ("methods", index, method.name)
+            for index, method in enumerate(config.methods)
+            if method.needs_episodes and _is_for(method, entry.name)
+        ]
+        if made:
+            key, index, name = made[0]
+            raise InputError(
+                f"config: {key}[{index}]: {name!r} is made of returns, but the rows of {entry.name!r} are in no order "
+                "(ends: none); name its other datasets in its `datasets`, or leave it out"
+            )
 
 
 def _refuse_unknown(config: Config) -> None:

@@ -96,6 +96,11 @@ class MethodSettings(Model):
         return getattr(self, "teacher", None)
 
     @property
+    def needs_episodes(self) -> bool:
+        """Whether it is made of rewards-to-go or returns, and not of single rows alone."""
+        return True
+
+    @property
     def exported(self) -> bool:
         """Whether AutoGluon's predictors are played as one ONNX graph."""
         return getattr(self, "export", False)

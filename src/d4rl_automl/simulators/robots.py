@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import RESOURCES
+from d4rl_automl.tasks import gym
 
 Actions = NDArray[np.float32] | NDArray[np.float64]
 """(n, a), of one dtype or the other: rewards are rounded in it."""
@@ -173,7 +174,7 @@ class HalfCheetah(Runner):
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Never."""
-        return np.zeros(len(qpos), bool)
+        return gym.never_fell(qpos[:, 1:], qvel)
 
 
 class Hopper(Runner):
@@ -184,9 +185,7 @@ class Hopper(Runner):
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether it has fallen: is too low or tilted, or any other number of its state is beyond 100."""
-        height, angle = qpos[:, 1], qpos[:, 2]
-        healthy = (height > 0.7) & (angle > -0.2) & (angle < 0.2) & np.isfinite(height)
-        return ~(healthy & (np.abs(qpos[:, 2:]) < 100.0).all(1) & (np.abs(qvel) < 100.0).all(1))
+        return gym.hopper_fell(qpos[:, 1:], qvel)
 
 
 class Walker2d(Runner):
@@ -197,8 +196,7 @@ class Walker2d(Runner):
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether it has fallen or jumped: is too low or high, or tilted."""
-        height, angle = qpos[:, 1], qpos[:, 2]
-        return ~((height > 0.8) & (height < 2.0) & (angle > -1.0) & (angle < 1.0))
+        return gym.walker2d_fell(qpos[:, 1:], qvel)
 
 
 HALFCHEETAH, HOPPER, WALKER2D = HalfCheetah(), Hopper(), Walker2d()

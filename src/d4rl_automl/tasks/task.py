@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +58,9 @@ class Task:
     """What is to be reached, in a goal-reaching task."""
     maze: Maze | None = None
     """AntMaze: x and y come first in the observation, and recorded episodes go on at the goal."""
+    fell: Callable[[Any, Any], Any] | None = None
+    """Whether the robot has fallen, which terminates an episode: (n,) bool of positions (n, nq - 1), all but x, and
+    velocities (n, nv), which together are the observation. None where no such rule is known."""
 
     def commanded_return(self, fraction: float) -> float:
         """ref_min + fraction (ref_max - ref_min): a fraction of the expert's return, undiscounted."""

@@ -1,5 +1,6 @@
 """The user's own HDF5 files in D4RL's layout."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,9 @@ from pydantic import AfterValidator, Field
 
 from d4rl_automl import tasks
 from d4rl_automl.core import paths
+from d4rl_automl.data import checksums
 from d4rl_automl.settings.kinds import DatasetEntry, Provider
-from d4rl_automl.settings.models import NOT_SHAPING, OneOf
+from d4rl_automl.settings.models import NOT_SHAPING, Number, OneOf
 
 
 def _path(path: str) -> str:
@@ -27,10 +29,16 @@ class Entry(DatasetEntry):
     """The robot, or the ant and its maze."""
     path: Annotated[str, Field(min_length=1), AfterValidator(_path), NOT_SHAPING]
     """HDF5 in D4RL's layout; a relative path starts at the working directory."""
+    ends: Literal["flags", "none"] | None = None
+    """Where episodes end. By default the flags are held against `next_observations`: isolated gaps become ends, and a
+    file whose rows are no sequence is refused. flags: they are right, whatever else is found. none: the rows are in no
+    order; only methods that need no episodes can be made (bc)."""
+    scale_actions: Annotated[Number, Field(gt=0)] | None = None
+    """What recorded actions are divided by, where they are on another scale than [-1, 1]."""
 
 
 def _identity(entry: Entry) -> dict[str, Any]:
-    """The entry, and the size and time of its file: one that an older file replaced is noticed as well.
+    """The entry, the size and time of its file (one that an older file replaced is noticed as well), and the catalogue.
 
     Of a file that is gone, what was noted when it was taken in: what was made of it is not stale for that.
     """
@@ -43,7 +51,9 @@ def _identity(entry: Entry) -> dict[str, Any]:
         except (OSError, ValueError):
             noted = {}
         stamp = {name: noted.get(name) for name in ("size_bytes", "mtime_ns")}
-    return {**entry.shaping(), **stamp}
+    # Whether the file is one of the catalogue's is known once it is read.
+    catalogue = hashlib.sha256("".join(sorted(checksums.known())).encode()).hexdigest()
+    return {**entry.shaping(), **stamp, "catalogue": catalogue}
 
 
 PROVIDER = Provider(
@@ -60,15 +70,23 @@ PROVIDER = Provider(
 
 
 def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, provenance: str, threads: int) -> None:
-    """Validate the file and link to it. Arguments as in `d4rl_automl.data.providers`.
+    """See what the file proves of itself and link to it. Arguments as in `d4rl_automl.data.providers`.
 
-    Raises InputError as `recordings.validate` does.
+    Raises InputError as `recordings.examine` does.
     """
     from d4rl_automl.core import files
-    from d4rl_automl.data import recordings
+    from d4rl_automl.data import hdf5, recordings
 
     source = Path(entry.path).resolve()
-    repairs = recordings.validate(source, entry.task)
+    with hdf5.opened(source):
+        trusted = checksums.is_known(source)
+    examined = recordings.examine(
+        source,
+        entry.task,
+        ends=entry.ends,
+        scale_actions=entry.scale_actions,
+        trusted=trusted,
+    )
     found = source.stat()
     with files.whole(output) as part:
         part.symlink_to(source)
@@ -82,6 +100,7 @@ def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, prov
             "size_bytes": found.st_size,
             "mtime_ns": found.st_mtime_ns,
             "path": str(source),
-            "repairs": repairs,
+            "repairs": examined.repairs,
+            "findings": examined.findings.as_json(),
         },
     )
