@@ -4,7 +4,7 @@ A training (`behaviour.training`) leaves checkpoints and a curve of their return
 
     medium    the first whose curve reaches `medium_score`
     replay    `REPLAY` up to and with medium, evenly spaced in steps: what a replay buffer saw
-    expert    the one with the best curve
+    expert    the one with the best curve; of a task without `medium_score` this one alone
 
 and measures them anew, on other episodes, since the best of many is partly luck. A level is the
 return of a policy's stochastic actions. Files are those of `behaviour.policies`.
@@ -19,17 +19,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from d4rl_automl.behaviour import navigation
 from d4rl_automl.behaviour.policies import VARIANT, TanhGaussian, draw_chance
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.simulators import closed_loop
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.closed_loop import Moment
+from d4rl_automl.tasks import antmaze
 from d4rl_automl.tasks.scores import normalise
 from d4rl_automl.tasks.seeds import episode_seeds
 
 REPLAY = 8
 """Policies that medium-replay is made of."""
+NAVIGATION_NOISE = 0.2
+"""Standard deviation of what is added to an ant's actions (scripts/generation/generate_ant_maze_datasets.py)."""
 EPISODES = 100
 """Episodes that a level is measured on."""
 
@@ -53,13 +57,16 @@ def evaluate(
     return played.returns, played.lengths
 
 
-def roles(curve: Sequence[Mapping[str, str]], medium_score: float) -> dict[str, Mapping[str, str]]:
+def roles(curve: Sequence[Mapping[str, str]], medium_score: float | None) -> dict[str, Mapping[str, str]]:
     """The rows of a curve that become medium, replay-1, …, and expert, in order of their use.
 
     `curve` has the columns of curve.csv, by rising environment_steps. Raises InputError for a
     curve that never reaches `medium_score`, and for one with fewer than `REPLAY` rows before.
     """
     scores = [float(row["stochastic_score"]) for row in curve]
+    expert = curve[int(np.argmax(scores))]
+    if medium_score is None:
+        return {"expert": expert}
     steps = np.array([int(row["environment_steps"]) for row in curve])
     medium = next((i for i, score in enumerate(scores) if score >= medium_score), None)
     if medium is None:
@@ -75,7 +82,7 @@ def roles(curve: Sequence[Mapping[str, str]], medium_score: float) -> dict[str, 
     return {
         "medium": curve[medium],
         **{f"replay-{number}": curve[i] for number, i in enumerate(replay[:-1], 1)},
-        "expert": curve[int(np.argmax(scores))],
+        "expert": expert,
     }
 
 
@@ -120,7 +127,12 @@ def _level(path: Path, task: str, settings: Mapping[str, Any], row: Mapping[str,
 
 
 def _recipes(task: str) -> list[dict[str, Any]]:
-    """The four recipes of a task, by D4RL's rules: which policies, in which order and shares."""
+    """The recipes of a task, by D4RL's rules: which policies, in which order and shares, with how much noise."""
+    if task == antmaze.WALK.name:
+        walker = {"policy": f"{task}-expert.npz", "share": 1.0, "noise": NAVIGATION_NOISE}
+        return [
+            {"task": maze.name, "recipe": recipe, **walker} for maze in antmaze.TASKS for recipe in navigation.RECIPES
+        ]
     replay = [f"replay-{number}" for number in range(1, REPLAY)]
     sources = {
         "random": ["uniform"],

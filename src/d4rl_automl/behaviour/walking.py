@@ -22,17 +22,23 @@ FALL_COST = 10.0
 """For the step that ends an episode on its back or side."""
 UPRIGHT = 0.2
 """The least upward part of the torso's own up direction, and its least height in metres, of an ant that stands."""
-_FIELD_CELL = 3.0
-"""Metres. The ground is divided into squares, and each tells a direction: so it also learns to turn."""
-_FIELD = np.random.default_rng(0).uniform(-np.pi, np.pi, (64, 64))
-"""The directions, as angles; they repeat beyond."""
+_TILE = 8.0
+"""Metres. The open ground is divided into squares, round whose middle the way leads, so that it also learns to turn."""
+_TILES = 16
+"""An episode starts in one of so many squares in a row, and in a column."""
 
 
 def directions(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where to walk, unit vectors (n, 2), at positions (n, 2) of the open ground."""
-    columns, rows = np.floor(positions / _FIELD_CELL).astype(np.int64).T % len(_FIELD)
-    angles = _FIELD[rows, columns]
-    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    """Where to walk, unit vectors (n, 2), at positions (n, 2) of the open ground.
+
+    Along the sides of a square round its middle, to the left in one and to the right in the next, as gears turn: so
+    the way across a border is the same on both of its sides.
+    """
+    tile = np.floor(positions / _TILE)
+    x, y = (positions - (tile + 0.5) * _TILE).T
+    turn = 1.0 - 2.0 * (tile.sum(axis=1) % 2)
+    beside = np.abs(x) > np.abs(y)
+    return np.stack([np.where(beside, 0.0, -turn * np.sign(y)), np.where(beside, turn * np.sign(x), 0.0)], axis=1)
 
 
 def features(observations: NDArray[np.floating], waypoints: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -65,10 +71,10 @@ class WalkingAnt(AntMaze):
     def initial_states(
         self, model: mujoco.MjModel, generators: Sequence[np.random.Generator]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """As `Robot.initial_states`: as in a maze, but anywhere in the field and turned by any angle."""
+        """As `Robot.initial_states`: as in a maze, but anywhere and turned by any angle."""
         qpos, qvel = super().initial_states(model, generators)
         for row, generator in enumerate(generators):
-            qpos[row, :2] += generator.uniform(0, _FIELD_CELL * len(_FIELD), 2)
+            qpos[row, :2] += generator.uniform(0, _TILE * _TILES, 2)
             half = generator.uniform(-np.pi, np.pi) / 2
             mujoco.mju_mulQuat(qpos[row, 3:7], np.array([np.cos(half), 0, 0, np.sin(half)]), qpos[row, 3:7].copy())
         return qpos, qvel
