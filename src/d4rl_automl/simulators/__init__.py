@@ -91,6 +91,11 @@ SIMULATORS = {
             "d4rl_automl.simulators.batch:make_gymnasium",
         ),
         Variant(
+            "gymnasium-v5",
+            "The physics and rewards of Gymnasium's v5 environments on current MuJoCo.",
+            "d4rl_automl.simulators.batch:make_gymnasium_v5",
+        ),
+        Variant(
             "mujoco-py",
             "D4RL's own environments on gym, mujoco-py and MuJoCo 2.1.0, in an environment of their own; slow.",
             "d4rl_automl.simulators.original:OriginalSimulator",

@@ -143,8 +143,10 @@ class BatchSimulator:
             self.qvel[broken] = before_velocity[diverged]
             self.diverged[broken] = True
             qpos, qvel = self.qpos[rows], self.qvel[rows]
-        rewards = self.robot.rewards(before, qpos, clipped, seconds=self.seconds, variant=self.variant)
         terminated = self.robot.terminated(qpos, qvel)
+        rewards = self.robot.rewards(
+            before, qpos, clipped, terminated=terminated, seconds=self.seconds, variant=self.variant
+        )
         if not all_well:
             rewards[diverged] = 0.0
             terminated |= diverged
@@ -172,3 +174,8 @@ def make_d4rl(task: str, size: int) -> BatchSimulator:
 def make_gymnasium(task: str, size: int) -> BatchSimulator:
     """A simulator in the variant `gymnasium`."""
     return BatchSimulator(task, size, "gymnasium")
+
+
+def make_gymnasium_v5(task: str, size: int) -> BatchSimulator:
+    """A simulator in the variant `gymnasium-v5`."""
+    return BatchSimulator(task, size, "gymnasium-v5")

@@ -1,10 +1,11 @@
-"""The MuJoCo models of the robots, in two variants of the physics.
+"""The MuJoCo models of the robots, in several variants of the physics.
 
 - ``d4rl`` reproduces MuJoCo 2.1.0, in which the benchmark is evaluated. MuJoCo 2.1.2 and
   later compute other inertias for capsules, and 3.5.0 and later combine contact margins by
   adding them up instead of taking the larger, so 2.1.0's inertias are written into the model
   and the margins halved (every one of these models has a single margin).
-- ``gymnasium`` has the physics of Gymnasium's v4 environments as it is.
+- ``gymnasium`` and ``gymnasium-v5`` have the physics of Gymnasium's v4 and v5 environments as they are.
+- ``gymnasium-before-mujoco-3.5`` has what those of v4 were on MuJoCo 2.1.2 to 3.4: half the margins.
 
 Two things that MuJoCo does for scenes of many bodies are left out for one robot on a floor, which
 saves 17 to 21 % of a step's time (benchmarks/rollout.py) and changes no bit of it: looking for the
@@ -16,6 +17,7 @@ import ctypes
 import functools
 import itertools
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
@@ -24,7 +26,24 @@ import numpy as np
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.simulators import robots
 
-VARIANTS = ("d4rl", "gymnasium")
+
+@dataclass(frozen=True)
+class Physics:
+    """In what a variant differs from current MuJoCo. The robot's model file is chosen by `Robot.specification`."""
+
+    old_inertias: bool = False
+    """MuJoCo 2.1.0's."""
+    old_margins: bool = False
+    """Combined as before MuJoCo 3.5."""
+
+
+VARIANTS = {
+    "d4rl": Physics(old_inertias=True, old_margins=True),
+    "gymnasium": Physics(),
+    "gymnasium-v5": Physics(),
+    "gymnasium-before-mujoco-3.5": Physics(old_margins=True),
+}
+"""Every variant of the physics, by its name."""
 
 
 @functools.cache
@@ -41,7 +60,7 @@ def prepare_mujoco() -> None:
 
 
 def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
-    """The MuJoCo model of a task's robot, "hopper" for one, in one `variant` of the physics.
+    """The MuJoCo model of a task's robot, "hopper" for one, in one `variant` of the physics (`VARIANTS`).
 
     Contacts have the parameters of the model's pairs (`pair_margin`, `pair_friction`, …), not of its geoms.
 
@@ -57,16 +76,18 @@ def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
         raise InputError(f"simulator {variant!r} is unknown; the simulators are {', '.join(VARIANTS)}")
     robot = robots.get(task)
     prepare_mujoco()
-    specification = robot.specification()
+    specification = robot.specification(variant)
     _list_contacts(specification)
     with warnings.catch_warnings():
         # Gymnasium's cheetah uses an attribute that MuJoCo is about to drop; MuJoCo's version is pinned.
         warnings.filterwarnings("ignore", "compiler attribute 'settotalmass' is deprecated")
         model = specification.compile()
-    if variant == "d4rl":
+    physics = VARIANTS[variant]
+    if physics.old_inertias:
         for field, values in robot.old_inertias().items():
             getattr(model, field)[:] = values
         mujoco.mj_setConst(model, mujoco.MjData(model))
+    if physics.old_margins:
         model.geom_margin *= 0.5
     # As MuJoCo 3.5.0 and later combine the margins of a pair that is not listed.
     model.pair_margin[:] = model.geom_margin[model.pair_geom1] + model.geom_margin[model.pair_geom2]

@@ -1,7 +1,8 @@
 """The robots: what a simulator asks of each, and those of D4RL's gym suite.
 
 Their rewards, terminations, observations and resets are those of Gymnasium's v4 classes
-(gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py); each constant is a default argument there.
+(gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py); each constant is a default argument there. Of the v5
+classes beside them, other are the walker's feet and what is paid in the step of a fall.
 """
 
 import functools
@@ -27,6 +28,7 @@ Actions = NDArray[np.float32] | NDArray[np.float64]
 
 _ASSETS = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
 _INERTIAS = RESOURCES / "mujoco210_inertia.json"
+_V5 = "gymnasium-v5"
 
 
 class Robot(ABC):
@@ -39,8 +41,8 @@ class Robot(ABC):
     """Steps of the physics within one step of an episode."""
 
     @abstractmethod
-    def specification(self) -> mujoco.MjSpec:
-        """The model as its file says, not yet compiled."""
+    def specification(self, variant: str) -> mujoco.MjSpec:
+        """The model of a variant of the physics (`models.VARIANTS`) as its file says, not yet compiled."""
 
     @abstractmethod
     def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
@@ -70,12 +72,14 @@ class Robot(ABC):
         after: NDArray[np.float64],
         actions: Actions,
         *,
+        terminated: NDArray[np.bool_],
         seconds: float,
         variant: str,
     ) -> NDArray[np.float64]:
         """Rewards (n,) of one step that took `seconds`, from positions `before` to `after`, both (n, nq).
 
-        `actions` (n, a) are those applied, `variant` that of the physics (`models.VARIANTS`), which tells how to round.
+        `actions` (n, a) are those applied, `terminated` (n,) says where the step ended the episode, as `Robot.terminated`;
+        `variant` is that of the physics (`models.VARIANTS`), which tells how to round.
         """
 
 
@@ -86,18 +90,20 @@ class Runner(Robot):
     """Gymnasium's: the environment is `make(f"{name}-v4")`."""
     xml: ClassVar[str]
     """File among Gymnasium's assets."""
+    other_xml: ClassVar[Mapping[str, str]] = {}
+    """The files of variants that have another, by the variant."""
     control_cost_weight: ClassVar[float]
     healthy_reward: ClassVar[float]
-    """Paid in every step, the last one included."""
+    """Paid in every step; in v5 not where the robot falls."""
     reset_noise: ClassVar[float]
     normal_velocity: ClassVar[bool] = False
     """Initial velocities are drawn from a normal distribution rather than a uniform one."""
     velocity_limit: ClassVar[float] = 10.0
     """Velocities in the observation are clipped to plus and minus this."""
 
-    def specification(self) -> mujoco.MjSpec:
+    def specification(self, variant: str) -> mujoco.MjSpec:
         """As `Robot.specification`."""
-        return mujoco.MjSpec.from_file(str(_ASSETS / self.xml))
+        return mujoco.MjSpec.from_file(str(_ASSETS / self.other_xml.get(variant, self.xml)))
 
     def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
         """As `Robot.old_inertias`; recorded from MuJoCo 2.1.0 in resources/mujoco210_inertia.json."""
@@ -128,12 +134,13 @@ class Runner(Robot):
         after: NDArray[np.float64],
         actions: Actions,
         *,
+        terminated: NDArray[np.bool_],
         seconds: float,
         variant: str,
     ) -> NDArray[np.float64]:
         """Velocity along x in m/s, plus the reward for being healthy, minus the control cost.
 
-        The cost is a sum of squares in the dtype of the action, weighted in that dtype in `gymnasium` (NumPy 2), in
+        The cost is a sum of squares in the dtype of the action, weighted in that dtype in Gymnasium's (NumPy 2), in
         float64 in `d4rl` (NumPy 1).
         """
         velocity = (after[:, 0] - before[:, 0]) / seconds
@@ -141,7 +148,8 @@ class Runner(Robot):
         cost = np.add.accumulate(np.square(actions), axis=1)[:, -1]
         if variant == "d4rl":
             cost = cost.astype(np.float64)
-        return (velocity + self.healthy_reward) - self.control_cost_weight * cost
+        healthy = self.healthy_reward * ~terminated if variant == _V5 else self.healthy_reward
+        return (velocity + healthy) - self.control_cost_weight * cost
 
 
 class HalfCheetah(Runner):
@@ -174,6 +182,8 @@ class Walker2d(Runner):
     """Two legs."""
 
     name, xml, frame_skip = "Walker2d", "walker2d.xml", 4
+    # v5 gives the right foot the friction of the left one.
+    other_xml: ClassVar[Mapping[str, str]] = {_V5: "walker2d_v5.xml"}
     control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
