@@ -7,6 +7,7 @@ import gymnasium
 import mujoco
 from gymnasium.envs.mujoco import MujocoEnv
 
+from d4rl_automl import simulators
 from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.models import make_model, prepare_mujoco
 
@@ -27,7 +28,8 @@ def make_environment(task: str, version: int = 4, **options: Any) -> gymnasium.E
 
 def reference_environment(task: str, variant: str = "d4rl") -> gymnasium.Env:
     """Gymnasium's environment of a robot, carrying the inertias and margins of the variant."""
-    environment, cured = make_environment(task, 5 if variant == "gymnasium-v5" else 4), make_model(task, variant)
+    version = simulators.get(variant).physics.gymnasium
+    environment, cured = make_environment(task, version), make_model(task, variant)
     assert isinstance(environment.unwrapped, MujocoEnv)
     model = environment.unwrapped.model
     for field in ("body_mass", "body_inertia", "body_ipos", "body_iquat", "geom_margin"):

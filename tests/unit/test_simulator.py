@@ -212,7 +212,7 @@ def test_v5_differs_from_v4_in_the_walkers_right_foot_and_in_the_step_of_a_fall(
 def test_before_mujoco_35_margins_were_half():
     """Which is the whole difference of these models; the walker and the cheetah have none."""
     for task in ALL_TASKS:
-        older, newer = make_model(task, "gymnasium-before-mujoco-3.5"), make_model(task, "gymnasium")
+        older, newer = make_model(task, "gymnasium-old-margins"), make_model(task, "gymnasium")
         np.testing.assert_array_equal(older.pair_margin, newer.pair_margin / 2)
         assert newer.pair_margin.any() == (task == "hopper")
         for field in ("body_mass", "body_inertia", "geom_friction", "dof_invweight0"):

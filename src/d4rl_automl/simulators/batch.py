@@ -179,3 +179,13 @@ def make_gymnasium(task: str, size: int) -> BatchSimulator:
 def make_gymnasium_v5(task: str, size: int) -> BatchSimulator:
     """A simulator in the variant `gymnasium-v5`."""
     return BatchSimulator(task, size, "gymnasium-v5")
+
+
+def make_gymnasium_old_margins(task: str, size: int) -> BatchSimulator:
+    """A simulator in the variant `gymnasium-old-margins`."""
+    return BatchSimulator(task, size, "gymnasium-old-margins")
+
+
+def make_gymnasium_v5_old_margins(task: str, size: int) -> BatchSimulator:
+    """A simulator in the variant `gymnasium-v5-old-margins`."""
+    return BatchSimulator(task, size, "gymnasium-v5-old-margins")

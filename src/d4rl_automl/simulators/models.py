@@ -5,7 +5,8 @@
   adding them up instead of taking the larger, so 2.1.0's inertias are written into the model
   and the margins halved (every one of these models has a single margin).
 - ``gymnasium`` and ``gymnasium-v5`` have the physics of Gymnasium's v4 and v5 environments as they are.
-- ``gymnasium-before-mujoco-3.5`` has what those of v4 were on MuJoCo 2.1.2 to 3.4: half the margins.
+- ``gymnasium-old-margins`` and ``gymnasium-v5-old-margins`` have half the margins: what these environments
+  were on MuJoCo 2.1.2 to 3.4.
 
 Two things that MuJoCo does for scenes of many bodies are left out for one robot on a floor, which
 saves 17 to 21 % of a step's time (benchmarks/rollout.py) and changes no bit of it: looking for the
@@ -17,33 +18,16 @@ import ctypes
 import functools
 import itertools
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
 import numpy as np
 
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.simulators import robots
+from d4rl_automl.simulators import SIMULATORS, robots
 
-
-@dataclass(frozen=True)
-class Physics:
-    """In what a variant differs from current MuJoCo. The robot's model file is chosen by `Robot.specification`."""
-
-    old_inertias: bool = False
-    """MuJoCo 2.1.0's."""
-    old_margins: bool = False
-    """Combined as before MuJoCo 3.5."""
-
-
-VARIANTS = {
-    "d4rl": Physics(old_inertias=True, old_margins=True),
-    "gymnasium": Physics(),
-    "gymnasium-v5": Physics(),
-    "gymnasium-before-mujoco-3.5": Physics(old_margins=True),
-}
-"""Every variant of the physics, by its name."""
+VARIANTS = tuple(name for name, variant in SIMULATORS.items() if variant.module == "d4rl_automl.simulators.batch")
+"""The simulators that step these models."""
 
 
 @functools.cache
@@ -82,7 +66,7 @@ def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
         # Gymnasium's cheetah uses an attribute that MuJoCo is about to drop; MuJoCo's version is pinned.
         warnings.filterwarnings("ignore", "compiler attribute 'settotalmass' is deprecated")
         model = specification.compile()
-    physics = VARIANTS[variant]
+    physics = SIMULATORS[variant].physics
     if physics.old_inertias:
         for field, values in robot.old_inertias().items():
             getattr(model, field)[:] = values

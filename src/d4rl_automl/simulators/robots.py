@@ -22,13 +22,13 @@ from numpy.typing import ArrayLike, NDArray
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import RESOURCES
+from d4rl_automl.simulators import SIMULATORS
 
 Actions = NDArray[np.float32] | NDArray[np.float64]
 """(n, a), of one dtype or the other: rewards are rounded in it."""
 
 _ASSETS = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
 _INERTIAS = RESOURCES / "mujoco210_inertia.json"
-_V5 = "gymnasium-v5"
 
 
 class Robot(ABC):
@@ -78,7 +78,7 @@ class Robot(ABC):
     ) -> NDArray[np.float64]:
         """Rewards (n,) of one step that took `seconds`, from positions `before` to `after`, both (n, nq).
 
-        `actions` (n, a) are those applied, `terminated` (n,) says where the step ended the episode, as `Robot.terminated`;
+        `actions` (n, a) are those applied, `terminated` (n,) where the step ended the episode (`Robot.terminated`),
         `variant` is that of the physics (`models.VARIANTS`), which tells how to round.
         """
 
@@ -90,8 +90,8 @@ class Runner(Robot):
     """Gymnasium's: the environment is `make(f"{name}-v4")`."""
     xml: ClassVar[str]
     """File among Gymnasium's assets."""
-    other_xml: ClassVar[Mapping[str, str]] = {}
-    """The files of variants that have another, by the variant."""
+    xml_v5: ClassVar[str | None] = None
+    """That of v5, if it is another."""
     control_cost_weight: ClassVar[float]
     healthy_reward: ClassVar[float]
     """Paid in every step; in v5 not where the robot falls."""
@@ -103,7 +103,8 @@ class Runner(Robot):
 
     def specification(self, variant: str) -> mujoco.MjSpec:
         """As `Robot.specification`."""
-        return mujoco.MjSpec.from_file(str(_ASSETS / self.other_xml.get(variant, self.xml)))
+        xml = self.xml_v5 if self.xml_v5 and SIMULATORS[variant].physics.gymnasium == 5 else self.xml
+        return mujoco.MjSpec.from_file(str(_ASSETS / xml))
 
     def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
         """As `Robot.old_inertias`; recorded from MuJoCo 2.1.0 in resources/mujoco210_inertia.json."""
@@ -148,7 +149,8 @@ class Runner(Robot):
         cost = np.add.accumulate(np.square(actions), axis=1)[:, -1]
         if variant == "d4rl":
             cost = cost.astype(np.float64)
-        healthy = self.healthy_reward * ~terminated if variant == _V5 else self.healthy_reward
+        unpaid = SIMULATORS[variant].physics.gymnasium == 5
+        healthy = self.healthy_reward * ~terminated if unpaid else self.healthy_reward
         return (velocity + healthy) - self.control_cost_weight * cost
 
 
@@ -182,8 +184,7 @@ class Walker2d(Runner):
     """Two legs."""
 
     name, xml, frame_skip = "Walker2d", "walker2d.xml", 4
-    # v5 gives the right foot the friction of the left one.
-    other_xml: ClassVar[Mapping[str, str]] = {_V5: "walker2d_v5.xml"}
+    xml_v5 = "walker2d_v5.xml"  # gives the right foot the friction of the left one
     control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
