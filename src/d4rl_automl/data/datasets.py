@@ -74,7 +74,7 @@ def load_dataset(
     Raises InputError for a name that is unknown, is another task's or is that of embedded data, which are collected
     first; as `downloading.keep` and `recordings.validate` do; and without a task for a file without `timeouts`.
     """
-    path, task = _found(name_or_path, task, d4rl_dir, mirrors)
+    path, task = find(name_or_path, task, d4rl_dir, mirrors)
     with reading(path, task) as reader:
         everything = slice(None)
         with hdf5_errors(reader.path):
@@ -130,10 +130,10 @@ def qlearning_dataset(dataset: Dataset, terminate_on_end: bool = False) -> dict[
     }
 
 
-def _found(
+def find(
     name_or_path: str | Path, task: str | None, d4rl_dir: str | Path | None, mirrors: Sequence[str]
 ) -> tuple[Path, str | None]:
-    """The file of a dataset, downloaded where it has to be, and its task."""
+    """The file of a dataset, downloaded where it has to be, and its task; arguments and errors of `load_dataset`."""
     if not isinstance(name_or_path, str) or name_or_path not in catalogue.names():
         path = Path(name_or_path)
         if not path.suffix and not path.exists():
