@@ -65,7 +65,7 @@ def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, prov
     Raises InputError as `recordings.validate` does.
     """
     from d4rl_automl.core import files
-    from d4rl_automl.data import recordings
+    from d4rl_automl.data import checksums, recordings
 
     source = Path(entry.path).resolve()
     repairs = recordings.validate(source, entry.task)
@@ -82,6 +82,7 @@ def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, prov
             "size_bytes": found.st_size,
             "mtime_ns": found.st_mtime_ns,
             "path": str(source),
+            "published": checksums.is_known(source),
             "repairs": repairs,
         },
     )
