@@ -77,7 +77,7 @@ def identify(
     steps = _drawn(reader, rows, seed, scale_actions)
     answer |= {"sampled": len(steps.rows), "stored": steps.stored.name}
     if coarse := _coarse(steps):
-        return answer | {"reason": f"observations {coarse} are too coarse to be replayed"}
+        return answer | {"reason": f"{coarse} are too coarse to be replayed"}
     mine = [trial for name in own for trial in _tried(name, steps)]
     others: list[_Trial] = []
     if task is not None and max(trial.share for trial in mine) < REPEATED:
@@ -220,7 +220,7 @@ def _read(reader: recordings.Reader, chosen: NDArray[np.int64], scale_actions: f
     observations, every_action = _picked(reader, "observations", chosen), _picked(reader, "actions", wanted)
     follows = "next_observations" in reader
     following = _picked(reader, *(("next_observations", chosen) if follows else ("observations", chosen + 1)))
-    stored = min((part.dtype for part in (observations, following, every_action)), key=lambda dtype: dtype.itemsize)
+    stored = min(observations.dtype, following.dtype, key=lambda dtype: dtype.itemsize)
     if scale_actions is not None:
         every_action = every_action / every_action.dtype.type(scale_actions)
     return _Steps(
@@ -248,13 +248,14 @@ def _picked(reader: recordings.Reader, name: str, chosen: NDArray[np.int64]) -> 
 
 
 def _coarse(steps: _Steps) -> str:
-    """How observations are stored, if that is coarser than `TOLERANCE` allows: a rounding is magnified by the step."""
-    if steps.stored.itemsize < 4:
-        return f"stored as {steps.stored}"
+    """What is stored coarser than `TOLERANCE` allows, and how, if anything is: a rounding is magnified by the step."""
+    for what, dtype in (("observations", steps.stored), ("actions", steps.actions.dtype)):
+        if dtype.itemsize < 4:
+            return f"{what} stored as {dtype}"
     for digits in range(6):
         scaled = steps.observations * 10**digits
         if (np.abs(scaled - np.rint(scaled)) <= np.finfo(steps.stored).eps * np.abs(scaled)).all():
-            return f"rounded to {digits} decimals"
+            return f"observations rounded to {digits} decimals"
     return ""
 
 
