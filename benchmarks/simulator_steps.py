@@ -61,7 +61,9 @@ def measure(recording: dict[str, np.ndarray], task: str, model: str) -> dict[str
         qpos[row], qvel[row] = data.qpos, data.qvel
     seconds = physics.opt.timestep * robot.frame_skip
     rounded, exact = (
-        robot.rewards(steps["qpos"], qpos, those, seconds=seconds, variant="d4rl")
+        robot.rewards(
+            steps["qpos"], qpos, those, terminated=robot.terminated(qpos, qvel), seconds=seconds, variant="d4rl"
+        )
         for those in (actions.astype(np.float32), actions)
     )
     rewards = np.where(single, rounded, exact)

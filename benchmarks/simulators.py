@@ -19,7 +19,6 @@ import mujoco
 import numpy as np
 import onnx
 import pandas as pd
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from support import ROOT
 from tqdm import tqdm
@@ -58,25 +57,6 @@ LINES = {
 }
 
 
-class Serial:
-    """Gymnasium's v5 environments, one for each episode, with `BatchSimulator`'s interface."""
-
-    def __init__(self, task: str, size: int) -> None:
-        self.task, self.steps = tasks.get(task), np.zeros(size, np.int64)
-        robot = robots.get(task)
-        assert isinstance(robot, robots.Runner)
-        name = f"{robot.name}-v5"
-        self._environments = [gymnasium.make(name, disable_env_checker=True).unwrapped for _ in range(size)]
-
-    def reset(self, seeds: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.array([one.reset(seed=int(seed))[0] for one, seed in zip(self._environments, seeds, strict=True)])
-
-    def step(self, actions: NDArray[Any], ids: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        rows = [self._environments[i].step(action)[:3] for i, action in zip(ids, actions, strict=True)]
-        self.steps[ids] += 1
-        return (*map(np.array, zip(*rows, strict=True)), self.steps[ids] >= self.task.episode_steps)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=100, help="per policy and simulator")
@@ -111,8 +91,6 @@ def play(name: str, simulator: str, episodes: int) -> dict[str, Any]:
     played: Any
     if simulator in (ORIGINAL, MOVED):
         played = OriginalSimulator(task, episodes)
-    elif simulator == "gymnasium-v5":
-        played = Serial(task, episodes)
     else:
         played = BatchSimulator(task, episodes, simulator)
     observations = played.reset(seeds)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from d4rl_automl.data.datasets import Dataset as Dataset
     from d4rl_automl.data.datasets import load_dataset as load_dataset
     from d4rl_automl.data.datasets import qlearning_dataset as qlearning_dataset
+    from d4rl_automl.data.identification import identify_simulator as identify_simulator
     from d4rl_automl.data.returns import reward_to_go as reward_to_go
     from d4rl_automl.evaluation.rollout import rollout as rollout
     from d4rl_automl.policies.base import Policy as Policy
@@ -25,6 +26,7 @@ _MODULES = {
     "Dataset": "data.datasets",
     "InputError": "core.errors",
     "Policy": "policies.base",
+    "identify_simulator": "data.identification",
     "load_dataset": "data.datasets",
     "load_policy": "policies.loading",
     "make_model": "simulators.models",

@@ -47,7 +47,15 @@ PARTITIONS = {"partitions": {"cpu": {"max_runtime": "7d"}, "gpu": {"max_runtime"
 
 GPU_RULES = {"train_teacher", "distill_teacher", "fit_student", "fit_mlp"}
 CPU_RULES = {
-    *("collect", "make_transitions", "make_card", "evaluate_teacher", "measure_importance", "label_teacher"),
+    *(
+        "collect",
+        "identify_simulator",
+        "make_transitions",
+        "make_card",
+        "evaluate_teacher",
+        "measure_importance",
+        "label_teacher",
+    ),
     *("fit_teacher", "export_autogluon_student", "compare_students"),
 }
 

@@ -23,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from d4rl_automl.behaviour import policies
 from d4rl_automl.core import directories, files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import card, catalogue, datasets, making, recordings, transitions
+from d4rl_automl.data import admission, card, catalogue, datasets, making, recordings, transitions
 from d4rl_automl.data.providers import file
 from d4rl_automl.figures.table import FIGURES
 from d4rl_automl.learners import fitting
@@ -173,13 +173,17 @@ def test_words_in_an_hdf5_file_go_nowhere(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         file.attrs["dataset"] = file["rewards"].attrs["name"] = hostile
     write_provenance(tmp_path)
-    made = [tmp_path / name for name in ("transitions.parquet", "episodes.parquet", "card.json", "card.md")]
+    names = ("transitions.parquet", "episodes.parquet", "card.json", "card.md", "simulator.json")
+    made = [tmp_path / name for name in names]
+    admission.write(path, tmp_path / "raw.json", made[4])
     making.make_transitions(path, tmp_path / "raw.json", SPLIT, output=made[0], episodes_output=made[1])
     card.write(
         raw=path,
         provenance=tmp_path / "raw.json",
+        simulator=made[4],
         transitions=made[0],
         episodes=made[1],
+        simulators=["d4rl"],
         output=made[2],
         markdown=made[3],
     )

@@ -117,7 +117,7 @@ def card(
 ) -> Path:
     """What `card.write` writes, as far as others read it."""
     spread = {"min": 1.5, "median": 43.2, "mean": 40.0, "max": 98.7}
-    errors = {"median": 2e-7, "99 %": 1e-6, "max": 2e-6}
+    evidence = [{"task": task, "simulator": "d4rl", "error": {"median": 2e-7, "99 %": 1e-6}}]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         json.dumps(
@@ -133,7 +133,7 @@ def card(
                 "terminated_share": 0.125,
                 "action_entries_clipped": 0,
                 "doubts": list(doubts),
-                "replay": {"errors": {name: {"next_observation": errors} for name in ("d4rl", "gymnasium")}},
+                "simulator": {"verdict": "d4rl", "evidence": evidence},
                 "provenance": {},
             }
         )

@@ -8,7 +8,7 @@ from PIL import Image
 
 from d4rl_automl.core import doubts, files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import card, catalogue, collection, datasets, making, recordings
+from d4rl_automl.data import admission, card, catalogue, collection, datasets, making
 from d4rl_automl.figures import card as figure
 
 SPLIT = {"seed": 0, "validation": 0.1, "test": 0.1}
@@ -17,9 +17,11 @@ ROWS = 3000
 
 def made(folder):
     """A raw dataset's tables and card."""
-    inputs = [folder / name for name in ("raw.hdf5", "raw.json", "transitions.parquet", "episodes.parquet")]
-    making.make_transitions(*inputs[:2], SPLIT, output=inputs[2], episodes_output=inputs[3])
-    card.write(*inputs, output=folder / "card.json", markdown=folder / "card.md")
+    names = ("raw.hdf5", "raw.json", "simulator.json", "transitions.parquet", "episodes.parquet")
+    inputs = [folder / name for name in names]
+    admission.write(*inputs[:3])
+    making.make_transitions(*inputs[:2], SPLIT, output=inputs[3], episodes_output=inputs[4])
+    card.write(*inputs, simulators=["d4rl"], output=folder / "card.json", markdown=folder / "card.md")
     return json.loads((folder / "card.json").read_text())
 
 
@@ -76,15 +78,19 @@ def test_numbers_are_those_of_the_file(collected):
     assert found["provenance"] == json.loads((folder / "raw.json").read_text())
 
 
-def test_the_d4rl_simulator_repeats_its_own_steps_and_stock_gymnasium_does_not(collected):
-    errors = collected[2]["replay"]["errors"]
-    assert collected[2]["replay"]["rows"] == ROWS
+def test_the_simulator_that_made_it_is_on_the_card(collected):
+    folder, _, found = collected
+    made = found["simulator"]
+    assert (made["verdict"], made["simulators"]) == ("d4rl", ["d4rl", "mujoco-py"])
+    evidence = {one["simulator"]: one for one in made["evidence"]}
+    assert list(evidence) == ["d4rl", "gymnasium", "gymnasium-old-margins"]
     # States are stored as float32: 6e-8 of their size, magnified by contacts.
-    assert errors["d4rl"]["next_observation"]["99 %"] < 1e-5
-    assert errors["d4rl"]["next_observation"]["max"] < 1e-2
-    assert errors["d4rl"]["reward"]["99 %"] < 1e-6
-    assert errors["d4rl"]["terminations_that_differ"] == 0
-    assert errors["gymnasium"]["next_observation"]["median"] > 1e-3
+    assert evidence["d4rl"]["error"]["99 %"] < 1e-5
+    assert evidence["d4rl"]["reward"]["99 %"] < 1e-6
+    assert evidence["gymnasium"]["error"]["median"] > 1e-3
+    text = (folder / "card.md").read_text()
+    assert "`d4rl`, D4RL's environments on MuJoCo 2.1.0: it repeats" in text
+    assert "| hopper, `gymnasium-old-margins` | Gymnasium v4 or v5 on MuJoCo 2.1.2 to 3.4 |" in text
 
 
 def test_clipped_actions_are_a_doubt_told_in_the_log_on_the_console_and_on_the_card(
@@ -107,35 +113,11 @@ def test_clipped_actions_are_a_doubt_told_in_the_log_on_the_console_and_on_the_c
     assert card.summary(found)["doubts"] == told
 
 
-def test_a_sample_is_drawn_by_its_seed(collected):
-    with recordings.reading(collected[0] / "raw.hdf5", "hopper") as reader:
-        first, again, other = (card.replay(reader, "hopper", 100, seed) for seed in (1, 1, 2))
-    assert first == again
-    assert first["rows"] == 100
-    assert first["errors"] != other["errors"]
-
-
-def test_the_next_row_serves_where_next_observations_are_absent(collected, tmp_path):
-    found = changed(collected, tmp_path, next_observations=None)["replay"]
-    assert found["rows"] == ROWS - collected[2]["episodes"]
-    assert found["errors"]["d4rl"]["next_observation"]["99 %"] < 1e-5
-
-
-@pytest.mark.parametrize(
-    ("arrays", "reason"),
-    [
-        ({"infos/qpos": None}, "the file has no infos/qpos and infos/qvel"),
-        ({"infos/qpos": lambda values: np.roll(values, 1, axis=0)}, "are not the states of the observations"),
-        ({"infos/qvel": lambda values: values[:, :5]}, "have (6,) and (5,) entries a row"),
-        ({"infos/qvel": lambda values: values * np.nan}, "hold NaN or infinity"),
-    ],
-    ids=["absent", "of another moment", "of another robot", "not finite"],
-)
-def test_the_card_says_why_there_is_no_replay(collected, tmp_path, arrays, reason):
-    found = changed(collected, tmp_path, **arrays)
-    assert reason in found["replay"]["reason"]
-    assert f"Not replayed: {found['replay']['reason']}." in (tmp_path / "card.md").read_text()
-    assert card.summary(found)["replay_d4rl_median"] is None
+def test_the_card_says_why_the_simulator_is_not_known(collected, tmp_path):
+    found = changed(collected, tmp_path, observations=lambda values: values.round(2))
+    assert found["simulator"]["verdict"] == "not known"
+    assert f"Not known: {found['simulator']['reason']}." in (tmp_path / "card.md").read_text()
+    assert card.summary(found)["replay_median"] is None
 
 
 def test_a_task_without_simulator_has_a_card(tmp_path):
@@ -149,7 +131,8 @@ def test_a_task_without_simulator_has_a_card(tmp_path):
     said = {"dataset": "mine", "provider": "file", "task": "antmaze-umaze"}
     files.write_json(tmp_path / "raw.json", said | {"sha256": files.sha256(tmp_path / "raw.hdf5")})
     found = made(tmp_path)
-    assert found["replay"] == {"reason": "there is no simulator for antmaze-umaze"}
+    assert found["simulator"]["verdict"] == "not known"
+    assert "cannot be replayed" in found["simulator"]["reason"]
     with h5py.File(tmp_path / "raw.hdf5") as file:
         assert found["action_entries_clipped"] == (np.abs(file["actions"][()]) > 1).sum() > 0
     assert found["ranges"]["ac0"]["max"] > 1
@@ -158,10 +141,21 @@ def test_a_task_without_simulator_has_a_card(tmp_path):
 
 def test_tables_of_another_file_are_refused(collected, tmp_path):
     folder = collected[0]
-    (tmp_path / "raw.json").write_text(json.dumps({"dataset": "x", "sha256": "1"}))
-    inputs = (folder / "raw.hdf5", tmp_path / "raw.json", folder / "transitions.parquet", folder / "episodes.parquet")
-    with pytest.raises(InputError, match="was not made from"):
-        card.write(*inputs, output=tmp_path / "card.json", markdown=tmp_path / "card.md")
+    said = json.loads((folder / "raw.json").read_text())
+    found = json.loads((folder / "simulator.json").read_text())
+    for name, values, message in (
+        ("raw.json", said | {"sha256": "1"}, "was not made from"),
+        ("simulator.json", found | {"sha256": "1"}, "is of another file"),
+    ):
+        inputs = {one: folder / one for one in ("raw.hdf5", "raw.json", "simulator.json", "transitions.parquet")} | {
+            "episodes.parquet": folder / "episodes.parquet",
+            name: tmp_path / name,
+        }
+        (tmp_path / name).write_text(json.dumps(values))
+        with pytest.raises(InputError, match=message):
+            card.write(
+                *inputs.values(), simulators=["d4rl"], output=tmp_path / "card.json", markdown=tmp_path / "card.md"
+            )
     assert not list(tmp_path.glob("card*"))
 
 
@@ -179,7 +173,8 @@ def test_cards_become_one_table(collected, tmp_path):
     table = pd.read_csv(tmp_path / "cards.csv")
     assert len(table) == 2
     assert table["rows"].tolist() == [ROWS, ROWS]
-    assert table["replay_d4rl_99_percent"][0] == collected[2]["replay"]["errors"]["d4rl"]["next_observation"]["99 %"]
+    assert table["simulator"].tolist() == ["d4rl", "d4rl"]
+    assert table["replay_99_percent"][0] == collected[2]["simulator"]["evidence"][0]["error"]["99 %"]
 
 
 def test_the_figure_counts_every_finished_episode(collected, tmp_path):

@@ -90,15 +90,16 @@ def test_a_simulator_may_have_room_for_more():
 
 def test_simulators_are_made_by_their_names():
     found = {name: variant.maker for name, variant in simulators.SIMULATORS.items()}
-    assert list(found) == ["d4rl", "gymnasium", "mujoco-py"]
-    for name in ("d4rl", "gymnasium"):
+    gymnasiums = ["gymnasium", "gymnasium-v5", "gymnasium-old-margins", "gymnasium-v5-old-margins"]
+    assert list(found) == ["d4rl", *gymnasiums, "mujoco-py"]
+    for name in ("d4rl", *gymnasiums):
         made = simulators.make("hopper", 3, name)
         assert isinstance(made, BatchSimulator)
         assert (made.size, made.variant, made.task.name) == (3, name, "hopper")
         assert made.versions.keys() == {"mujoco", "gymnasium"}
         assert simulators.get(name).module == "d4rl_automl.simulators.batch"
     assert found["mujoco-py"] == f"{OriginalSimulator.__module__}:{OriginalSimulator.__name__}"
-    with pytest.raises(InputError, match="'mujoco' is unknown; the simulators are d4rl, gymnasium, mujoco-py"):
+    with pytest.raises(InputError, match=r"'mujoco' is unknown; the simulators are d4rl, gymnasium, .*, mujoco-py"):
         simulators.make("hopper", 1, "mujoco")
 
 

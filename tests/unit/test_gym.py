@@ -82,10 +82,11 @@ def test_gymnasiums_checker_finds_nothing_but_that_positions_have_no_bounds(task
     assert len(found) == 2
 
 
+@pytest.mark.parametrize(("variant", "version"), [("gymnasium", 4), ("gymnasium-v5", 5)])
 @pytest.mark.parametrize("task", ROBOTS)
-def test_the_stock_variant_is_gymnasiums_environment_episode_after_episode(task):
+def test_the_stock_variants_are_gymnasiums_environments_episode_after_episode(task, variant, version):
     """To the bit: spaces, what resets without a seed draw, infos, and ends by a fall and by the time limit."""
-    ours, theirs = make(task, variant="gymnasium"), make_environment(task)
+    ours, theirs = make(task, variant=variant), make_environment(task, version)
     assert ours.observation_space == theirs.observation_space
     assert ours.action_space == theirs.action_space
     assert ours.metadata["render_fps"] == theirs.metadata["render_fps"]

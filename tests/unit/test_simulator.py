@@ -22,6 +22,16 @@ ALL_TASKS = [task.name for task in gym.TASKS]
 SEEDS = np.array([0, 7, 2**62 - 1, 123_456_789_012])
 
 
+# The variants that are Gymnasium's own environments, and the version of those.
+STOCK = {"gymnasium": 4, "gymnasium-v5": 5}
+
+
+@pytest.fixture(scope="module", params=STOCK)
+def stock(request):
+    """A variant, and Gymnasium's environment of every robot that it is to equal."""
+    return request.param, {task: make_environment(task, STOCK[request.param]) for task in ALL_TASKS}
+
+
 @pytest.fixture(scope="module")
 def environments():
     return {task: make_environment(task) for task in ALL_TASKS}
@@ -62,10 +72,11 @@ def assert_same(some, others):
 
 @pytest.mark.parametrize("scale", [1.0, 0.2])
 @pytest.mark.parametrize("task", ALL_TASKS)
-def test_equals_gymnasium(environments, task, scale):
+def test_equals_gymnasium(stock, task, scale):
     """Observations, rewards, ends: all equal to the bit, episode by episode."""
+    variant, environments = stock
     actions = random_actions(task, scale)
-    episodes = play(BatchSimulator(task, len(SEEDS), "gymnasium"), SEEDS, actions)
+    episodes = play(BatchSimulator(task, len(SEEDS), variant), SEEDS, actions)
     for k, (first, steps) in enumerate(episodes):
         observation, _ = environments[task].reset(seed=int(SEEDS[k]))
         np.testing.assert_array_equal(first, observation)
@@ -76,14 +87,15 @@ def test_equals_gymnasium(environments, task, scale):
         assert any(ends)
 
 
-def test_equals_gymnasium_in_closed_loop(environments):
+def test_equals_gymnasium_in_closed_loop(stock):
     """A policy feeds differences back into the actions; the actions are float64 here, and so is the control cost."""
+    variant, environments = stock
     weights = np.random.default_rng(0).normal(0, 0.3, (17, 6))
 
     def act(observation):
         return np.tanh((observation[:, None] * weights).sum(0))
 
-    simulator = BatchSimulator("walker2d", 2, "gymnasium")
+    simulator = BatchSimulator("walker2d", 2, variant)
     observations = simulator.reset(SEEDS[:2])
     running, rewards = np.arange(2), {0: [], 1: []}
     while len(running):
@@ -136,7 +148,7 @@ def test_d4rl_variant_has_the_old_inertias_and_half_the_margins(task):
     np.testing.assert_allclose(cured.body_subtreemass[0], np.sum(fields["body_mass"]))
     assert not np.allclose(cured.dof_invweight0, stock.dof_invweight0, rtol=1e-3)
     actions = random_actions(task)
-    episodes = {variant: play(BatchSimulator(task, 4, variant), SEEDS, actions) for variant in VARIANTS}
+    episodes = {variant: play(BatchSimulator(task, 4, variant), SEEDS, actions) for variant in ("d4rl", "gymnasium")}
     returns = {variant: [sum(step[1] for step in steps) for _, steps in played] for variant, played in episodes.items()}
     assert not np.allclose(returns["d4rl"], returns["gymnasium"], rtol=1e-3)
 
@@ -173,11 +185,40 @@ def test_listed_contacts_are_those_that_mujoco_finds(task, variant):
     assert selves > 50 if task == "hopper" else selves == 0
 
 
-def test_stock_variant_is_gymnasiums_model(environments):
+def test_stock_variants_are_gymnasiums_models(stock):
+    variant, environments = stock
     for task in ALL_TASKS:
-        ours, theirs = make_model(task, "gymnasium"), environments[task].unwrapped.model
+        ours, theirs = make_model(task, variant), environments[task].unwrapped.model
         for field in ("body_mass", "body_inertia", "geom_margin", "geom_friction", "dof_damping", "actuator_gear"):
             np.testing.assert_array_equal(getattr(ours, field), getattr(theirs, field))
+
+
+def test_v5_differs_from_v4_in_the_walkers_right_foot_and_in_the_step_of_a_fall():
+    for task in ALL_TASKS:
+        older, newer = (make_model(task, variant) for variant in STOCK)
+        differing = np.flatnonzero((older.geom_friction != newer.geom_friction).any(1))
+        assert [newer.geom(i).name for i in differing] == (["foot_geom"] if task == "walker2d" else [])
+        simulators = [BatchSimulator(task, 4, variant) for variant in STOCK]
+        for simulator in simulators:
+            # Upright or fallen beyond every bound.
+            qpos = np.tile(simulator.model.qpos0, (4, 1))
+            qpos[2:, 2] = 2.0
+            simulator.set_state(qpos, np.zeros((4, simulator.model.nv)))
+        (_, paid, fell, _), (_, paid_newer, *_) = (
+            simulator.step(np.zeros((4, simulator.model.nu))) for simulator in simulators
+        )
+        assert fell.tolist() == ([False] * 4 if task == "halfcheetah" else [False, False, True, True])
+        np.testing.assert_allclose(paid - paid_newer, fell, rtol=0, atol=1e-2 if task == "walker2d" else 1e-12)
+
+
+def test_before_mujoco_35_margins_were_half():
+    """Which is the whole difference of these models; the walker and the cheetah have none."""
+    for task in ALL_TASKS:
+        older, newer = make_model(task, "gymnasium-old-margins"), make_model(task, "gymnasium")
+        np.testing.assert_array_equal(older.pair_margin, newer.pair_margin / 2)
+        assert newer.pair_margin.any() == (task == "hopper")
+        for field in ("body_mass", "body_inertia", "geom_friction", "dof_invweight0"):
+            np.testing.assert_array_equal(getattr(older, field), getattr(newer, field))
 
 
 @pytest.mark.parametrize("blow_up", [{"qpos": np.nan}, {"qvel": np.inf}, {"qvel": 1e9}])
@@ -311,8 +352,12 @@ def test_rewards_equal_gymnasiums(environments, task, dtype, seed, count):
     # In a second, from where x is 0.
     after = np.column_stack([velocity, generator.normal(size=(count, 2))])
     moved = {"before": np.zeros((count, 3)), "after": after, "seconds": 1.0}
-    rewards = robots.get(task).rewards(actions=actions, variant="gymnasium", **moved)
-    assert rewards.dtype == np.float64
+    fell = generator.random(count) < 0.2 if task != "halfcheetah" else np.zeros(count, bool)
+    rewards, newer = (
+        robots.get(task).rewards(actions=actions, variant=variant, terminated=fell, **moved) for variant in STOCK
+    )
+    assert rewards.dtype == newer.dtype == np.float64
     for k in range(count):
         healthy = getattr(environment, "healthy_reward", 0.0)
         assert rewards[k] == (velocity[k] + healthy) - environment.control_cost(actions[k])
+        assert newer[k] == (velocity[k] + healthy * (not fell[k])) - environment.control_cost(actions[k])

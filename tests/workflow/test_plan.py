@@ -50,8 +50,8 @@ def test_data_of_the_embedded_config_are_all_twelve_and_nothing_is_trained(proje
     planned = jobs(output)
     for dataset in GYM:
         assert f"results/{dataset.removesuffix('-v2')}-embedded-v1/card.md" in output
-    made = dict.fromkeys(("collect", "make_transitions", "make_card", "plot_card"), 12)
-    assert planned == {**made, "merge_cards": 1, "data": 1, "total": 50}
+    made = dict.fromkeys(("collect", "identify_simulator", "make_transitions", "make_card", "plot_card"), 12)
+    assert planned == {**made, "merge_cards": 1, "data": 1, "total": 62}
 
 
 def test_quickstart_means_the_same_over_the_benchmark_config_and_alone(project: Path, tmp_path: Path) -> None:

@@ -76,8 +76,9 @@ def test_files_open_in_other_tools(finished: Path) -> None:
     assert "# " + EMBEDDED in (folder / "card.md").read_text()
     cards = pd.read_csv(finished / "results/cards.csv")
     assert cards["rows"].tolist() == [6000, 6000, 30, 1200]
-    # The copy of the embedded file, too, is repeated by the simulator that made it.
-    assert (cards["replay_d4rl_99_percent"][:2] < 1e-4).all()
+    # The copy of the embedded file, too, is told to be made where it was.
+    assert cards["simulator"].tolist() == ["d4rl", "d4rl", "not known", "not known"]
+    assert (cards["replay_99_percent"][:2] < 1e-4).all()
     page = (finished / "results/report/index.html").read_text()
     assert EMBEDDED in page
     # It shows addresses, and loads nothing from any.

@@ -357,7 +357,8 @@ def test_another_provider_of_a_dataset_under_the_same_name(done: Project) -> Non
 
 def test_a_dataset_more_leaves_the_others_alone(done: Project) -> None:
     done.write_config({**CONFIG, "datasets": [*CONFIG["datasets"], "antmaze-medium-play-v2"]})
-    made = {"download", "make_transitions", "make_card", "plot_card", "plot_reward_to_go", "write_csv"}
+    made = {"download", "identify_simulator", "make_transitions", "make_card", "plot_card", "plot_reward_to_go"}
+    made |= {"write_csv"}
     shared = {"merge_cards", "report", "all", "csv"}
     plan = done.plan()
     assert {job.rule for job in plan.values()} == made | shared
@@ -518,7 +519,7 @@ FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
         f"{RESOURCES}/catalogue.csv", replaced("http://", "https://"), ("report",)),
     "the catalogue, another dataset": (f"{RESOURCES}/catalogue.csv", replaced("237338037", "237338038"), ()),
     "inertias": (f"{RESOURCES}/mujoco210_inertia.json", replaced("{", "{ "),
-                 ("collect", "make_card", "rollout", "train_behaviour", "choose_behaviour")),
+                 ("collect", "identify_simulator", "rollout", "train_behaviour", "choose_behaviour")),
     "published scores": (f"{RESOURCES}/published_scores.csv", more_code, ("plot_heat_table",)),
     "published errors": (f"{RESOURCES}/autogluon_l2.csv", more_code, ("plot_l2",)),
     "a recipe in use": (f"{RESOURCES}/behaviour/recipes.csv",
@@ -605,7 +606,8 @@ RUN = f"results/{EMBEDDED}"
         ("an older file in its place", "mine.hdf5", (f"link dataset={MINE}",)),
         ("touched", "mine.hdf5", (f"link dataset={MINE}",)),
         ("a newer file in its place", f"{RUN}/raw.hdf5",
-         (f"make_transitions dataset={EMBEDDED}", f"make_card dataset={EMBEDDED}")),
+         (f"identify_simulator dataset={EMBEDDED}", f"make_transitions dataset={EMBEDDED}",
+          f"make_card dataset={EMBEDDED}")),
         ("touched", f"{RUN}/raw.hdf5", ()),
         ("deleted", f"{RUN}/raw.hdf5", ()),
         ("deleted", f"{RUN}/transitions.parquet", ()),

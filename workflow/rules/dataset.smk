@@ -1,4 +1,5 @@
 # provider        -> results/{dataset}/raw.hdf5 and raw.json
+# raw.hdf5        -> simulator.json: which simulator made it
 # raw.hdf5        -> transitions.parquet, episodes.parquet
 # all of these    -> card.json, card.md, and results/cards.csv of all datasets
 # transitions     -> transitions.csv (on demand)
@@ -42,11 +43,39 @@ for provider in PROVIDERS.values():
             " --output {output.raw:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
+rule identify_simulator:
+    """Which simulator made a dataset; a file of another task's steps is refused."""
+    input:
+        raw=paths.RAW,
+        provenance=paths.PROVENANCE,
+    output:
+        paths.SIMULATOR,
+    log:
+        paths.log("{dataset}/identify_simulator"),
+    benchmark:
+        paths.benchmark("{dataset}/identify_simulator")
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=lambda wildcards: digest(
+            "identify_simulator", *PLAN.simulated_by(wildcards.dataset), resources=("mujoco210_inertia.json",)
+        ),
+    shell:
+        "script identify_simulator --raw {input.raw:q} --provenance {input.provenance:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
 rule make_transitions:
     """Flatten episodes to transitions with reward-to-go, split by whole episodes."""
     input:
         raw=paths.RAW,
         provenance=paths.PROVENANCE,
+        # Nothing is learned from what is refused there; a simulator that changed changes nothing here.
+        admitted=ancient(paths.SIMULATOR),
     output:
         transitions=paths.TRANSITIONS,
         episodes=paths.EPISODES,
@@ -69,10 +98,11 @@ rule make_transitions:
 
 
 rule make_card:
-    """What a dataset holds, where it is from, and whether the simulator repeats its steps."""
+    """What a dataset holds, where it is from, and which simulator made it."""
     input:
         raw=paths.RAW,
         provenance=paths.PROVENANCE,
+        simulator=paths.SIMULATOR,
         transitions=paths.TRANSITIONS,
         episodes=paths.EPISODES,
     output:
@@ -89,12 +119,11 @@ rule make_card:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=lambda wildcards: digest(
-            "make_card", *PLAN.simulated_by(wildcards.dataset), resources=("mujoco210_inertia.json",)
-        ),
+        simulators=options({"simulators": CONFIG.simulators}),
+        code=digest("make_card"),
     shell:
-        "script make_card --raw {input.raw:q} --provenance {input.provenance:q}"
-        " --transitions {input.transitions:q} --episodes {input.episodes:q}"
+        "script make_card --raw {input.raw:q} --provenance {input.provenance:q} --simulator {input.simulator:q}"
+        " --transitions {input.transitions:q} --episodes {input.episodes:q} {params.simulators}"
         " --output {output.card:q} --markdown {output.markdown:q} > {log:q} 2>&1"
 
 

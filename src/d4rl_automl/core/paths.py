@@ -2,6 +2,8 @@
 
 RAW = "results/{dataset}/raw.hdf5"
 PROVENANCE = "results/{dataset}/raw.json"
+SIMULATOR = "results/{dataset}/simulator.json"
+"""Which simulator made the dataset."""
 TRANSITIONS = "results/{dataset}/transitions.parquet"
 EPISODES = "results/{dataset}/episodes.parquet"
 CARD = "results/{dataset}/card.json"

@@ -1,45 +1,35 @@
-"""Dataset cards: what a dataset holds, where it is from, and whether its own simulator repeats it.
+"""Dataset cards: what a dataset holds, where it is from, and which simulator made it.
 
-A card is JSON for programs and Markdown for people. Its replay puts the simulator into
-recorded states (`infos/qpos`, `infos/qvel`), applies the recorded action and compares with
-what was recorded next. Files store float32: rounding a state by 6e-8 of its size moves the
-next one by more, most where a foot strikes, and that is what a perfect simulator shows.
+A card is JSON for programs and Markdown for people.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from d4rl_automl import simulators, tasks
+from d4rl_automl import tasks
 from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import hdf5, recordings
-from d4rl_automl.simulators.batch import BatchSimulator
-from d4rl_automl.simulators.models import VARIANTS
+from d4rl_automl.data import admission, recordings
 
-REPLAYED_ROWS = 10_000
-REPLAY_SEED = 0
 QUANTILES = {"min": 0.0, "1 %": 0.01, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
-ERRORS = {"median": 0.5, "99 %": 0.99, "max": 1.0}
-
 CLIPPED_SHARE = 0.01
 """Of the action entries; a larger one is told as a doubt."""
-_SAME_STATE = 1e-4
-"""By which an observation and the state beside it differ at most, if they are of the same moment; as float32, 1e-6."""
 _FACTS = ("dataset", "provider", "task", "sha256", "repairs", "split", "longest_episode", "doubts")
 
 
 def write(
     raw: str | Path,
     provenance: str | Path,
+    simulator: str | Path,
     transitions: str | Path,
     episodes: str | Path,
     *,
+    simulators: Sequence[str],
     output: str | Path,
     markdown: str | Path,
 ) -> None:
@@ -48,13 +38,15 @@ def write(
     Arguments
         raw: HDF5 in D4RL's layout.
         provenance: the JSON beside it.
+        simulator: what `admission.write` found of it.
         transitions, episodes: the tables that `making.make_transitions` made of it.
+        simulators: those that policies are played in.
         output: the card as JSON.
         markdown: the same for people; its figure is figures/card.png beside it.
 
     Returns and lengths are those of the finished episodes, ranges those of the file before
-    actions are clipped, errors those of `replay`. Raises InputError for a file that cannot be
-    read, and for tables of another dataset than the raw file's.
+    actions are clipped. Raises InputError for a file that cannot be read, and for tables of another
+    dataset than the raw file's.
     """
     facts = tables.read_parquet_metadata(transitions, _FACTS)
     made = tables.read_json(provenance, ("dataset", "sha256"))
@@ -81,63 +73,20 @@ def write(
             "action_entries": reader.rows * task.action_size,
             "action_entries_clipped": facts["repairs"].get("actions_clipped", 0),
             "ranges": _ranges(reader),
-            "replay": replay(reader, task.name),
+            "simulator": _identified(simulator, made["sha256"]),
             "provenance": made,
         }
-    card["doubts"] = [*facts["doubts"], *_clipped(card)]
+    card["doubts"] = [*facts["doubts"], *admission.doubts(card["simulator"], simulators), *_clipped(card)]
     files.write_json(output, card)
     with files.whole(markdown) as part:
         part.write_text(_markdown(card), encoding="utf-8")
     doubts.tell(card["dataset"], card["doubts"])
 
 
-def replay(reader: recordings.Reader, task: str, rows: int = REPLAYED_ROWS, seed: int = REPLAY_SEED) -> dict[str, Any]:
-    """One step of the simulator from each of so many recorded states, drawn by `seed`, against what was recorded.
-
-    Returns `rows` and, under `errors`, for both variants: quantiles (`ERRORS`) of the largest
-    difference of any entry of the next observation and of the reward's, and how many
-    terminations differ. Where nothing can be replayed there is a `reason` instead. Without
-    `next_observations` the next row's observation serves, and rows that end an episode are left out.
-    """
-    if tasks.get(task).robot is None:
-        return {"reason": f"there is no simulator for {task}"}
-    if not all(isinstance(reader.file.get(f"infos/{name}"), h5py.Dataset) for name in ("qpos", "qvel")):
-        return {"reason": "the file has no infos/qpos and infos/qvel"}
-    following = "next_observations" in reader
-    usable = np.arange(reader.rows)
-    if not following:
-        usable = np.flatnonzero(~(reader.terminated | reader.truncated)[:-1])
-    chosen = usable
-    if rows < len(usable):
-        chosen = np.sort(np.random.default_rng(seed).choice(usable, rows, replace=False))
-    found = {name: _picked(reader, name, chosen) for name in ("observations", "actions", "infos/qpos", "infos/qvel")}
-    target = _picked(reader, "next_observations", chosen) if following else _picked(reader, "observations", chosen + 1)
-    qpos, qvel = (found[f"infos/{name}"].astype(np.float64) for name in ("qpos", "qvel"))
-    variants = [variant for variant in VARIANTS if variant in simulators.of(task)]
-    made = {variant: BatchSimulator(task, len(chosen), variant) for variant in variants}
-    one = made[variants[0]]
-    if qpos.shape[1:] != one.qpos.shape[1:] or qvel.shape[1:] != one.qvel.shape[1:]:
-        return {"reason": f"infos/qpos and infos/qvel have {qpos.shape[1:]} and {qvel.shape[1:]} entries a row"}
-    if not (np.isfinite(qpos).all() and np.isfinite(qvel).all()):
-        return {"reason": "infos/qpos or infos/qvel hold NaN or infinity"}
-    apart = np.abs(one.robot.observe(qpos, qvel) - found["observations"]).max(axis=1)
-    if np.median(apart) > _SAME_STATE:
-        return {"reason": "infos/qpos and infos/qvel are not the states of the observations in the same rows"}
-    errors = {}
-    for variant, simulator in made.items():
-        simulator.set_state(qpos, qvel)
-        observations, rewards, terminated, _ = simulator.step(found["actions"])
-        errors[variant] = {
-            "next_observation": _quantiles(np.abs(observations - target).max(axis=1), ERRORS),
-            "reward": _quantiles(np.abs(rewards - reader.rewards[chosen]), ERRORS),
-            "terminations_that_differ": int((terminated != reader.terminated[chosen]).sum()),
-        }
-    return {"rows": len(chosen), "seed": seed, "errors": errors}
-
-
 def summary(card: Mapping[str, Any]) -> dict[str, Any]:
     """The card's main facts, flat; None where the card has none."""
-    errors = card["replay"].get("errors", {})
+    made = card["simulator"]
+    errors: dict[str, Any] = next((one["error"] for one in made["evidence"] if one["simulator"] == made["verdict"]), {})
     return {
         **{name: card[name] for name in ("dataset", "provider", "task", "rows", "episodes")},
         "mean_length": card["lengths"]["mean"],
@@ -145,14 +94,10 @@ def summary(card: Mapping[str, Any]) -> dict[str, Any]:
         **{f"score_{name}": card["normalised_scores"][name] for name in ("min", "median", "mean", "max")},
         "terminated_share": card["terminated_share"],
         "action_entries_clipped": card["action_entries_clipped"],
-        **{
-            f"replay_{variant}_{name.replace(' %', '_percent')}": errors.get(variant, {})
-            .get("next_observation", {})
-            .get(name)
-            for variant in VARIANTS
-            for name in ERRORS
-        },
         "doubts": " ".join(card["doubts"]),
+        "simulator": made["verdict"],
+        "replay_median": errors.get("median"),
+        "replay_99_percent": errors.get("99 %"),
         "bytes": card["bytes"],
         "sha256": card["sha256"],
     }
@@ -160,7 +105,17 @@ def summary(card: Mapping[str, Any]) -> dict[str, Any]:
 
 def read(path: str | Path) -> dict[str, Any]:
     """A card's JSON; InputError for anything else."""
-    keys = ("dataset", "provider", "rows", "lengths", "returns", "normalised_scores", "replay", "provenance", "doubts")
+    keys = (
+        "dataset",
+        "provider",
+        "rows",
+        "lengths",
+        "returns",
+        "normalised_scores",
+        "simulator",
+        "provenance",
+        "doubts",
+    )
     return tables.read_json(path, keys)
 
 
@@ -211,18 +166,12 @@ def _range(low: float, high: float, mean: float, deviation: float) -> dict[str, 
     return {"min": float(low), "max": float(high), "mean": float(mean), "standard_deviation": float(deviation)}
 
 
-def _picked(reader: recordings.Reader, name: str, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Some rows, ascending, of an array of the file; read in chunks, since HDF5 picks single rows slowly."""
-    parts = []
-    for start in range(0, reader.rows, recordings.CHUNK):
-        first, last = np.searchsorted(chosen, (start, start + recordings.CHUNK))
-        if first < last:
-            with hdf5.hdf5_errors(reader.path):
-                chunk = reader.file[name][start : start + recordings.CHUNK]
-            picked = chunk[chosen[first:last] - start].astype(np.float32, copy=False)
-            scaled = name == "actions" and reader.action_scale is not None
-            parts.append(picked / np.float32(reader.action_scale) if scaled else picked)
-    return np.concatenate(parts)
+def _identified(path: str | Path, sha256: str) -> dict[str, Any]:
+    """Which simulator made the file of this SHA-256."""
+    found = admission.read(path)
+    if found["sha256"] != sha256:
+        raise InputError(f"{path}: is of another file than the raw one as it is now; make it again")
+    return {name: value for name, value in found.items() if name not in ("dataset", "sha256")}
 
 
 # Markdown --------------------------------------------------------------------------------------
@@ -281,7 +230,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
         f"A normalised score of 0 is a return of {low:,.1f} (random policy), 100 one of {high:,.1f} (expert).",
         "",
     ]
-    lines += ["## One step, replayed", "", *_replay_lines(card["replay"])]
+    lines += ["## Which simulator made it", "", *_simulator_lines(card["simulator"])]
     lines += ["## Ranges", ""]
     lines += _table(
         ["", "min", "mean", "max", "standard deviation"],
@@ -294,20 +243,36 @@ def _markdown(card: Mapping[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _replay_lines(found: Mapping[str, Any]) -> list[str]:
-    if "reason" in found:
-        return [f"Not replayed: {found['reason']}.", ""]
-    rows = []
-    for variant, errors in found["errors"].items():
-        numbers = [f"{errors[what][name]:.1e}" for what in ("next_observation", "reward") for name in ERRORS]
-        rows.append([f"`{variant}`", *numbers, str(errors["terminations_that_differ"])])
-    header = [f"{what}, {name}" for what in ("observation", "reward") for name in ERRORS]
+def _simulator_lines(found: Mapping[str, Any]) -> list[str]:
+    verdict, reason = found["verdict"], found["reason"]
+    if verdict in ("none", "not known"):
+        told = f"{verdict.capitalize()}: {reason}."
+    else:
+        of_task = f"{found['task']} in " if found["task"] != found["asked_task"] else ""
+        told = f"{of_task}`{verdict}`, {found['about']}: {reason}."
+    if not found["evidence"]:
+        return [told, ""]
+    header = ["simulator", "what it is", "rows", "repeated"]
+    header += [f"{what}, {name}" for what in ("observation", "reward") for name in ("median", "99 %")]
+    rows = [
+        [
+            f"{one['task']}, `{one['simulator']}`",
+            one["about"],
+            f"{one['rows']:,}",
+            f"{one['repeated']:.1%}",
+            *("" if x is None else f"{x:.1e}" for what in ("error", "reward") for x in one[what].values()),
+        ]
+        for one in found["evidence"]
+    ]
     return [
-        f"From {found['rows']:,} recorded states, the recorded action: the largest difference of any entry of the next "
-        "observation, and that of the reward, by simulator. States are stored as float32, whose rounding (6e-8 of a "
-        "value) a step magnifies.",
+        told,
         "",
-        *_table(["simulator", *header, "terminations that differ"], rows),
+        f"Of {found['rows']:,} rows {found['sampled']:,} were drawn, and {found['usable']:,} of these can be replayed: "
+        "each simulator is put into an observed state, given the recorded action, and compared with what came next. "
+        "Repeated are the rows in which no entry differs by more than 1e-4; beside them the largest difference of any "
+        "entry, and that of the reward. What is out of the question is tried with a few rows.",
+        "",
+        *_table(header, rows),
     ]
 
 

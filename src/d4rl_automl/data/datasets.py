@@ -80,7 +80,7 @@ def load_dataset(
     Raises InputError for a name that is unknown, is another task's or is that of embedded data, which are collected
     first; as `downloading.keep` and `recordings.examine` do; and without a task for a file without `timeouts`.
     """
-    path, task, published = _found(name_or_path, task, d4rl_dir, mirrors)
+    path, task, published = find(name_or_path, task, d4rl_dir, mirrors)
     with recordings.unsettled(path, task) as reader:
         everything = slice(0, reader.rows)
         with hdf5_errors(reader.path):
@@ -142,10 +142,13 @@ def qlearning_dataset(dataset: Dataset, terminate_on_end: bool = False) -> dict[
     }
 
 
-def _found(
+def find(
     name_or_path: str | Path, task: str | None, d4rl_dir: str | Path | None, mirrors: Sequence[str]
 ) -> tuple[Path, str | None, bool]:
-    """The file of a dataset, downloaded where it has to be, its task, and whether the catalogue has its checksum."""
+    """The file of a dataset, downloaded where it has to be, its task, and whether the catalogue has its checksum.
+
+    Arguments and errors as `load_dataset` has them.
+    """
     if not isinstance(name_or_path, str) or name_or_path not in catalogue.names():
         path = Path(name_or_path)
         if not path.suffix and not path.exists():

@@ -16,9 +16,10 @@ class D4RLEnv(TaskEnvironment, gymnasium.Env[NDArray[np.float64], NDArray[np.flo
     """A task that is played one step at a time: a `BatchSimulator` of size one behind Gymnasium's interface.
 
     Spaces, seeds, observations, rewards, ends and infos are those of Gymnasium's v4 class of the robot, in the physics
-    of `variant`: "d4rl", those that D4RL's scores are defined in, or "gymnasium". Actions are clipped to [-1, 1],
-    before the control cost too. AntMaze is D4RL's own environment, in "d4rl" alone: what an episode is to reach is
-    `target_goal`, and in its infos. The time limit is Gymnasium's own `TimeLimit`, which `gymnasium.make` puts around.
+    of `variant`: "d4rl", those that D4RL's scores are defined in, "gymnasium", or "gymnasium-v5", with v5's rewards.
+    Actions are clipped to [-1, 1], before the control cost too. AntMaze is D4RL's own environment, in "d4rl" alone:
+    what an episode is to reach is `target_goal`, and in its infos. The time limit is Gymnasium's own `TimeLimit`, which
+    `gymnasium.make` puts around.
 
     Raises InputError for an unknown task, variant or render mode, and for a task without simulator.
     """

@@ -193,7 +193,7 @@ def _infos(told: Mapping[str, NDArray[Any]], where: NDArray[np.bool_]) -> dict[s
     """What Gymnasium's vector environments tell of some environments: values, 0 for the others, and masks."""
     if not where.any():
         return {}
-    infos = {}
+    infos: dict[str, Any] = {}
     for name, values in told.items():
         shown = values.copy()
         shown[~where] = 0

@@ -68,6 +68,18 @@ class Simulator(Protocol):
 
 
 @dataclass(frozen=True)
+class Physics:
+    """What a simulator computes: Gymnasium's classes and model files, and in what it differs from current MuJoCo."""
+
+    gymnasium: int
+    """The version of Gymnasium's classes, 4 or 5: the walker's feet differ, and what the step of a fall pays."""
+    old_margins: bool = False
+    """The margins of two geoms that touch are combined as before MuJoCo 3.5: the larger, not their sum."""
+    old_inertias: bool = False
+    """Capsules have the inertias that they had before MuJoCo 2.1.2."""
+
+
+@dataclass(frozen=True)
 class Variant:
     """A simulator by the name that the config, the rollout tables and the file names give it."""
 
@@ -76,6 +88,7 @@ class Variant:
     """What it is, in a sentence."""
     maker: str
     """The callable that makes it of a task's name and a size, as "module:name"."""
+    physics: Physics
 
     @property
     def module(self) -> str:
@@ -90,16 +103,37 @@ SIMULATORS = {
             "d4rl",
             "D4RL's physics, those of MuJoCo 2.1.0, on current MuJoCo: what D4RL's scores are comparable with.",
             "d4rl_automl.simulators.batch:make_d4rl",
+            Physics(4, old_margins=True, old_inertias=True),
         ),
         Variant(
             "gymnasium",
             "The physics of Gymnasium's v4 environments on current MuJoCo.",
             "d4rl_automl.simulators.batch:make_gymnasium",
+            Physics(4),
+        ),
+        Variant(
+            "gymnasium-v5",
+            "The physics and rewards of Gymnasium's v5 environments on current MuJoCo.",
+            "d4rl_automl.simulators.batch:make_gymnasium_v5",
+            Physics(5),
+        ),
+        Variant(
+            "gymnasium-old-margins",
+            "Gymnasium's v4 environments as they were on MuJoCo 2.1.2 to 3.4; of the robots, the hopper differs.",
+            "d4rl_automl.simulators.batch:make_gymnasium_old_margins",
+            Physics(4, old_margins=True),
+        ),
+        Variant(
+            "gymnasium-v5-old-margins",
+            "Gymnasium's v5 environments as they were on MuJoCo before 3.5.",
+            "d4rl_automl.simulators.batch:make_gymnasium_v5_old_margins",
+            Physics(5, old_margins=True),
         ),
         Variant(
             "mujoco-py",
             "D4RL's own environments on gym, mujoco-py and MuJoCo 2.1.0, in an environment of their own; slow.",
             "d4rl_automl.simulators.original:OriginalSimulator",
+            Physics(4, old_margins=True, old_inertias=True),
         ),
     )
 }

@@ -158,8 +158,10 @@ class BatchSimulator:
             self.qvel[broken] = before_velocity[diverged]
             self.diverged[broken] = True
             qpos, qvel = self.qpos[rows], self.qvel[rows]
-        rewards = self.robot.rewards(before, qpos, controls, seconds=self.seconds, variant=self.variant)
         terminated = self.robot.terminated(qpos, qvel)
+        rewards = self.robot.rewards(
+            before, qpos, controls, terminated=terminated, seconds=self.seconds, variant=self.variant
+        )
         observations = self.robot.observe(qpos, qvel)
         if self.task.goal is not None:
             reached = self.task.goal.reached(observations, self.goals[rows])
@@ -192,3 +194,18 @@ def make_d4rl(task: str, size: int) -> BatchSimulator:
 def make_gymnasium(task: str, size: int) -> BatchSimulator:
     """A simulator in the variant `gymnasium`."""
     return BatchSimulator(task, size, "gymnasium")
+
+
+def make_gymnasium_v5(task: str, size: int) -> BatchSimulator:
+    """A simulator in the variant `gymnasium-v5`."""
+    return BatchSimulator(task, size, "gymnasium-v5")
+
+
+def make_gymnasium_old_margins(task: str, size: int) -> BatchSimulator:
+    """A simulator in the variant `gymnasium-old-margins`."""
+    return BatchSimulator(task, size, "gymnasium-old-margins")
+
+
+def make_gymnasium_v5_old_margins(task: str, size: int) -> BatchSimulator:
+    """A simulator in the variant `gymnasium-v5-old-margins`."""
+    return BatchSimulator(task, size, "gymnasium-v5-old-margins")

@@ -37,7 +37,7 @@ class AntMaze(Robot):
     def __init__(self, maze: Maze) -> None:
         self.maze = maze
 
-    def specification(self) -> mujoco.MjSpec:
+    def specification(self, variant: str) -> mujoco.MjSpec:
         """As `Robot.specification`."""
         found = mujoco.MjSpec.from_file(str(ASSETS / "ant.xml"))
         found.option.timestep = _TIMESTEP
@@ -112,6 +112,7 @@ class AntMaze(Robot):
         after: NDArray[np.float64],
         actions: Actions,
         *,
+        terminated: NDArray[np.bool_],
         seconds: float,
         variant: str,
     ) -> NDArray[np.float64]:

@@ -1,10 +1,12 @@
-"""The MuJoCo models of the robots, in two variants of the physics.
+"""The MuJoCo models of the robots, in several variants of the physics.
 
 - ``d4rl`` reproduces MuJoCo 2.1.0, in which the benchmark is evaluated. MuJoCo 2.1.2 and
   later compute other inertias for capsules, and 3.5.0 and later combine contact margins by
   adding them up instead of taking the larger, so 2.1.0's inertias are written into the model
   and the margins halved (every one of these models has a single margin).
-- ``gymnasium`` has the physics of Gymnasium's v4 environments as it is.
+- ``gymnasium`` and ``gymnasium-v5`` have the physics of Gymnasium's v4 and v5 environments as they are.
+- ``gymnasium-old-margins`` and ``gymnasium-v5-old-margins`` have half the margins: what these environments
+  were on MuJoCo 2.1.2 to 3.4.
 
 Two things that MuJoCo does for scenes of many bodies are left out for one robot on a floor, which
 saves 17 to 21 % of a step's time (benchmarks/rollout.py) and changes no bit of it: looking for the
@@ -25,9 +27,10 @@ import numpy as np
 
 from d4rl_automl import simulators
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.simulators import robots
+from d4rl_automl.simulators import SIMULATORS, robots
 
-VARIANTS = ("d4rl", "gymnasium")
+VARIANTS = tuple(name for name, variant in SIMULATORS.items() if variant.module == "d4rl_automl.simulators.batch")
+"""The simulators that step these models."""
 
 
 @functools.cache
@@ -44,7 +47,7 @@ def prepare_mujoco() -> None:
 
 
 def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
-    """The MuJoCo model of a task's robot, "hopper" for one, in one `variant` of the physics.
+    """The MuJoCo model of a task's robot, "hopper" for one, in one `variant` of the physics (`VARIANTS`).
 
     Contacts have the parameters of the model's pairs (`pair_margin`, `pair_friction`, …), not of its geoms.
 
@@ -62,17 +65,19 @@ def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     robot = robots.get(task)
     simulators.check(task, variant)
     prepare_mujoco()
-    specification = robot.specification()
+    specification = robot.specification(variant)
     searched = [geom.name for geom in specification.geoms if robot.is_searched(geom)]
     _list_contacts(specification, searched)
     with warnings.catch_warnings():
         # Gymnasium's cheetah uses an attribute that MuJoCo is about to drop; MuJoCo's version is pinned.
         warnings.filterwarnings("ignore", "compiler attribute 'settotalmass' is deprecated")
         model = specification.compile()
-    if variant == "d4rl":
+    physics = SIMULATORS[variant].physics
+    if physics.old_inertias:
         for field, values in robot.old_inertias().items():
             getattr(model, field)[:] = values
         mujoco.mj_setConst(model, mujoco.MjData(model))
+    if physics.old_margins:
         model.geom_margin *= 0.5
     # As MuJoCo 3.5.0 and later combine the margins of a pair that is not listed.
     model.pair_margin[:] = model.geom_margin[model.pair_geom1] + model.geom_margin[model.pair_geom2]

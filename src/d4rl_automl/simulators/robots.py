@@ -1,7 +1,8 @@
 """The robots: what a simulator asks of each, and those of D4RL's gym suite.
 
 Their rewards, terminations, observations and resets are those of Gymnasium's v4 classes
-(gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py); each constant is a default argument there.
+(gymnasium/envs/mujoco/{hopper,half_cheetah,walker2d}_v4.py); each constant is a default argument there. Of the v5
+classes beside them, other are the walker's feet and what is paid in the step of a fall.
 """
 
 import functools
@@ -21,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import RESOURCES
+from d4rl_automl.simulators import SIMULATORS
 from d4rl_automl.tasks import gym
 
 Actions = NDArray[np.float32] | NDArray[np.float64]
@@ -41,8 +43,8 @@ class Robot(ABC):
     """Steps of the physics within one step of an episode."""
 
     @abstractmethod
-    def specification(self) -> mujoco.MjSpec:
-        """The model as its file says, not yet compiled."""
+    def specification(self, variant: str) -> mujoco.MjSpec:
+        """The model of a variant of the physics (`models.VARIANTS`) as its file says, not yet compiled."""
 
     @abstractmethod
     def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
@@ -90,12 +92,14 @@ class Robot(ABC):
         after: NDArray[np.float64],
         actions: Actions,
         *,
+        terminated: NDArray[np.bool_],
         seconds: float,
         variant: str,
     ) -> NDArray[np.float64]:
         """Rewards (n,) of one step that took `seconds`, from positions `before` to `after`, both (n, nq).
 
-        `actions` (n, a) are those applied (`controls`), `variant` that of the physics (`models.VARIANTS`), which tells how to round.
+        `actions` (n, a) are those applied (`controls`), `terminated` (n,) where the step ended the episode (`Robot.terminated`),
+        `variant` is that of the physics (`models.VARIANTS`), which tells how to round.
         """
 
 
@@ -106,18 +110,21 @@ class Runner(Robot):
     """Gymnasium's: the environment is `make(f"{name}-v4")`."""
     xml: ClassVar[str]
     """File among Gymnasium's assets."""
+    xml_v5: ClassVar[str | None] = None
+    """That of v5, if it is another."""
     control_cost_weight: ClassVar[float]
     healthy_reward: ClassVar[float]
-    """Paid in every step, the last one included."""
+    """Paid in every step; in v5 not where the robot falls."""
     reset_noise: ClassVar[float]
     normal_velocity: ClassVar[bool] = False
     """Initial velocities are drawn from a normal distribution rather than a uniform one."""
     velocity_limit: ClassVar[float] = 10.0
     """Velocities in the observation are clipped to plus and minus this."""
 
-    def specification(self) -> mujoco.MjSpec:
+    def specification(self, variant: str) -> mujoco.MjSpec:
         """As `Robot.specification`."""
-        return mujoco.MjSpec.from_file(str(ASSETS / self.xml))
+        xml = self.xml_v5 if self.xml_v5 and SIMULATORS[variant].physics.gymnasium == 5 else self.xml
+        return mujoco.MjSpec.from_file(str(ASSETS / xml))
 
     def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
         """As `Robot.old_inertias`; recorded from MuJoCo 2.1.0 in resources/mujoco210_inertia.json."""
@@ -148,12 +155,13 @@ class Runner(Robot):
         after: NDArray[np.float64],
         actions: Actions,
         *,
+        terminated: NDArray[np.bool_],
         seconds: float,
         variant: str,
     ) -> NDArray[np.float64]:
         """Velocity along x in m/s, plus the reward for being healthy, minus the control cost.
 
-        The cost is a sum of squares in the dtype of the action, weighted in that dtype in `gymnasium` (NumPy 2), in
+        The cost is a sum of squares in the dtype of the action, weighted in that dtype in Gymnasium's (NumPy 2), in
         float64 in `d4rl` (NumPy 1).
         """
         velocity = (after[:, 0] - before[:, 0]) / seconds
@@ -161,7 +169,9 @@ class Runner(Robot):
         cost = np.add.accumulate(np.square(actions), axis=1)[:, -1]
         if variant == "d4rl":
             cost = cost.astype(np.float64)
-        return (velocity + self.healthy_reward) - self.control_cost_weight * cost
+        unpaid = SIMULATORS[variant].physics.gymnasium == 5
+        healthy = self.healthy_reward * ~terminated if unpaid else self.healthy_reward
+        return (velocity + healthy) - self.control_cost_weight * cost
 
 
 class HalfCheetah(Runner):
@@ -192,6 +202,7 @@ class Walker2d(Runner):
     """Two legs."""
 
     name, xml, frame_skip = "Walker2d", "walker2d.xml", 4
+    xml_v5 = "walker2d_v5.xml"  # gives the right foot the friction of the left one
     control_cost_weight, healthy_reward, reset_noise = 1e-3, 1.0, 5e-3
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -75,7 +75,7 @@ def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, prov
     Raises InputError as `recordings.examine` does.
     """
     from d4rl_automl.core import files
-    from d4rl_automl.data import hdf5, recordings
+    from d4rl_automl.data import checksums, hdf5, recordings
 
     source = Path(entry.path).resolve()
     with hdf5.opened(source):
@@ -100,6 +100,7 @@ def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, prov
             "size_bytes": found.st_size,
             "mtime_ns": found.st_mtime_ns,
             "path": str(source),
+            "published": trusted,
             "repairs": examined.repairs,
             "findings": examined.findings.as_json(),
         },
