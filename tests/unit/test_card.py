@@ -100,17 +100,18 @@ def test_clipped_actions_are_a_doubt_told_in_the_log_on_the_console_and_on_the_c
     with (tmp_path / "console").open("wb") as console:
         monkeypatch.setenv(doubts.CONSOLE_VARIABLE, str(console.fileno()))
         found = changed(collected, tmp_path, actions=lambda values: 2 * values)
-    [told] = found["doubts"]
+    scaled, told = found["doubts"]
+    assert "repeats 100.0% of the rows if their actions are divided by 2" in scaled
     clipped = found["action_entries_clipped"] / found["action_entries"]
     assert 0.45 < clipped < 0.55
     assert told.startswith(f"{clipped:.1%} of the action entries lie beyond [-1, 1]")
-    line = f"Doubtful: {found['dataset']}: {told}"
-    assert line in caplog.messages
-    assert (tmp_path / "console").read_text() == f"{line}\n"
-    assert f"- {told}\n" in (tmp_path / "card.md").read_text()
-    assert doubts.on_card(tmp_path / "card.json") == [line]
+    lines = [f"Doubtful: {found['dataset']}: {doubt}" for doubt in (scaled, told)]
+    assert set(lines) <= set(caplog.messages)
+    assert (tmp_path / "console").read_text().splitlines() == lines
+    assert f"- {scaled}\n- {told}\n" in (tmp_path / "card.md").read_text()
+    assert doubts.on_card(tmp_path / "card.json") == lines
     assert doubts.on_card(tmp_path / "absent.json") == []
-    assert card.summary(found)["doubts"] == told
+    assert card.summary(found)["doubts"] == f"{scaled} {told}"
 
 
 def test_the_card_says_why_the_simulator_is_not_known(collected, tmp_path):
