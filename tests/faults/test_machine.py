@@ -169,7 +169,8 @@ def test_a_worker_that_is_killed_ends_its_job(project: Path, arguments: Callable
         workers[0].kill()
         said = job.communicate()[1]
     assert job.returncode == 1
-    assert "error: a process was killed" in said
+    # Of a pool's process Python does not tell how it ended.
+    assert re.search("^error: a process (was killed|ended before its time)", said, re.M)
     assert "Traceback" not in said
     assert all_end(workers)
     assert not list((project / "made").glob("*"))

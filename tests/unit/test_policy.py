@@ -83,6 +83,14 @@ def test_non_finite_actions_are_refused(value):
         Given([[0, 0, 0], [0, value, value], [0, 0, value]]).act(np.zeros((3, 11)), np.zeros((3, 1)))
 
 
+def test_actions_of_what_is_not_finite_are_not_laid_to_the_policy():
+    broken = Given([[0, 0, 0], [0, np.nan, 0]])
+    with pytest.raises(InputError, match="what it was given is not finite itself: look at where"):
+        broken.act(np.array([[0.0] * 11, [np.inf] * 11]), np.zeros((2, 1)))
+    with pytest.raises(InputError, match="train the policy again"):
+        broken.act(np.array([[np.inf] * 11, [0.0] * 11]), np.zeros((2, 1)))
+
+
 def test_wrong_inputs_are_refused(tmp_path):
     policy = load_policy(write_policy(tmp_path))
     observations, outcome = inputs_of(policy)

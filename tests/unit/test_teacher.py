@@ -422,6 +422,12 @@ def test_a_seed_of_the_user_is_kept():
         # Over before the first model, and within its first epoch.
         ({"time_limit": 0.001}, r"teacher 'tiny': time_limit: found 0.001 s.*raise time_limit"),
         ({"time_limit": 1, "hyperparameters": SLOW}, r"teacher 'tiny': time_limit: found 1 s.*raise time_limit"),
+        # The time is there: what AutoGluon says of its models is told.
+        (
+            {"hyperparameters": {"RF": {"n_estimators": -1}, "XT": {"max_depth": "x"}}},
+            r"teacher 'tiny': AutoGluon could fit no model to 720 rows: RandomForest \(InvalidParameterError: .*'n_esti"
+            r"mators'.*ExtraTrees \(InvalidParameterError: .*'max_depth'.*other models",
+        ),
         ({"hyperparameters": {"GMB": {}}}, r"hyperparameters: found the model 'GMB'; allowed: .*GBM"),
         ({"dimension": 3}, r"dimension: found 3; the dataset has the action dimensions 0 to 2"),
     ],
@@ -445,3 +451,41 @@ def test_distillation_without_time_is_refused(transitions, trained, tmp_path):
             output=tmp_path / "ac0",
         )
     assert not list(tmp_path.iterdir())
+
+
+class Failed:
+    """A predictor whose models failed so."""
+
+    path = "t/ac0"
+
+    def __init__(self, **failures):
+        self._failures = failures
+
+    def model_failures(self):
+        rows = [{"model": model, "exc_type": kind, "exc_str": "what it says"} for model, kind in self._failures.items()]
+        return pd.DataFrame(rows)
+
+
+OUT_OF_TIME = "time_limit: found 100 s, which is too short to fit any model to 7 rows"
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds", "told"),
+    [
+        ({"A": "TimeLimitExceeded"}, 3, OUT_OF_TIME),
+        ({}, 95, OUT_OF_TIME),
+        ({}, 3, "fitted no model to 7 rows after 3 of 100 s, and names no failure"),
+        ({"A": "ZeroDivisionError"}, 3, r"fit no model to 7 rows: A \(ZeroDivisionError: what it says\)"),
+        (
+            {"A": "TimeLimitExceeded", "B": "ImportError"},
+            95,
+            r"A \(TimeLimitExceeded: .*, B \(ImportError: what it says\)",
+        ),
+        # An earlier fit's.
+        ({"old": "ZeroDivisionError", "A": "TimeLimitExceeded"}, 3, OUT_OF_TIME),
+    ],
+)
+def test_a_fit_without_models_says_what_is_known_of_the_cause(failures, seconds, told):
+    error = training.nothing_fitted("teacher 't'", Failed(**failures), 100, seconds=seconds, rows=7, before=["old"])
+    with pytest.raises(InputError, match=f"^teacher 't': .*{told}"):
+        raise error

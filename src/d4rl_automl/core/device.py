@@ -1,6 +1,7 @@
 """Which device a training job uses."""
 
 import logging
+import os
 from typing import NamedTuple
 
 import torch
@@ -32,9 +33,13 @@ def resolve(device: str) -> Device:
     if torch.cuda.is_available():
         return Device("cuda", 1)
     if device == "cuda":
-        raise InputError(
-            f"device: found 'cuda', but torch {torch.__version__} finds no CUDA device; "
-            "set device to auto or cpu, or install the driver and a CUDA build of torch"
-        )
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if torch.version.cuda is None:
+            why = "is built without CUDA: install a CUDA build of it"
+        elif hidden is not None:
+            why = f"finds no CUDA device, and CUDA_VISIBLE_DEVICES is {hidden!r}: unset it, if it hides the GPU"
+        else:
+            why = "finds no CUDA device: see whether `nvidia-smi` does, which tells of the driver"
+        raise InputError(f"device: found 'cuda', but torch {torch.__version__} {why}; or set device to auto or cpu")
     log.info("device: auto, torch %s finds no CUDA device, so the CPU is used", torch.__version__)
     return Device("cpu", 0)

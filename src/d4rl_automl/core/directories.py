@@ -7,7 +7,7 @@ Whoever trains writes it; whoever loads compares it with what is there.
 from pathlib import Path
 
 from d4rl_automl.core import files
-from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.errors import InputError, machine_error
 
 
 def record(directory: str | Path) -> None:
@@ -22,9 +22,11 @@ def recorded(directory: str | Path) -> str:
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
+        if (told := machine_error(error)) is not None:
+            raise told from None
         raise InputError(
-            f"{path}: cannot be read ({error}), so nobody knows whether {directory} is what was trained; delete "
-            f"{directory} and run snakemake again"
+            f"{path}: cannot be read ({error}), so nobody knows whether {directory} is what was trained; restore it, "
+            f"or delete {directory} and run snakemake again"
         ) from None
 
 

@@ -2,7 +2,10 @@
 
 import errno
 import os
+import signal
+import tempfile
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 REMAKE = "delete it and run snakemake again"
 """The end of a message about one of the workflow's own files."""
@@ -34,19 +37,51 @@ _NO_MEMORY = ("allocate memory", "out of memory", "bad allocation", "bad_alloc")
 def machine_error(error: BaseException) -> MachineError | None:
     """The MachineError that a library's `error` amounts to; None if it is about something else."""
     number, where = getattr(error, "errno", None), getattr(error, "filename", None)
-    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    text = (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
     if number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
-        return MachineError(
-            f"the disk is full ({text}); nothing half-written was kept: make room where results/ is (`df -h results`) "
-            "and run this again"
-        )
+        return MachineError(_no_room(text, quota=number == errno.EDQUOT))
     if isinstance(error, MemoryError) or number == errno.ENOMEM or any(words in text for words in _NO_MEMORY):
-        return MachineError(f"not enough memory ({text}); {_MORE_MEMORY}, or lower the config's rows or episodes")
+        return MachineError(_no_memory(text))
     if number in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return MachineError(f"{where}: {os.strerror(number)}; let yourself read and write there, and run this again")
+        place = text if where is None else f"{where}: {os.strerror(number)}"
+        return MachineError(f"{place}; let yourself read and write there, and run this again")
     if isinstance(error, BrokenProcessPool):
-        return killed_process()
+        return ended_process(None)
     return None
+
+
+def _no_room(text: str, *, quota: bool) -> str:
+    if quota:
+        told, cure = "your quota of the disk is used up", "delete something of yours, or have it raised"
+    else:
+        told = "the disk is full"
+        cure = f"make room where results/ is, or in {tempfile.gettempdir()} (`df -h` and `df -i` of both tell which)"
+    return f"{told} ({text}); nothing half-written was kept: {cure}, and run this again"
+
+
+def _no_memory(text: str) -> str:
+    if "CUDA" in text:
+        return (
+            f"not enough memory on the GPU ({text}); `nvidia-smi` tells what else holds some: end that, let one job at "
+            "a time use it (--resources gpu=1), or set device: cpu"
+        )
+    return f"not enough memory ({text}); {_MORE_MEMORY}, or lower the config's rows or episodes"
+
+
+def unreadable(path: str | Path, what: str, error: Exception) -> InputError | MachineError:
+    """The error for one of the workflow's own files that could not be read as `what`, for the reason in `error`.
+
+    Its content is to blame only where the system did read it.
+    """
+    if (told := machine_error(error)) is not None:
+        return told
+    if isinstance(error, FileNotFoundError):
+        advice = "run snakemake again, which makes it"
+    elif getattr(error, "errno", None) is not None:
+        advice = "mend what the system says, and run this again; whether the file is damaged is not known"
+    else:
+        advice = REMAKE
+    return InputError(f"{path}: cannot be read as {what} ({error}); {advice}")
 
 
 def killed_process() -> MachineError:
@@ -54,4 +89,20 @@ def killed_process() -> MachineError:
     return MachineError(
         "a process was killed (SIGKILL), by somebody or by the system for lack of memory; nothing half-written is "
         f"used: {_MORE_MEMORY}, and run this again"
+    )
+
+
+def ended_process(exit_code: int | None) -> MachineError:
+    """The error for a process of a job that ended without a message; a negative `exit_code` is the signal's number.
+
+    None where it is not known.
+    """
+    if exit_code == -signal.SIGKILL:
+        return killed_process()
+    how = "ended before its time"
+    if exit_code is not None:
+        how += f", by {signal.Signals(-exit_code).name}" if exit_code < 0 else f", with exit code {exit_code}"
+    return MachineError(
+        f"a process {how}; nothing half-written is used. What it wrote is above, if it wrote anything. Where it was "
+        f"killed for lack of memory (`dmesg` may say so), {_MORE_MEMORY}; run this again"
     )

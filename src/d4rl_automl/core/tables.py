@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from d4rl_automl.core import files
-from d4rl_automl.core.errors import REMAKE, InputError
+from d4rl_automl.core.errors import REMAKE, InputError, unreadable
 
 ROLLOUT_COLUMNS = (
     "dataset",
@@ -49,7 +49,7 @@ def read_parquet(path: str | Path, columns: Sequence[str], filters: Any = None) 
         table = pq.read_table(path, columns=list(columns), filters=filters, page_checksum_verification=True)
         frame = table.to_pandas(strings_to_categorical=False)
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read as Parquet ({error}); {REMAKE}") from None
+        raise unreadable(path, "Parquet", error) from None
     for name in frame.select_dtypes("category"):
         frame[name] = frame[name].astype(object)
     return frame
@@ -64,7 +64,7 @@ def read_parquet_metadata(path: str | Path, keys: Sequence[str]) -> dict[str, An
         found = (pq.read_schema(path).metadata or {}).get(b"d4rl_automl")
         metadata = json.loads(found) if found is not None else {}
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as Parquet with metadata ({error}); {REMAKE}") from None
+        raise unreadable(path, "Parquet with metadata", error) from None
     _refuse_missing(path, keys, metadata, "metadata key")
     return metadata
 
@@ -79,7 +79,7 @@ def read_csv(path: str | Path, columns: Sequence[str], *, exact: bool = False) -
         names = dict.fromkeys(("dataset", "method"), str)
         frame = pd.read_csv(path, float_precision="round_trip" if exact else None, dtype=names)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}); {REMAKE}") from None
+        raise unreadable(path, "CSV", error) from None
     _refuse_missing(path, columns, frame.columns)
     if frame.empty:
         raise InputError(f"{path}: the table has no row; {REMAKE}")
@@ -96,7 +96,7 @@ def concatenate(paths: Sequence[str | Path], output: str | Path) -> None:
                 raise ValueError("its last line is cut off")
             header, *lines = text.splitlines(keepends=True)
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read as CSV ({error}); {REMAKE}") from None
+            raise unreadable(path, "CSV", error) from None
         if parts and header != parts[0]:
             raise InputError(f"{path}: has the columns {header.strip()}, expected {parts[0].strip()}; {REMAKE}")
         parts += lines if parts else [header, *lines]
@@ -109,7 +109,7 @@ def read_json(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
     try:
         value = json.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); {REMAKE}") from None
+        raise unreadable(path, "JSON", error) from None
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}; {REMAKE}")
     _refuse_missing(path, keys, value, "key")

@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import tasks
 from d4rl_automl.core import files
-from d4rl_automl.core.errors import REMAKE, InputError
+from d4rl_automl.core.errors import REMAKE, InputError, unreadable
 
 SPLITS = ("train", "validation", "test", "unfinished")
 METADATA_KEY = b"d4rl_automl"
@@ -207,4 +207,4 @@ def _parquet_errors(path: str | Path) -> Iterator[None]:
     except MemoryError:
         raise  # Arrow's is an ArrowException as well.
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read as a transitions table ({error}); {REMAKE}") from error
+        raise unreadable(path, "a transitions table", error) from error

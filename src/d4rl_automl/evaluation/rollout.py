@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from d4rl_automl import simulators, tasks
 from d4rl_automl.core import files
-from d4rl_automl.core.errors import InputError, killed_process
+from d4rl_automl.core.errors import InputError, ended_process
 from d4rl_automl.core.processes import end_with_job, hide_gpus
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.loading import load_policy, read_metadata
@@ -315,7 +315,9 @@ def _play_in_processes(
                 try:
                     message = receiver.recv()
                 except EOFError:
-                    raise killed_process() from None
+                    process = processes[receivers.index(receiver)]
+                    process.join(10)
+                    raise ended_process(process.exitcode) from None
                 if isinstance(message, Exception):
                     raise message
                 if isinstance(message, Episodes):

@@ -42,7 +42,7 @@ class Checkpoint(Callback):
             training.load_state_dict(found["training"])
             log.info("%s: the fit goes on after update %d", self.path, training.update)
         elif found is not None:
-            log.info("%s: is of other settings or rows; the fit starts anew", self.path)
+            log.info("%s: is of other settings, rows, code, device or torch; the fit starts anew", self.path)
         self._saved = time.perf_counter()
 
     def on_update(self, training: Training) -> None:

@@ -54,9 +54,15 @@ class Policy(ABC):
         if not finite.all():
             bad = ~finite.all(axis=1)
             where = ", ".join(f"ac{i} ({n})" for i, n in enumerate((~finite).sum(axis=0)) if n)
+            given = observations[bad] if outcome is None else np.column_stack([observations, outcome])[bad]
+            advice = (
+                "train the policy again and look at its log"
+                if np.isfinite(given).all(axis=1).any()
+                else "what it was given is not finite itself: look at where that comes from"
+            )
             raise InputError(
                 f"policy {self.name}: {bad.sum()} of {len(actions)} actions hold NaN or infinity, in {where}, the "
-                f"first for observation {observations[bad][0].tolist()}; train the policy again and look at its log"
+                f"first for observation {observations[bad][0].tolist()}; {advice}"
             )
         return actions.clip(-1.0, 1.0)
 

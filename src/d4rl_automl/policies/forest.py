@@ -47,7 +47,10 @@ class XGBoostPolicy(TreePolicy):
         try:
             self._model.load_model(bytearray(content))
         except xgboost.core.XGBoostError as error:
-            raise InputError(f"{source}: not a model that XGBoost can load ({error}); fit it again") from None
+            raise InputError(
+                f"{source}: not a model that XGBoost {xgboost.__version__} can load ({error}); play it with the "
+                "version that fitted it, or fit it again"
+            ) from None
         # What the model was saved with would win otherwise.
         self._model.set_param({"nthread": threads})
         self._check(self._model.num_features(), source)
@@ -67,7 +70,10 @@ class CatBoostPolicy(TreePolicy):
         try:
             self._model = catboost.CatBoost().load_model(blob=content)
         except catboost.CatBoostError as error:
-            raise InputError(f"{source}: not a model that CatBoost can load ({error}); fit it again") from None
+            raise InputError(
+                f"{source}: not a model that CatBoost {catboost.__version__} can load ({error}); play it with the "
+                "version that fitted it, or fit it again"
+            ) from None
         self._check(len(self._model.feature_names_), source)
 
     def _forest(self, rows: NDArray[np.float32]) -> NDArray[np.floating]:

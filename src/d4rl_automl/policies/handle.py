@@ -8,7 +8,7 @@ from typing import Any
 
 from d4rl_automl import tasks
 from d4rl_automl.core import files
-from d4rl_automl.core.errors import REMAKE, InputError
+from d4rl_automl.core.errors import REMAKE, InputError, unreadable
 from d4rl_automl.policies.formats import FORMATS
 from d4rl_automl.settings.kinds import MethodSettings
 from d4rl_automl.tasks import outcomes
@@ -98,7 +98,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); make the policy first") from None
+        raise unreadable(path, "a policy", error) from None
 
 
 def check_metadata(metadata: dict[str, Any], path: Path) -> None:

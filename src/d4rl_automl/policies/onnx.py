@@ -50,7 +50,10 @@ class OnnxPolicy(Policy):
         try:
             return self._session.run(["action"], inputs)[0]
         except Exception as error:  # ONNX Runtime's exceptions have no common class of their own.
-            raise InputError(f"{self._source}: ONNX Runtime cannot play the graph ({error}); export it again") from None
+            raise InputError(
+                f"{self._source}: ONNX Runtime cannot play the graph ({error}); where that tells no other cure, export "
+                "it again"
+            ) from None
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -81,5 +84,6 @@ def _open_session(content: bytes, threads: int, source: Path) -> onnxruntime.Inf
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common class of their own.
         raise InputError(
-            f"{source}: not an ONNX file that ONNX Runtime can open ({error}); export it again, its weights inside"
+            f"{source}: not an ONNX file that ONNX Runtime {onnxruntime.__version__} can open ({error}); export it "
+            "again, its weights inside and for that version"
         ) from None

@@ -71,7 +71,7 @@ class OriginalSimulator:
         except RuntimeError:
             raise InputError(
                 f"simulator mujoco-py: {python} cannot make D4RL's environment, for the reason in its messages above; "
-                "make it anew with envs/mujoco-py/install.sh"
+                "mend what they say, or make it anew with envs/mujoco-py/install.sh"
             ) from None
         self._versions = {name: str(version) for name, version in greeting.items()}
 

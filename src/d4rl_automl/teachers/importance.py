@@ -42,11 +42,15 @@ def measure(
     outputs = {}
     for dimension, predictor in enumerate(predictors.predictors):
         frame = training.frame(test, dimension, teacher.chain)
+        features = [name for name in frame.columns if name != training.TARGET]
+        if not predictor.feature_metadata_in.get_features():
+            # None of its features ever changed, and it has none left to shuffle.
+            outputs[f"ac{dimension}"] = dict.fromkeys(features, 0.0)
+            continue
         with predictors.limited():
             growth = predictor.feature_importance(
                 frame, subsample_size=None, num_shuffle_sets=SHUFFLES, include_confidence_band=False, silent=True
             )["importance"]
-        features = [name for name in frame.columns if name != training.TARGET]
         # A feature that the predictor does not use is not in AutoGluon's table.
         share = importance.shares(growth.reindex(features, fill_value=0.0))
         outputs[f"ac{dimension}"] = dict(zip(features, share, strict=True))
