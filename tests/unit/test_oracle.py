@@ -10,8 +10,8 @@ import json
 import numpy as np
 import pytest
 
-from d4rl_automl.tasks import gym
 from d4rl_automl.simulators.batch import BatchSimulator
+from d4rl_automl.tasks import gym
 from tests.support.recorded import RECORDING, is_determined, is_exact, is_kind, part
 
 ALL_TASKS = [task.name for task in gym.TASKS]

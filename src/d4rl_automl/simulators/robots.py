@@ -94,7 +94,8 @@ class Robot(ABC):
     ) -> NDArray[np.float64]:
         """Rewards (n,) of one step that took `seconds`, from positions `before` to `after`, both (n, nq).
 
-        `actions` (n, a) are those applied (`controls`), `variant` that of the physics (`models.VARIANTS`), which tells how to round.
+        `actions` (n, a) are those applied (`controls`), `variant` that of the physics (`models.VARIANTS`), which tells
+        how to round.
         """
 
 
