@@ -7,11 +7,13 @@ Runs in the environment that envs/mujoco-py/install.sh makes, and imports nothin
 The file holds, per maze:
 
 - `{maze}/model/`: fields of MuJoCo 2.1.0's model, by their names in it;
-- `{maze}/steps/`: single steps, each from a state that is set as D4RL's own reset sets one (everything else cleared, the
-  solver's warm start included, and the quaternion normalised by mujoco-py): kind (an index into the metadata's kinds),
-  qpos, qvel, action and goal, all representable as float32; single, whether the action was given as float32;
-  next_qpos, next_qvel, reward, terminated; depth, the deepest contact of a limb with a wall before and after the step,
-  over the limb's radius (0 without one); upright, the cosine of the torso's tilt; and twin_error, see record.py;
+- `{maze}/steps/`: single steps, each from a state that is set as D4RL's own reset sets one (everything else cleared,
+  the solver's warm start included, and the quaternion normalised by mujoco-py): kind (an index into the metadata's
+  kinds), qpos, qvel, action and goal, all representable as float32; single, whether the action was given as float32;
+  next_qpos, next_qvel, reward, terminated; depth, the deepest contact of a limb with a wall in any of the step's five
+  steps of the physics, over the limb's radius (0 without one); upright, the cosine of the torso's tilt; twin_error, see
+  record.py; and slack, the largest difference of the next state from the one that comes out where MuJoCo's solver does
+  not stop at its tolerance of 1e-8;
 - `{maze}/resets/`: quantiles, at the metadata's levels, of what D4RL's `reset` returned, states (levels, 29), and drew,
   goals (levels, 2).
 
@@ -34,11 +36,12 @@ warnings.simplefilter("ignore")  # gym's own, on every import and every environm
 import d4rl.locomotion  # noqa: E402, F401  registers the environments
 
 MAZES = {"umaze": "antmaze-umaze-v2", "medium": "antmaze-medium-diverse-v2", "large": "antmaze-large-play-v2"}
-KINDS = ("free", "walls", "goals", "fallen", "resets")
-"""Exclusive, told by the state stepped from and the one stepped to:
-
-free: upright, and no wall touched; walls: upright, a wall touched; goals: upright, the goal reached; fallen: on its side
-or back; resets: the first step after a reset."""
+KINDS = ("free", "walls", "goals", "fallen", "resets", "deep")
+"""Exclusive. resets: the first step after a reset. Of the others, told by what happens from the state stepped from to
+the one stepped to, deep: a wall touched so deep that a limb's axis is within it, or nearly; fallen: on its side or
+back; goals: upright, the goal reached; walls: upright, a wall touched; free: upright, none touched."""
+FEW = {"deep": 0.25}
+"""Of the rows, where it takes a throw against a wall to get any."""
 MODEL = (
     *("body_parentid", "body_mass", "body_inertia", "body_pos", "body_quat", "body_ipos", "body_iquat"),
     *("geom_type", "geom_bodyid", "geom_pos", "geom_quat", "geom_size", "geom_contype", "geom_conaffinity"),
@@ -52,13 +55,13 @@ UPRIGHT = 0.5
 """Below this cosine, tilted by more than 60 degrees, an ant is on its side or back."""
 TWINS = 8
 BOX = 6
-LEVELS = np.linspace(0, 1, 501)
+LEVELS = np.linspace(0, 1, 201)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, help="npz file")
-    parser.add_argument("--rows", type=int, default=175, help="steps of each kind in each maze")
+    parser.add_argument("--rows", type=int, default=170, help="steps of each kind in each maze")
     parser.add_argument("--resets", type=int, default=100_000, help="in each maze")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -67,6 +70,7 @@ def main() -> None:
         generator = np.random.default_rng([arguments.seed, number])
         with silent():
             environment = gym.make(name).unwrapped  # D4RL's environment in D4RL's action wrapper
+        environment.seed(arguments.seed)
         parts = {
             "model": {field: np.array(getattr(environment.model, field)) for field in MODEL},
             "steps": record_steps(environment, arguments.rows, generator),
@@ -89,8 +93,7 @@ def main() -> None:
 
 def record_resets(environment, count, seed):
     """Quantiles of the states and goals of D4RL's own resets; goals come from NumPy's global generator."""
-    np.random.seed(seed)
-    environment.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  It is D4RL's.
     states, goals = [], []
     with silent():
         for _ in range(count):
@@ -104,19 +107,25 @@ def record_resets(environment, count, seed):
 
 def record_steps(environment, count, generator):
     """So many single steps of each kind, along episodes with actions that do not depend on the state."""
-    rows, wanted = [], dict.fromkeys(KINDS, count)
-    starts = {"free": standing, "walls": beside_a_wall, "goals": standing, "fallen": lying, "resets": standing}
+    rows, wanted = [], {kind: int(FEW.get(kind, 1) * count) for kind in KINDS}
+    starts = dict.fromkeys(KINDS, standing) | {"walls": beside_a_wall, "fallen": lying, "deep": thrown}
     while any(wanted.values()):
         kind = generator.choice([kind for kind, number in wanted.items() if number])
         qpos, qvel = starts[kind](environment, generator)
         act = make_actor(generator)
-        for time in range(1 if kind == "resets" else LIMIT):
-            row = record_step(environment, qpos, qvel, act(time), kind == "resets", generator)
+        for time in range({"resets": 1, "deep": 6}.get(kind, LIMIT)):
+            row = record_step(environment, qpos, qvel, act(time), kind == "goals", generator)
             qpos, qvel = row["next_qpos"], row["next_qvel"]
-            if wanted[KINDS[row["kind"]]] and (time > 0 or kind == "resets"):
-                wanted[KINDS[row["kind"]]] -= 1
-                rows.append(row | {"twin_error": twin_error(environment, row, generator)})
-            if not any(wanted.values()):
+            # A state that was set by hand is no state of play, but for a reset's.
+            found = "resets" if kind == "resets" else kind_of(row)
+            found = "" if time == 0 and kind not in {"resets", "deep"} else found
+            if wanted.get(found):
+                wanted[found] -= 1
+                row["kind"] = np.int8(KINDS.index(found))
+                row["twin_error"] = twin_error(environment, row, generator)
+                row["slack"] = slack(environment, row)
+                rows.append(row)
+            if not wanted[kind]:
                 break
     rows.sort(key=lambda row: row["kind"])
     return {name: stored(name, np.array([row[name] for row in rows])) for name in rows[0]}
@@ -127,29 +136,26 @@ def stored(name, values):
     return values.astype(np.float32) if name == "action" else values
 
 
-def record_step(environment, qpos, qvel, action, reset, generator):
-    """One step from a state."""
+def record_step(environment, qpos, qvel, action, near, generator):  # noqa: PLR0917
+    """One step from a state, to a goal that is near enough to be reached, about half of the time, or is not."""
     data = environment.sim.data
     qpos, qvel = qpos.astype(np.float32), qvel.astype(np.float32)
-    # About half of the goals are reached.
-    angle, distance = generator.uniform(0, 2 * np.pi), 0.5 * generator.uniform(0.2, 1.8)
+    angle, distance = generator.uniform(0, 2 * np.pi), generator.uniform(0.1 if near else 0.6, 0.9)
     goal = (qpos[:2] + distance * np.array([np.cos(angle), np.sin(angle)])).astype(np.float32)
-    set_state(environment, qpos, qvel)
     environment.wrapped_env.target_goal = goal.astype(np.float64)
-    depth, tilt = deepest(environment), cosine(data.qpos)
+    set_state(environment, qpos, qvel)
+    tilt = cosine(data.qpos)
     _, reward, terminated, _ = environment.step(action)
-    next_qpos, next_qvel = data.qpos.copy(), data.qvel.copy()
-    depth, tilt = max(depth, deepest(environment)), min(tilt, cosine(data.qpos))
-    if reset:
-        kind = "resets"
-    elif tilt < UPRIGHT:
-        kind = "fallen"
-    elif terminated:
-        kind = "goals"
-    else:
-        kind = "walls" if depth > 0 else "free"
+    next_qpos, next_qvel, ctrl = data.qpos.copy(), data.qvel.copy(), data.ctrl.copy()
+    # The same again, looked at more closely.
+    set_state(environment, qpos, qvel)
+    depth = deepest(environment)
+    data.ctrl[:] = ctrl
+    for _ in range(environment.frame_skip):
+        environment.sim.step()
+        depth = max(depth, deepest(environment))
+    np.testing.assert_array_equal(data.qpos, next_qpos)
     return {
-        "kind": np.int8(KINDS.index(kind)),
         "qpos": qpos,
         "qvel": qvel,
         "action": action,
@@ -160,19 +166,43 @@ def record_step(environment, qpos, qvel, action, reset, generator):
         "reward": np.int8(reward),
         "terminated": bool(terminated),
         "depth": np.float32(depth),
-        "upright": np.float32(tilt),
+        "upright": np.float32(min(tilt, cosine(next_qpos))),
     }
+
+
+def kind_of(row):
+    """The kind of a step, other than the first after a reset."""
+    # Of the four moments that a step of the physics looks at, only the last one's contacts are left to be seen.
+    if row["depth"] > 0.9:
+        return "deep"
+    if row["upright"] < UPRIGHT:
+        return "fallen"
+    if row["terminated"]:
+        return "goals"
+    return "walls" if row["depth"] > 0 else "free"
 
 
 def twin_error(environment, row, generator):
     """The largest difference between the next states of a step and of its twins, moved by about 1e-15."""
-    data, found = environment.sim.data, 0.0
-    for _ in range(TWINS):
-        set_state(environment, row["qpos"] + 1e-15 * generator.standard_normal(row["qpos"].shape), row["qvel"])
-        environment.step(row["action"])
-        differences = abs(data.qpos - row["next_qpos"]).max(), abs(data.qvel - row["next_qvel"]).max()
-        found = max(found, *differences)
-    return np.float32(found)
+    noise = 1e-15 * generator.standard_normal((TWINS, *row["qpos"].shape))
+    return max(difference(environment, row, row["qpos"] + twin) for twin in noise)
+
+
+def slack(environment, row):
+    """The difference that the solver's tolerance makes."""
+    options = environment.model.opt
+    before, options.tolerance = options.tolerance, 0.0
+    found = difference(environment, row, row["qpos"])
+    options.tolerance = before
+    return found
+
+
+def difference(environment, row, qpos):
+    """The largest difference between the next state of a step, from these positions now, and that of the row."""
+    data = environment.sim.data
+    set_state(environment, qpos, row["qvel"])
+    environment.step(row["action"])
+    return np.float32(max(abs(data.qpos - row["next_qpos"]).max(), abs(data.qvel - row["next_qvel"]).max()))
 
 
 def make_actor(generator):
@@ -201,18 +231,31 @@ def standing(environment, generator):
     return qpos, qvel
 
 
-def beside_a_wall(environment, generator):
-    """Turned and near the cell's sides, but where nothing is touched."""
+def beside_a_wall(environment, generator, slowest=0.0, fastest=3.0):
+    """Turned in any way, near a wall and on the way to it, so fast in m/s, but where nothing is touched yet."""
+    maze = environment.wrapped_env
+    sides = np.array([(0, 1), (0, -1), (1, 0), (-1, 0)])
     while True:
         qpos, qvel = drawn(environment, generator)
-        qpos[:2] += middle(environment, generator) + generator.uniform(-1.2, 1.2, 2)
-        qpos[2] = generator.uniform(0.5, 1.0)
+        row, column = maze._xy_to_rowcol(middle(environment, generator))
+        along_row, along_column = sides[generator.integers(4)]
+        if maze._maze_map[row + along_row][column + along_column] != 1:
+            continue
+        towards = np.array([along_column, along_row])
+        across = generator.uniform(-1.5, 1.5) * towards[::-1]
+        qpos[:2] += np.array(maze._rowcol_to_xy((row, column))) + (2 - generator.uniform(0.3, 1.2)) * towards + across
+        qpos[2] = generator.uniform(0.4, 0.9)
         angle = generator.uniform(0, np.pi)
         qpos[3:7] = np.cos(angle), 0, 0, np.sin(angle)
-        qvel[:2] += generator.uniform(-2, 2, 2)
+        qvel[:2] += generator.uniform(slowest, fastest) * towards
         set_state(environment, qpos, qvel)
         if deepest(environment) == 0:
             return qpos, qvel
+
+
+def thrown(environment, generator):
+    """The same, as fast as no ant walks."""
+    return beside_a_wall(environment, generator, 4, 10)
 
 
 def lying(environment, generator):
@@ -267,7 +310,7 @@ def deepest(environment):
 @contextlib.contextmanager
 def silent():
     """Without what D4RL prints of every goal."""
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 
 

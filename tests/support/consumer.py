@@ -104,7 +104,7 @@ def refuse(folder: Path) -> list[str]:
     for call in (
         lambda: da.load_policy(folder / "forest/tiny-s3.json"),
         lambda: da.load_dataset("hopper-medium-v2", d4rl_dir=folder),
-        lambda: da.make_model("antmaze-umaze"),
+        lambda: da.make_model("antmaze-umaze", "gymnasium"),
     ):
         try:
             call()

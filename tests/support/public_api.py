@@ -51,5 +51,7 @@ def check(found: dict[str, Any], folder: Path) -> None:
         'installed; pip install "d4rl-automl[workflow]"',
         "hopper_medium-v2.hdf5: not D4RL's file of hopper-medium-v2: it has 12 bytes, expected 152756557; move it away "
         "and run this again, or load it by its path",
-        "task 'antmaze-umaze' has no simulator; those that have one are halfcheetah, hopper, walker2d",
+        "task 'antmaze-umaze' is not played in the simulator 'gymnasium' (Gymnasium has no such environment, and "
+        "gymnasium-robotics' AntMaze is another one: other motors, another time step and another goal); its simulators "
+        "are d4rl, mujoco-py",
     ]

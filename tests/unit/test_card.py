@@ -121,7 +121,7 @@ def test_the_card_says_why_the_simulator_is_not_known(collected, tmp_path):
     assert card.summary(found)["replay_median"] is None
 
 
-def test_a_task_without_simulator_has_a_card(tmp_path):
+def test_antmaze_has_a_card(tmp_path):
     rng = np.random.default_rng(0)
     with h5py.File(tmp_path / "raw.hdf5", "w") as file:
         file["observations"] = (rng.normal(0, 0.01, (400, 29))).astype(np.float32)

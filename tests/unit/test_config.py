@@ -11,6 +11,7 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.plan import config
 from d4rl_automl.settings.kinds import NetworkSettings, NetworkSize
 from tests.support.configs import SHIPPED, VALID
+from tests.support.data_only import take_simulator
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,18 +100,8 @@ def test_validation_leaves_its_argument_alone() -> None:
         ({"mirrors": "https://host"}, ["mirrors", '"https://host"', "array"]),
         ({"d4rl_dir": ""}, ["d4rl_dir"]),
         (
-            {
-                "datasets": ["hopper-medium-v2", "antmaze-umaze-v2"],
-                "teachers": [{"name": "t", "preset": "medium", "datasets": ["antmaze-umaze-v2"]}],
-            },
-            ["teachers[0].datasets", "'antmaze-umaze-v2'", "no simulator", "snakemake transitions"],
-        ),
-        (
-            {
-                "datasets": ["antmaze-umaze-v2"],
-                "methods": [{"name": "m", "kind": "mlp", "datasets": ["antmaze-umaze-v2"]}],
-            },
-            ["methods[0].datasets", "'antmaze-umaze-v2'", "no simulator"],
+            {"datasets": ["hopper-medium-v2", "antmaze-umaze-v2"], "simulators": ["d4rl", "gymnasium"]},
+            ["simulators: antmaze-umaze-v2", "not played in the simulator 'gymnasium'", "are d4rl, mujoco-py"],
         ),
         (
             {
@@ -174,21 +165,27 @@ def test_a_taught_method_may_be_made_for_fewer_datasets_than_its_teacher(kind: s
     assert [m.name for m in validated.methods_for("hopper-random-v2")] == ["mlp", "s"]
 
 
-def test_a_dataset_without_simulator_gets_no_teacher_and_no_method() -> None:
-    mine = {"name": "mine", "provider": "file", "task": "antmaze-large-play", "path": "x"}
-    validated = config.validated(
-        {
-            "datasets": ["antmaze-umaze-v2", "hopper-medium-v2", mine],
-            "teachers": [{"name": "t", "preset": "medium"}],
-            "methods": [{"name": "s", "kind": "student", "teacher": "t"}, {"name": "mlp", "kind": "mlp"}],
-        }
-    )
+def test_a_dataset_without_simulator_gets_no_teacher_and_no_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    take_simulator(monkeypatch, "antmaze-umaze")
+    mine = {"name": "mine", "provider": "file", "task": "antmaze-umaze", "path": "x"}
+    given = {
+        "datasets": ["antmaze-umaze-v2", "hopper-medium-v2", mine],
+        "teachers": [{"name": "t", "preset": "medium"}],
+        "methods": [{"name": "s", "kind": "student", "teacher": "t"}, {"name": "mlp", "kind": "mlp"}],
+    }
+    validated = config.validated(given)
     for name in ("antmaze-umaze-v2", "mine"):
         assert validated.teachers_for(name) == validated.methods_for(name) == []
     assert [m.name for m in validated.methods_for("hopper-medium-v2")] == ["s", "mlp"]
+    for key, entry in (("teachers", {"name": "t", "preset": "medium"}), ("methods", {"name": "m", "kind": "mlp"})):
+        with pytest.raises(InputError) as error:
+            config.validated(given | {key: [entry | {"datasets": ["antmaze-umaze-v2"]}]})
+        for part in (f"{key}[0].datasets", "'antmaze-umaze-v2'", "no simulator", "snakemake transitions"):
+            assert part in str(error.value)
 
 
-def test_data_alone_need_no_method_of_their_own() -> None:
+def test_data_alone_need_no_method_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    take_simulator(monkeypatch, "antmaze-umaze")
     validated = config.validated(VALID | {"datasets": ["antmaze-umaze-v2"]})
     assert validated.methods_for("antmaze-umaze-v2") == []
 

@@ -7,18 +7,19 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation.rollout import Play, rollout, rollout_file
 from d4rl_automl.policies.loading import load_policy
 from d4rl_automl.simulators import original
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.original import OriginalSimulator
+from d4rl_automl.tasks import antmaze, gym
 from tests.support.original import needs_original
 from tests.support.policies import dataset_of, write_policy
 from tests.support.recorded import part
 
-ALL_TASKS = list(tasks.SIMULATED)
+ALL_TASKS = [task.name for task in gym.TASKS]
+MAZES = [task.name for task in antmaze.TASKS]
 
 
 @needs_original
@@ -42,14 +43,29 @@ def test_interleaved_episodes_equal_the_recorded_ones_to_the_bit(recording, task
 
 
 @needs_original
-@pytest.mark.parametrize("task", ALL_TASKS)
+@pytest.mark.parametrize("task", [*ALL_TASKS, *MAZES])
 def test_resets_as_the_batch_simulator_does(task):
     seeds = np.array([3, 2**62 - 1])
     ours, theirs = BatchSimulator(task, 2), OriginalSimulator(task, 2)
     np.testing.assert_array_equal(theirs.reset(seeds), ours.reset(seeds))
+    np.testing.assert_array_equal(theirs.goals, ours.goals)
     actions = np.random.default_rng(0).uniform(-1.5, 1.5, (2, ours.task.action_size)).astype(np.float32)
     for value, expected in zip(theirs.step(actions), ours.step(actions), strict=True):
         np.testing.assert_allclose(value, expected, rtol=0, atol=1e-9)
+
+
+@needs_original
+def test_a_maze_is_judged_by_the_goal_that_is_set():
+    ours, theirs = BatchSimulator("antmaze-large-play", 3), OriginalSimulator("antmaze-large-play", 3)
+    actions = np.random.default_rng(0).uniform(-1, 1, (3, 8))
+    for simulator in (ours, theirs):
+        simulator.reset([1, 2, 3])
+        simulator.goals[1] = [0.2, -0.2]
+    found, expected = theirs.step(actions[:2], [0, 1]), ours.step(actions[:2], [0, 1])
+    for value, other in zip(found[1:], expected[1:], strict=True):
+        np.testing.assert_array_equal(value, other)
+    assert found[1].tolist() == [0, 1]
+    assert found[2].tolist() == [False, True]
 
 
 @needs_original

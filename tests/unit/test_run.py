@@ -1,6 +1,7 @@
 """What a run makes: every file, job and option that the rules ask the plan for."""
 
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from d4rl_automl.methods.table import METHODS
 from d4rl_automl.plan.config import validated
 from d4rl_automl.plan.figures import planned
 from d4rl_automl.plan.run import MOST_ROWS, Plan, autogluon_minutes, expand, options
+from tests.support.data_only import take_simulator
 
 HOPPER, CHEETAH, ANT = "hopper-medium-v2", "halfcheetah-random-embedded-v1", "antmaze-umaze-v2"
 SEEDS = (0, 3)
@@ -42,8 +44,15 @@ def plan_of(**changes: Any) -> Plan:
     return Plan(validated(CONFIG | changes))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _data_only() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        take_simulator(monkeypatch, "antmaze-umaze")
+        yield
+
+
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan(_data_only: None) -> Plan:
     return plan_of()
 
 

@@ -47,23 +47,36 @@ def test_what_one_host_began_the_mirror_ends_and_antmaze_becomes_transitions(pro
     # Where a file may come from is no reason to fetch it again.
     write_config(project, list(names), mirrors=[])
     assert "Nothing to be done" in snakemake("-n", "transitions", *CONFIG, directory=project).stdout
-    # Of AntMaze there are data alone.
+    # Of AntMaze as of any other task.
     plan = snakemake("-n", *CONFIG, directory=project).stdout
-    assert "results/hopper-medium-v2/policies/mlp-s0.onnx" in plan
-    assert "results/antmaze-umaze-v2/figures/reward_to_go.png" in plan
-    assert "results/antmaze-umaze-v2/policies" not in plan
-    assert "results/antmaze-umaze-v2/students.csv" not in plan
+    for dataset in names:
+        assert f"results/{dataset}/policies/mlp-s0.onnx" in plan
+        assert f"results/{dataset}/figures/reward_to_go.png" in plan
 
 
-def test_data_alone_are_a_whole_run(project: Path, hosts: Hosts) -> None:
+def test_policies_of_antmaze_are_played_there(project: Path, hosts: Hosts) -> None:
+    """A clone, and a network that is commanded all of the return, which is 0 or 1."""
     ant = hdf5(project / "b.hdf5", "antmaze-umaze")
     (project / "own").mkdir()
     names = provide(project, antmaze_umaze_v2=ant)
     (project / "own" / names["antmaze-umaze-v2"]).write_bytes(ant)
-    snakemake("--cores", "2", *CONFIG, directory=project)
+    small = {"network": {"width": 32}, "updates": 50}
+    methods = [{"name": "bc", "kind": "bc", **small}, {"name": "rvs-32", "kind": "rvs", **small}]
+    rollout = {"fractions": [1.0], "selection_episodes": 1, "report_episodes": 3}
+    write_config(project, list(names), methods=methods, rollout=rollout, device="cpu")
+    snakemake("--cores", "2", "scores", *CONFIG, directory=project)
     assert not hosts.asked
-    assert (project / "results/antmaze-umaze-v2/figures/reward_to_go.png").stat().st_size > 0
-    assert not (project / "results/report").exists()
+    for method in ("bc", "rvs-32"):
+        played = pq.read_table(project / f"results/antmaze-umaze-v2/rollouts/{method}-s0-d4rl-report.parquet")
+        table = played.to_pandas()
+        assert len(table) == 3
+        assert not table["diverged"].any()
+        # Such policies do not get there.
+        assert (table[["return", "normalised_score"]] == 0).all(axis=None)
+        assert (table["length"] == 700).all()
+        assert not table["terminated"].any()
+    scores = pd.read_csv(project / "results/scores.csv")
+    assert set(scores["dataset"]) == {"antmaze-umaze-v2"}
 
 
 def test_wrong_bytes_leave_nothing_and_the_error_names_every_host(project: Path, hosts: Hosts) -> None:

@@ -243,7 +243,7 @@ UNTAUGHT = ("rvs_r", "rvs", "bc", "rcdtp", "rwdtp")
 TAUGHT = ("teacher", "autogluon_student", "student", "catboost_student")
 NEW_JOBS: list[tuple[dict[str, Any], tuple[str, ...], set[str]]] = [
     ({"seeds": [0, 1]}, ("train_teacher", *FITTED_TO_DATA), set()),
-    ({"simulators": ["d4rl", "gymnasium"]}, ("rollout",), set()),
+    ({"simulators": ["d4rl", "mujoco-py"]}, ("rollout",), set()),
     ({"datasets.embedded.name": "another-embedded"}, ("collect",), set()),
     ({"datasets.embedded.task": "walker2d"}, ("collect",), set()),
     ({"datasets.file.name": "another"}, ("link",), set()),

@@ -41,7 +41,7 @@ class D4RLEnv(TaskEnvironment, gymnasium.Env[NDArray[np.float64], NDArray[np.flo
         return observation, {name: values[0] for name, values in self._start_infos().items()}
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike) -> NDArray[np.float64]:
-        """Start an episode from positions (nq,) and velocities (nv,), with the goal as it is; returns the observation."""
+        """Start an episode from positions (nq,) and velocities (nv,), its goal as it is; returns the observation."""
         return self.simulator.set_state(np.asarray(qpos)[None], np.asarray(qvel)[None])[0]
 
     def step(self, action: ArrayLike) -> tuple[NDArray[np.float64], float, bool, bool, dict[str, Any]]:

@@ -66,8 +66,8 @@ class D4RLVectorEnv(TaskEnvironment, VectorEnv[NDArray[np.float64], NDArray[np.f
         """Start episodes in all environments, or in those of the mask (num_envs,) bool in `options["reset_mask"]`.
 
         A `seed` s gives the environments s, s + 1, …, a sequence one each. Who has none, or None, draws what its own
-        generator gives next. Returns the observations (num_envs, d) float64 of all, and infos that are empty but for the
-        goals (num_envs, 2) of AntMaze, in metres, and the mask _goal (num_envs,) bool of those that started.
+        generator gives next. Returns the observations (num_envs, d) float64 of all, and infos, empty but in AntMaze:
+        goal (num_envs, 2), in metres, and the mask _goal (num_envs,) bool of those that started.
 
         Raises ValueError for seeds or a mask of another size, and for an empty mask.
         """

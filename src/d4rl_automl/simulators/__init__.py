@@ -47,7 +47,8 @@ class Simulator(Protocol):
     def reset(self, seeds: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:
         """Start new episodes from what Gymnasium's ``reset(seed=s)`` draws; returns observations (n, d) float64.
 
-        A goal is drawn after the state, by the same seed. `seeds` (n,) int go to environments 0 to n - 1, or to the n environments in `ids`.
+        A goal is drawn after the state, by the same seed. `seeds` (n,) int go to environments 0 to n - 1, or to the n
+        environments in `ids`.
         """
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.float64]:

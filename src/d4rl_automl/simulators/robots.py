@@ -98,8 +98,8 @@ class Robot(ABC):
     ) -> NDArray[np.float64]:
         """Rewards (n,) of one step that took `seconds`, from positions `before` to `after`, both (n, nq).
 
-        `actions` (n, a) are those applied (`controls`), `terminated` (n,) where the step ended the episode (`Robot.terminated`),
-        `variant` is that of the physics (`models.VARIANTS`), which tells how to round.
+        `actions` (n, a) are those applied (`controls`), `terminated` (n,) where the step ended the episode
+        (`Robot.terminated`), `variant` is that of the physics (`models.VARIANTS`), which tells how to round.
         """
 
 
