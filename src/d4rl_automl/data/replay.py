@@ -1,9 +1,9 @@
 """Which simulator made a file: single steps replayed from its observations alone.
 
-An observation of a robot of the gym suite is its state but for x, which changes nothing of a step. So the simulator is
-put into observed states, given the recorded actions, and what it returns is compared with what was observed next. Every
-physics that is known here and that differs for the robot is tried; where none of the task's own repeats the steps, so
-are those of the other robots of the same sizes.
+An observation of a robot of the gym suite is its state but for x, which changes nothing of a step, and that of an ant
+in a maze is all of its state. So the simulator is put into observed states, given the recorded actions, and what it
+returns is compared with what was observed next. Every physics that is known here and that differs for the robot is
+tried; where none of the task's own repeats the steps, so are those of the other robots of the same sizes.
 
 `repeats` of a row means that no entry of the next observation differs by more than `TOLERANCE`. What that is chosen by
 (docs/which-simulator.md has the figures): in the simulator that made them, 99.8 % of the steps or more come out within
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from d4rl_automl import tasks
 from d4rl_automl.data import hdf5, recordings
-from d4rl_automl.simulators import SIMULATORS, robots
+from d4rl_automl.simulators import SIMULATORS, of, robots
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.models import VARIANTS, make_model
 
@@ -73,7 +73,7 @@ def identify(
     }
     if not own:
         what = f"task {task}" if task else f"{sizes[0]} observed entries and {sizes[1]} actions"
-        return answer | {"reason": f"the steps of {what} cannot be replayed, only those of the gym suite's robots"}
+        return answer | {"reason": f"the steps of {what} cannot be replayed: there is no simulator of it"}
     steps = _drawn(reader, rows, seed, scale_actions)
     answer |= {"sampled": len(steps.rows), "stored": steps.stored.name}
     if coarse := _coarse(steps):
@@ -81,7 +81,7 @@ def identify(
     mine = [trial for name in own for trial in _tried(name, steps)]
     others: list[_Trial] = []
     if task is not None and max(trial.share for trial in mine) < REPEATED:
-        others = [trial for name in _tasks(sizes) if name != task for trial in _tried(name, steps)]
+        others = [trial for name in _others(sizes, task) for trial in _tried(name, steps)]
     trials = [*mine, *others]
     # A file is not a robot's because few of its rows can be replayed as such.
     fitting = [trial for trial in trials if trial.usable >= LEAST_ROWS and trial.share >= REPEATED]
@@ -121,7 +121,7 @@ def about(task: str, name: str) -> str:
 @functools.cache
 def _classes(task: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     groups: dict[tuple[bytes, ...], list[str]] = {}
-    for variant in VARIANTS:
+    for variant in (name for name in VARIANTS if name in of(task)):
         model = make_model(task, variant)
         fields = (model.body_mass, model.body_inertia, model.body_ipos, model.pair_margin, model.pair_friction)
         groups.setdefault(tuple(field.tobytes() for field in fields), []).append(variant)
@@ -130,13 +130,17 @@ def _classes(task: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 @functools.cache
 def _tasks(sizes: tuple[int, int]) -> tuple[str, ...]:
-    """The tasks whose observations are all of a state but x, of these sizes of observation and action."""
+    """The simulated tasks of these sizes of observation and action."""
     return tuple(
-        name
-        for name in tasks.SIMULATED
-        if sizes == (tasks.get(name).observation_size, tasks.get(name).action_size)
-        and isinstance(robots.get(name), robots.Runner)
+        name for name in tasks.SIMULATED if sizes == (tasks.get(name).observation_size, tasks.get(name).action_size)
     )
+
+
+def _others(sizes: tuple[int, int], task: str) -> list[str]:
+    """One task for each other robot of these sizes: two of the same one cannot be told apart."""
+    by_robot = {tasks.get(name).robot: name for name in reversed(_tasks(sizes))}
+    del by_robot[tasks.get(task).robot]
+    return list(by_robot.values())[::-1]
 
 
 @dataclass(frozen=True)
@@ -269,9 +273,7 @@ def _tried(task: str, steps: _Steps) -> list[_Trial]:
 
 def _usable(robot: robots.Robot, steps: _Steps) -> NDArray[np.int64]:
     """The steps that can be replayed (m,): whose velocities are not clipped."""
-    assert isinstance(robot, robots.Runner)
-    velocities = steps.observations[:, steps.observations.shape[1] // 2 :]
-    return np.flatnonzero((np.abs(velocities) < robot.velocity_limit).all(axis=1))
+    return np.flatnonzero(robot.observed_states(steps.observations)[2])
 
 
 def _replayed(
@@ -295,11 +297,9 @@ def _stepped(
 
     Returns the next observations (m, d), rewards and falls (m,).
     """
-    positions = steps.observations.shape[1] // 2
-    velocities = steps.observations[:, positions:]
     simulator = BatchSimulator(task, len(rows), name)
-    x = np.zeros((len(rows), 1))  # wherever it was: nothing depends on it
-    simulator.set_state(np.hstack([x, steps.observations[rows, :positions]]), velocities[rows])
+    qpos, qvel, _ = simulator.robot.observed_states(steps.observations[rows])
+    simulator.set_state(qpos, qvel)
     observations, rewards, fell, _ = simulator.step(actions[rows])
     return observations, rewards, fell
 
@@ -325,9 +325,13 @@ def _named(reader: recordings.Reader, best: _Trial, steps: _Steps, scale_actions
         "reason": f"it repeats {best.share:.1%} of the {best.usable:,} rows that can be replayed",
     }
     robot = robots.get(best.task)
-    assert isinstance(robot, robots.Runner)
     versions = {SIMULATORS[name].physics.gymnasium for name in names}
-    if robot.healthy_reward and len(versions) > 1 and "next_observations" in reader:
+    if (
+        isinstance(robot, robots.Runner)
+        and robot.healthy_reward
+        and len(versions) > 1
+        and "next_observations" in reader
+    ):
         answer |= _rewarded(reader, best, robot.healthy_reward, scale_actions)
         falls = answer["falls"]
         for version, count in ((4, answer["paid"]), (5, answer["unpaid"])):
@@ -408,12 +412,12 @@ def _scale(task: str, name: str, steps: _Steps, few: NDArray[np.int64]) -> float
     largest = np.abs(actions[few]).max(initial=0)
     if largest == 0:
         return None
-    velocities = steps.observations.shape[1] // 2
+    robot = robots.get(task)
 
     def reached(factor: float) -> NDArray[np.float64]:
-        return _stepped(task, name, steps, few, actions * factor)[0][:, velocities:]
+        return robot.observed_states(_stepped(task, name, steps, few, actions * factor)[0])[1]
 
-    wanted = steps.following[few, velocities:]
+    wanted = robot.observed_states(steps.following[few])[1]
     factor, change = 0.0, 1 / largest
     for _ in range(4):
         now = reached(factor)

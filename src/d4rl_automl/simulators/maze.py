@@ -17,6 +17,8 @@ from d4rl_automl.tasks.mazes import Maze
 _TIMESTEP = 0.02
 _SOLREF, _SOLIMP = (0.02, 1.0), (0.8, 0.8, 0.01)
 TORQUE = 30.0
+_POSITIONS = 15
+"""x, y and z of the torso, its quaternion, and eight joints."""
 _WALL_HEIGHT = 2.0
 _WALL = "wall"
 _RESET_NOISE = 0.1
@@ -101,6 +103,12 @@ class AntMaze(Robot):
     def observe(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.float64]:
         """Observations (n, 29): all of the state, x and y first; the goal is not in it."""
         return np.concatenate((qpos, qvel), axis=1)
+
+    def observed_states(
+        self, observations: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """As `Robot.observed_states`: an observation is the state."""
+        return observations[:, :_POSITIONS], observations[:, _POSITIONS:], np.ones(len(observations), bool)
 
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Never."""

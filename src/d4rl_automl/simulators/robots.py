@@ -82,6 +82,15 @@ class Robot(ABC):
         """Observations (n, d) of states: a new array."""
 
     @abstractmethod
+    def observed_states(
+        self, observations: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Positions (n, nq) and velocities (n, nv) that are observed as these (n, d), and whether (n,) no others are.
+
+        What is never observed and changes nothing of a step is 0. A velocity that was clipped may have been larger.
+        """
+
+    @abstractmethod
     def terminated(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether an episode ends (n,) in these states, other than by the time limit."""
 
@@ -148,6 +157,16 @@ class Runner(Robot):
         """Observations (n, nq - 1 + nv): all but the x position, velocities clipped."""
         limit = self.velocity_limit
         return np.concatenate((qpos[:, 1:], qvel.clip(-limit, limit)), axis=1)
+
+    def observed_states(
+        self, observations: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """As `Robot.observed_states`: x is 0."""
+        size = observations.shape[1] // 2
+        velocities = observations[:, size:]
+        qpos = np.hstack([np.zeros((len(observations), 1)), observations[:, :size]])
+        whole = np.asarray((np.abs(velocities) < self.velocity_limit).all(axis=1))
+        return qpos, velocities, whole
 
     def rewards(
         self,
