@@ -72,9 +72,11 @@ def read(folder: Path) -> dict[str, Any]:
         file["timeouts"] = np.arange(40) % 20 == 19
     dataset: da.Dataset = da.load_dataset(path, task="hopper")
     batch = da.qlearning_dataset(dataset)
+    made_in: dict[str, Any] = da.identify_simulator(path, task="hopper")
     left: NDArray[np.float64] = da.reward_to_go(dataset.rewards, dataset.terminated, dataset.truncated, average=False)
     return {
         "task": dataset.task,
+        "made_in": made_in["verdict"],
         "rows": {name: len(values) for name, values in batch.items()},
         "reward_to_go": left[:3].tolist(),
         "average": da.reward_to_go(dataset.rewards, dataset.terminated, dataset.truncated)[:3].tolist(),

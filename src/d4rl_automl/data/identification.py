@@ -22,7 +22,7 @@ def identify_simulator(
 
     >>> import h5py, numpy as np
     >>> from d4rl_automl import BatchSimulator, identify_simulator
-    >>> simulator, rows = BatchSimulator("hopper", size=500, variant="gymnasium"), {}
+    >>> simulator, rows = BatchSimulator("hopper", size=500, variant="d4rl"), {}
     >>> rows["observations"] = simulator.reset(seeds=range(500))
     >>> rows["actions"] = np.random.default_rng(0).uniform(-1, 1, (500, 3))
     >>> rows["next_observations"], rows["rewards"], rows["terminals"], _ = simulator.step(rows["actions"])
@@ -30,9 +30,9 @@ def identify_simulator(
     ...     file.update(rows | {"timeouts": ~rows["terminals"]})
     >>> found = identify_simulator("mine.hdf5")
     >>> found["task"], found["verdict"], found["simulators"]
-    ('hopper', 'gymnasium', ['gymnasium', 'gymnasium-v5'])
+    ('hopper', 'd4rl', ['d4rl', 'mujoco-py'])
     >>> found["about"]
-    'Gymnasium v4 or v5 on MuJoCo 3.5 or later'
+    "D4RL's environments on MuJoCo 2.1.0"
 
     The answer has, by name:
         verdict: the simulator that repeats the steps, "none", or "not known"
