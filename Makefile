@@ -70,7 +70,8 @@ schema: $(INSTALLED)
 ORIGINAL := .venv-mujoco-py/.installed
 oracle: $(INSTALLED) $(ORIGINAL)
 	.venv-mujoco-py/bin/python tests/oracle/record.py --output tests/oracle/mujoco210.npz
-	$(BIN)/pytest tests/unit/test_oracle.py tests/unit/test_original_simulator.py
+	.venv-mujoco-py/bin/python tests/oracle/record_antmaze.py --output tests/oracle/antmaze210.npz
+	$(BIN)/pytest tests/unit/test_oracle.py tests/unit/test_antmaze.py tests/unit/test_original_simulator.py
 
 $(ORIGINAL): envs/mujoco-py/install.sh envs/mujoco-py/requirements.txt envs/mujoco-py/mujoco-py.pth
 	envs/mujoco-py/install.sh
@@ -83,7 +84,7 @@ behaviour: $(INSTALLED) $(TRAINING)
 $(TRAINING): envs/behaviour/install.sh envs/behaviour/requirements.txt
 	envs/behaviour/install.sh
 
-BENCHMARKS := rollout vector trees serial teacher scaling collection transitions plan evaluation
+BENCHMARKS := rollout maze vector trees serial teacher scaling collection transitions plan evaluation
 bench: $(INSTALLED)
 	set -e; for b in $(BENCHMARKS); do $(BIN)/python benchmarks/$$b.py --quick; done
 

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from support import ROOT
 
-from d4rl_automl import tasks
 from d4rl_automl.core.files import write_json
 from d4rl_automl.core.script import run
 from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.models import make_model
+from d4rl_automl.tasks import gym
 
 # What the simulators differ by: a variant, and a factor on its contact margins.
 MODELS = {
@@ -35,7 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with np.load(arguments.recording, allow_pickle=False) as arrays:
         recording = dict(arrays)
-    table = pd.DataFrame([measure(recording, task, model) for task in tasks.SIMULATED for model in MODELS])
+    table = pd.DataFrame([measure(recording, task.name, model) for task in gym.TASKS for model in MODELS])
     print(table.to_string(index=False))
     write_json(arguments.output, table.to_dict("records"))
 

@@ -12,17 +12,20 @@ from typing import Any
 
 import pandas as pd
 
-from d4rl_automl import tasks
 from d4rl_automl.core.files import write_json
+from d4rl_automl.tasks import gym
 from support import RESULTS, ROOT
 from support.processes import CORES
 
+ROBOTS = tuple(task.name for task in gym.TASKS)
+"""The tasks of the gym suite, of which there are behaviour policies to measure with."""
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """The options that every benchmark which measures has."""
+
+def parser(description: str | None, tasks: Sequence[str] = ROBOTS) -> argparse.ArgumentParser:
+    """The options that every benchmark which measures has, of these `tasks`."""
     result = _parser(description)
     result.add_argument("--quick", action="store_true", help="short sizes: a look, not a figure to quote")
-    result.add_argument("--tasks", nargs="+", default=tasks.SIMULATED, choices=tasks.SIMULATED)
+    result.add_argument("--tasks", nargs="+", default=tasks, choices=tasks)
     result.add_argument("--output", type=Path, help=f"JSON file; default: {RESULTS.relative_to(ROOT)}/…")
     return result
 

@@ -9,11 +9,10 @@ The file holds, per maze:
 - `{maze}/model/`: fields of MuJoCo 2.1.0's model, by their names in it;
 - `{maze}/steps/`: single steps, each from a state that is set as D4RL's own reset sets one (everything else cleared,
   the solver's warm start included, and the quaternion normalised by mujoco-py): kind (an index into the metadata's
-  kinds), qpos, qvel, action and goal, all representable as float32; single, whether the action was given as float32;
-  next_qpos, next_qvel, reward, terminated; depth, the deepest contact of a limb with a wall in any of the step's five
-  steps of the physics, over the limb's radius (0 without one); upright, the cosine of the torso's tilt; twin_error, see
-  record.py; and slack, the largest difference of the next state from the one that comes out where MuJoCo's solver does
-  not stop at its tolerance of 1e-8;
+  kinds), qpos, qvel, action and goal, all float32 and of few digits, to compress; single, whether the action was given
+  as float32, or as float64; next_qpos, next_qvel, reward, terminated; depth, the deepest contact of a limb with a wall
+  in any of the step's five steps of the physics, over the limb's radius (0 without one); upright, the cosine of the
+  torso's tilt; and twin_error, see record.py;
 - `{maze}/resets/`: quantiles, at the metadata's levels, of what D4RL's `reset` returned, states (levels, 29), and drew,
   goals (levels, 2).
 
@@ -123,7 +122,6 @@ def record_steps(environment, count, generator):
                 wanted[found] -= 1
                 row["kind"] = np.int8(KINDS.index(found))
                 row["twin_error"] = twin_error(environment, row, generator)
-                row["slack"] = slack(environment, row)
                 rows.append(row)
             if not wanted[kind]:
                 break
@@ -139,9 +137,9 @@ def stored(name, values):
 def record_step(environment, qpos, qvel, action, near, generator):  # noqa: PLR0917
     """One step from a state, to a goal that is near enough to be reached, about half of the time, or is not."""
     data = environment.sim.data
-    qpos, qvel = qpos.astype(np.float32), qvel.astype(np.float32)
+    qpos, qvel = short(qpos), short(qvel)
     angle, distance = generator.uniform(0, 2 * np.pi), generator.uniform(0.1 if near else 0.6, 0.9)
-    goal = (qpos[:2] + distance * np.array([np.cos(angle), np.sin(angle)])).astype(np.float32)
+    goal = short(qpos[:2] + distance * np.array([np.cos(angle), np.sin(angle)]))
     environment.wrapped_env.target_goal = goal.astype(np.float64)
     set_state(environment, qpos, qvel)
     tilt = cosine(data.qpos)
@@ -188,15 +186,6 @@ def twin_error(environment, row, generator):
     return max(difference(environment, row, row["qpos"] + twin) for twin in noise)
 
 
-def slack(environment, row):
-    """The difference that the solver's tolerance makes."""
-    options = environment.model.opt
-    before, options.tolerance = options.tolerance, 0.0
-    found = difference(environment, row, row["qpos"])
-    options.tolerance = before
-    return found
-
-
 def difference(environment, row, qpos):
     """The largest difference between the next state of a step, from these positions now, and that of the row."""
     data = environment.sim.data
@@ -206,7 +195,7 @@ def difference(environment, row, qpos):
 
 
 def make_actor(generator):
-    """A function time step -> action (8,), representable as float32: white, smooth, or from end to end."""
+    """A function time step -> action (8,), of few digits: white, smooth, or from end to end."""
     sort, dtype = generator.choice(("white", "smooth", "ends")), generator.choice((np.float32, np.float64))
     amplitude, phase = generator.uniform(0.2, 1.2, 8), generator.uniform(0, 2 * np.pi, 8)
     frequency, hold = generator.uniform(0, 0.8, 8), int(generator.integers(1, 6))
@@ -219,7 +208,7 @@ def make_actor(generator):
             found = amplitude * np.sin(frequency * time + phase)
         else:
             found = held.setdefault(time // hold, generator.choice((-1.0, 1.0), 8))
-        return found.astype(np.float32).astype(dtype)
+        return short(found, 128).astype(dtype)
 
     return act
 
@@ -287,6 +276,11 @@ def set_state(environment, qpos, qvel):
     """What reset does, with a state of ours."""
     environment.sim.reset()
     environment.set_state(qpos.astype(np.float64), qvel.astype(np.float64))
+
+
+def short(values, parts=2**14):
+    """In whole parts of one, which float32 holds exactly."""
+    return (np.rint(parts * values) / parts).astype(np.float32)
 
 
 def cosine(qpos):

@@ -8,7 +8,7 @@ import pytest
 
 from d4rl_automl import simulators, tasks
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.simulators import maze
+from d4rl_automl.simulators import batch, maze
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.models import make_model
 from d4rl_automl.tasks import antmaze, mazes
@@ -66,19 +66,28 @@ def test_single_steps_equal_the_original(replayed, kind):
         return
     assert len(errors) >= 500
     assert np.median(errors) < NEAR_MACHINE_PRECISION[kind]
-    assert np.quantile(errors, 0.99) <= (1e-5 if kind == "walls" else 1e-9)
+    assert np.quantile(errors, 0.99) <= 1e-6
 
 
-def test_upright_steps_are_exact_and_what_is_not_is_explained(replayed):
-    """By the tolerance of the original's own solver, or by a limb whose axis is in a wall."""
+def test_what_is_not_exact_is_the_solvers_tolerance_or_a_limb_in_a_wall(replayed, monkeypatch):
+    """MuJoCo's solver stops at 1e-8, a later version elsewhere than 2.1.0; where it does not, all steps are exact."""
     for steps, (errors, _) in replayed.values():
         deep = steps["kind"] == KINDS.index("deep")
         upright = (steps["upright"] > 0.5) & ~deep
         assert (errors[upright] <= 1e-9).mean() >= 0.99
-        unexplained = (errors > 1e-6) & ~deep & (steps["slack"] < 1e-7)
-        assert not unexplained.any()
+        assert errors[~deep].max() <= 1e-6
         # No step of these hangs on the last bit of the state.
         assert steps["twin_error"].max() < 1e-9
+
+    def unstopped(*arguments):
+        model = make_model(*arguments)
+        model.opt.tolerance = 0.0
+        return model
+
+    monkeypatch.setattr(batch, "make_model", unstopped)
+    for name, (steps, _) in replayed.items():
+        errors, _ = replay(steps, MAZES[name])
+        assert errors[steps["kind"] != KINDS.index("deep")].max() <= 1e-12
 
 
 def test_the_model_is_the_originals(recording):
@@ -189,7 +198,7 @@ def test_goals_lie_beyond_the_middle_of_their_cell():
 def test_the_goal_ends_an_episode_and_pays_one():
     simulator = BatchSimulator("antmaze-umaze", 4)
     here = simulator.reset(range(4))[:, :2]
-    simulator.goals[:] = here + [[0.3, 0.3], [0.6, 0.0], [np.nan, np.nan], [0.0, -0.3]]
+    simulator.goals[:] = here + np.array([[0.3, 0.3], [0.6, 0.0], [np.nan, np.nan], [0.0, -0.3]])
     _, rewards, terminated, truncated = simulator.step(np.zeros((4, 8)))
     assert rewards.tolist() == [1, 0, 0, 1]
     assert terminated.tolist() == [True, False, False, True]

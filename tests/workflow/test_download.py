@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -64,7 +65,7 @@ def test_policies_of_antmaze_are_played_there(project: Path, hosts: Hosts) -> No
     methods = [{"name": "bc", "kind": "bc", **small}, {"name": "rvs-32", "kind": "rvs", **small}]
     rollout = {"fractions": [1.0], "selection_episodes": 1, "report_episodes": 3}
     write_config(project, list(names), methods=methods, rollout=rollout, device="cpu")
-    snakemake("--cores", "2", "scores", *CONFIG, directory=project)
+    snakemake("--cores", "2", "results/scores.csv", *CONFIG, directory=project)
     assert not hosts.asked
     for method in ("bc", "rvs-32"):
         played = pq.read_table(project / f"results/antmaze-umaze-v2/rollouts/{method}-s0-d4rl-report.parquet")
