@@ -5,7 +5,14 @@ it is first asked for. `import d4rl_automl.gym` registers Gymnasium environments
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+if os.environ.get("MUJOCO_GL"):
+    # Before anything else imports it.
+    from d4rl_automl.core.opengl import import_mujoco
+
+    import_mujoco()
 
 if TYPE_CHECKING:
     from d4rl_automl.core.errors import InputError as InputError

@@ -203,5 +203,5 @@ def get(task: str) -> Robot:
 
 @functools.cache
 def _read_inertias() -> dict[str, dict[str, list[float] | list[list[float]]]]:
-    found: dict[str, dict[str, list[float] | list[list[float]]]] = json.loads(_INERTIAS.read_text())
+    found: dict[str, dict[str, list[float] | list[list[float]]]] = json.loads(_INERTIAS.read_text(encoding="utf-8"))
     return found
