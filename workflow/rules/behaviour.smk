@@ -5,12 +5,11 @@
 #
 # `script name …` is scripts/name.py (common.smk).
 
-import yaml
-
 from d4rl_automl.data.recipes import BEHAVIOUR
+from d4rl_automl.plan.yaml_files import load
 
 TRAINING_FILE = BEHAVIOUR / "training.yaml"
-TRAINING = yaml.safe_load(TRAINING_FILE.read_text(encoding="utf-8"))
+TRAINING = load(TRAINING_FILE)
 
 
 rule train_behaviour:

@@ -16,18 +16,28 @@ include: "package.smk"
 
 from d4rl_automl.core.errors import InputError, killed_process
 from d4rl_automl.core import paths
-from d4rl_automl.plan.config import validated
+from d4rl_automl.plan.config import Config, validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
+from d4rl_automl.plan.yaml_files import refuse_losses
 
 # Whether a workflow imports this one as a module (docs/use-in-your-workflow.md). What holds for all of Snakemake is
 # then left to that workflow.
 IMPORTED = not workflow.modifier.is_main_snakefile()
 
 try:
+    for file in workflow.configfiles:
+        refuse_losses(file, Config.model_fields if IMPORTED else ())
     CONFIG = validated(config)
 except InputError as error:
-    raise WorkflowError(f"module {__name__}: {error}" if IMPORTED else str(error))
+    read = ", ".join(map(str, workflow.configfiles))
+    raise WorkflowError(f"module {__name__}: {error}" if IMPORTED else f"{error} (read: {read})")
+if sys.getfilesystemencoding() != "utf-8" and not (said := str(CONFIG)).isascii():
+    letters = "".join(sorted({letter for letter in said if not letter.isascii()}))
+    raise WorkflowError(
+        f"config: found {ascii(letters)}, letters that the jobs write as UTF-8, and the locale of this shell as "
+        f"{sys.getfilesystemencoding()}: set PYTHONUTF8=1 for Snakemake, or a locale in UTF-8"
+    )
 PLAN = Plan(CONFIG)
 
 # How many GPU slots a rule that may use the GPU asks for, and its software environment, with the torch for this device.
@@ -49,13 +59,43 @@ class shell(shell):
     """Snakemake's own, by the name that the rules' commands are run by: its prefix is for these rules alone."""
 
 
-# `script name …` in a shell command runs scripts/name.py, with the interpreter that runs Snakemake
+# What the caller's shell says to Python and to the libraries stays outside the jobs, because it would change a result or
+# end a job that has nothing to do with it. These are the beginnings of such variables' names:
+STRANGE = (
+    # another path, warnings as errors, no assertions, a prompt at the end, an order of sets
+    *("PYTHON",),
+    # a notebook's window for figures, fonts and sizes; a library that draws pictures, where none is drawn
+    *("MPLBACKEND", "MATPLOTLIBRC", "MUJOCO_GL", "MUJOCO_EGL", "PYOPENGL"),
+    # how many threads, on which cores, and in which order they sum
+    *("OMP_", "GOMP_", "KMP_", "GOTO_", "MKL_", "OPENBLAS_", "BLIS_", "NUMEXPR_", "JOBLIB_", "LOKY_"),
+    # other kernels, of less precision too
+    *("NPY_", "ATEN_", "DNNL_", "ONEDNN_", "TORCH", "NVIDIA_TF32", "CUBLAS_", "CUDNN_", "JAX_", "XLA_"),
+    # switches of the libraries' own
+    *("PANDAS_", "SCIPY_", "SKLEARN_", "AG_", "ORT_", "HDF5_", "TQDM_"),
+)
+# Of these, what Snakemake sets from a rule's threads, and what a network file system may need. Whatever has another
+# name is the caller's to say: CUDA_VISIBLE_DEVICES, LD_LIBRARY_PATH, proxies, HOME, TMPDIR, MPLCONFIGDIR, ...
+KEPT = (
+    *("OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
+    "HDF5_USE_FILE_LOCKING",
+)
+SET = {
+    "PYTHONPATH": quote(SRC),
+    # Text is UTF-8 whatever the locale; what the user installed for all Pythons is not ours; sets have one order.
+    **{"LC_ALL": "C", "PYTHONUTF8": 1, "PYTHONNOUSERSITE": 1, "PYTHONHASHSEED": 0},
+    "MPLBACKEND": "agg",
+    "D4RL_AUTOML_PARENT": os.getpid(),
+}
+strange = " ".join(f"${{!{beginning}@}}" for beginning in STRANGE)
+alone = f"for i in {strange}; do case $i in {'|'.join(KEPT)}) ;; *) unset $i;; esac; done"
+variables = " ".join(f"{name}={value}" for name, value in SET.items())
+
+# `script name ...` in a shell command runs scripts/name.py, with the interpreter that runs Snakemake
 # or, with --sdm, the environment's own. It replaces the shell (`exec`), so that it is this process's
 # own child, and ends when this one is killed.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
 command = f"""exec {PYTHON} {quote(str(ROOT / 'scripts'))}/"$1".py "${{@:2}}" """
-variables = f"PYTHONPATH={quote(SRC)} D4RL_AUTOML_PARENT={os.getpid()}"
-declarations = f"export {variables}; script() {{ {command}; }}; "
+declarations = f"{alone}; export {variables}; script() {{ {command}; }}; "
 shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake formats its prefix
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from importlib.util import find_spec
 import tempfile
 from pathlib import Path
 
@@ -37,6 +38,19 @@ if not Path(SRC, "d4rl_automl").is_dir():
     raise WorkflowError(
         f"{workflow.current_basedir}: beside these rules are no scripts and no package, which have to be on disk: name "
         "the Snakefile of a clone by its path, or that of a git host by github(…) or gitlab(…)"
+    )
+
+# What reads the workflow needs pydantic; without --sdm the jobs run in the same environment.
+NEEDED = ["pydantic"]
+if not workflow.deployment_settings.deployment_method:
+    NEEDED += ["gymnasium", "h5py", "jinja2", "matplotlib", "mujoco", "numpy", "pandas", "pyarrow", "rliable", "tqdm"]
+missing = [name for name in NEEDED if find_spec(name) is None]
+if missing or sys.version_info < (3, 11):
+    raise WorkflowError(
+        f"Snakemake runs in {sys.prefix} here, with Python {sys.version.split()[0]} and without "
+        f"{', '.join(missing) or 'what it needs, 3.11 at least'}: run the one that `make install` puts beside this "
+        f"workflow, {ROOT / '.venv/bin/snakemake'}, or leave the rules' packages to conda: in an environment of "
+        "envs/snakemake.yaml, with --sdm conda (docs/environments.md)"
     )
 
 # The modules of a package are found through it: once it is imported, the path may be as it was.

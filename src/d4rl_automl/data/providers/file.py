@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from d4rl_automl import tasks
-from d4rl_automl.core import paths
+from d4rl_automl.core import files, paths
 from d4rl_automl.settings.kinds import DatasetEntry, Provider
-from d4rl_automl.settings.models import NOT_SHAPING, OneOf
+from d4rl_automl.settings.models import NOT_SHAPING, OneOf, Place
 
 
 def _path(path: str) -> str:
     if set(path) & set("{}"):
         raise ValueError(f"path is {path!r}, but Snakemake takes braces for wildcards; rename it")
-    return str(Path(path).expanduser())
+    return str(files.expanded(path))
 
 
 class Entry(DatasetEntry):
@@ -25,7 +25,7 @@ class Entry(DatasetEntry):
     provider: Literal["file"]
     task: Annotated[str, OneOf(tasks.TASKS)]
     """The robot, or the ant and its maze."""
-    path: Annotated[str, Field(min_length=1), AfterValidator(_path), NOT_SHAPING]
+    path: Annotated[Place, AfterValidator(_path), NOT_SHAPING]
     """HDF5 in D4RL's layout; a relative path starts at the working directory."""
 
 
@@ -64,7 +64,6 @@ def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, prov
 
     Raises InputError as `recordings.validate` does.
     """
-    from d4rl_automl.core import files
     from d4rl_automl.data import recordings
 
     source = Path(entry.path).resolve()
