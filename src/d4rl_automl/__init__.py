@@ -5,14 +5,7 @@ it is first asked for. `import d4rl_automl.gym` registers Gymnasium environments
 """
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
-
-if os.environ.get("MUJOCO_GL"):
-    # Before anything else imports it.
-    from d4rl_automl.core.opengl import import_mujoco
-
-    import_mujoco()
 
 if TYPE_CHECKING:
     from d4rl_automl.core.errors import InputError as InputError
@@ -49,6 +42,8 @@ if not TYPE_CHECKING:  # Or type checkers would take any other name as well.
     def __getattr__(name: str) -> Any:
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+        # Before a module of ours imports it.
+        importlib.import_module(f"{__name__}.core.opengl").settle()
         value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
         globals()[name] = value
         return value

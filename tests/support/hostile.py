@@ -1,11 +1,12 @@
 """Somebody's shell: whatever it says to Python and to the libraries must not reach a job."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-STRANGE: Mapping[str, str] = {
-    # No text but ASCII, on the screen and in files.
-    **{"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
+ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+"""Python knows no other letters, in files and their names: what a locale without UTF-8 does, on every machine."""
+STRANGE = {
+    **ASCII,
+    "PYTHONIOENCODING": "ascii",
     **{"PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2", "PYTHONHASHSEED": "7", "PYTHONSTARTUP": "/nowhere/start.py"},
     # A notebook's, and that of a machine with another library for pictures.
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -18,7 +19,7 @@ STRANGE: Mapping[str, str] = {
     **{"HDF5_VOL_CONNECTOR": "nonsense", "HDF5_DRIVER": "nonsense", "HDF5_PLUGIN_PATH": "/nowhere"},
 }
 """Variables with values that end a job, or change what it makes, where they reach it."""
-RESPECTED: Mapping[str, str] = {
+RESPECTED = {
     **{"CUDA_VISIBLE_DEVICES": "3", "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "PYTORCH_CUDA_ALLOC_CONF": "backend:native"},
     **{"LD_LIBRARY_PATH": "/nowhere/lib", "https_proxy": "http://127.0.0.1:9", "TMPDIR": "/tmp"},
     **{"HDF5_USE_FILE_LOCKING": "FALSE", "MPLCONFIGDIR": "/tmp/matplotlib", "D4RL_AUTOML_MUJOCO_PY": "/nowhere/python"},

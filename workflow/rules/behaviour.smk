@@ -3,7 +3,7 @@
 #                                      resources/behaviour/ of the package by whoever wants them there
 # curves and levels                 -> results/behaviour/curves.png
 #
-# `script name …` is scripts/name.py (common.smk).
+# `script name ...` is scripts/name.py (common.smk).
 
 from d4rl_automl.data.recipes import BEHAVIOUR
 from d4rl_automl.plan.yaml_files import load

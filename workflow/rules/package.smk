@@ -12,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 def on_disk(rules):
     """This repository on disk, by the folder of its rules as Snakemake knows it.
 
-    Of rules that Snakemake reads from a git host (`github(…)`), scripts and package are unpacked beside its cache.
+    Of rules that Snakemake reads from a git host (`github(...)`), scripts and package are unpacked beside its cache.
     """
     if not hasattr(rules, "hosted_repo"):
         return Path(str(rules)).parents[1]
@@ -37,7 +37,7 @@ SRC = str(ROOT / "src")
 if not Path(SRC, "d4rl_automl").is_dir():
     raise WorkflowError(
         f"{workflow.current_basedir}: beside these rules are no scripts and no package, which have to be on disk: name "
-        "the Snakefile of a clone by its path, or that of a git host by github(…) or gitlab(…)"
+        "the Snakefile of a clone by its path, or that of a git host by github(...) or gitlab(...)"
     )
 
 # What reads the workflow needs pydantic; without --sdm the jobs run in the same environment.

@@ -3,26 +3,28 @@
 import contextlib
 import os
 
-NAMES = ("MUJOCO_GL", "PYOPENGL_PLATFORM")
+_NAMES = ("MUJOCO_GL", "PYOPENGL_PLATFORM")
 
 
-def import_mujoco() -> None:
-    """Import MuJoCo, if it is installed, whatever MUJOCO_GL names.
+def settle() -> None:
+    """Where MUJOCO_GL is set, import MuJoCo (if it is installed) whether or not there is what that names.
 
     MuJoCo loads that library as soon as it is imported, and some ways in which it can be missing end the import, which
     physics do not need it for. Who asks for a picture is told what is missing (`simulators.camera`).
     """
-    before = {name: os.environ.get(name) for name in NAMES}
+    if not os.environ.get("MUJOCO_GL"):
+        return
+    before = {name: os.environ.get(name) for name in _NAMES}
     try:
         with contextlib.suppress(ImportError):
             import mujoco  # noqa: PLC0415
     # Every library that is missing or broken has its own kind of error for it.
     except Exception:
         os.environ["MUJOCO_GL"] = "disabled"
-        import mujoco  # noqa: F401, PLC0415
-    finally:
-        for name, value in before.items():
-            if value is None:
+        try:
+            import mujoco  # noqa: F401, PLC0415
+        finally:
+            for name, value in before.items():
                 os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+                if value is not None:
+                    os.environ[name] = value
