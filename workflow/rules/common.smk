@@ -39,6 +39,8 @@ if sys.getfilesystemencoding() != "utf-8" and not (said := str(CONFIG)).isascii(
         f"{sys.getfilesystemencoding()}: set PYTHONUTF8=1 for Snakemake, or a locale in UTF-8"
     )
 PLAN = Plan(CONFIG)
+if PLAN.teachers:
+    demand("autogluon", "torch")
 
 # How many GPU slots a rule that may use the GPU asks for, and its software environment, with the torch for this device.
 GPU = 0 if CONFIG.device == "cpu" else 1

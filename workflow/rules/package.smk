@@ -40,18 +40,19 @@ if not Path(SRC, "d4rl_automl").is_dir():
         "the Snakefile of a clone by its path, or that of a git host by github(...) or gitlab(...)"
     )
 
-# What reads the workflow needs pydantic; without --sdm the jobs run in the same environment.
-NEEDED = ["pydantic"]
-if not workflow.deployment_settings.deployment_method:
-    NEEDED += ["gymnasium", "h5py", "jinja2", "matplotlib", "mujoco", "numpy", "pandas", "pyarrow", "rliable", "tqdm"]
-missing = [name for name in NEEDED if find_spec(name) is None]
-if missing or sys.version_info < (3, 11):
-    raise WorkflowError(
-        f"Snakemake runs in {sys.prefix} here, with Python {sys.version.split()[0]} and without "
-        f"{', '.join(missing) or 'what it needs, 3.11 at least'}: run the one that `make install` puts beside this "
-        f"workflow, {ROOT / '.venv/bin/snakemake'}, or leave the rules' packages to conda: in an environment of "
-        "envs/snakemake.yaml, with --sdm conda (docs/environments.md)"
-    )
+
+def demand(*names):
+    """Say at once that packages are missing where Snakemake runs, if the jobs run there too (without --sdm)."""
+    missing = [name for name in names if find_spec(name) is None]
+    if missing and not workflow.deployment_settings.deployment_method:
+        raise WorkflowError(
+            f"Snakemake runs in {sys.prefix} here, which is without {', '.join(missing)}: run the one that `make "
+            f"install` puts beside this workflow, {ROOT / '.venv/bin/snakemake'}, or leave the rules' packages to "
+            "conda, in an environment of envs/snakemake.yaml and with --sdm conda (docs/environments.md)"
+        )
+
+
+demand("gymnasium", "h5py", "matplotlib", "mujoco", "numpy", "onnxruntime", "pandas", "pyarrow", "rliable", "tqdm")
 
 # The modules of a package are found through it: once it is imported, the path may be as it was.
 sys.path.insert(0, SRC)
