@@ -38,6 +38,8 @@ def run_script(last: str) -> subprocess.CompletedProcess[str]:
         ("raise OSError(28, 'No space left on device')", 1, "error: the disk is full"),
         ("raise PermissionError(13, 'Permission denied', 'results/a')", 1, "error: results/a: Permission denied"),
         ("bytearray(2**62)", 1, "error: not enough memory"),
+        ("import nowhere.nobody", 1, f"error: {sys.executable} has no package 'nowhere': run this where"),
+        ("import d4rl_automl.nobody", 1, "Traceback"),
         ("raise KeyError('ours')", 1, "Traceback"),
     ],
 )

@@ -89,7 +89,7 @@ def compared(found: Any, allowed: str) -> str:
     elif allowed.startswith(_TEXTS) and isinstance(found, int | float):
         told += "; quote it, or YAML takes it for a number"
     elif allowed.startswith(_TEXTS) and found is None:
-        told += "; YAML takes ~ and null without quotes, and what is left empty, for nothing: quote it"
+        told += "; YAML takes ~, null and what is left empty for nothing: quote it"
     return told
 
 
