@@ -61,43 +61,14 @@ class shell(shell):
     """Snakemake's own, by the name that the rules' commands are run by: its prefix is for these rules alone."""
 
 
-# What the caller's shell says to Python and to the libraries stays outside the jobs, because it would change a result or
-# end a job that has nothing to do with it. These are the beginnings of such variables' names:
-STRANGE = (
-    # another path, warnings as errors, no assertions, a prompt at the end, an order of sets
-    *("PYTHON",),
-    # a notebook's window for figures, fonts and sizes; a library that draws pictures, where none is drawn
-    *("MPLBACKEND", "MATPLOTLIBRC", "MUJOCO_GL", "MUJOCO_EGL", "PYOPENGL"),
-    # how many threads, on which cores, and in which order they sum
-    *("OMP_", "GOMP_", "KMP_", "GOTO_", "MKL_", "OPENBLAS_", "BLIS_", "NUMEXPR_", "JOBLIB_", "LOKY_"),
-    # other kernels, of less precision too
-    *("NPY_", "ATEN_", "DNNL_", "ONEDNN_", "TORCH", "NVIDIA_TF32", "CUBLAS_", "CUDNN_", "JAX_", "XLA_"),
-    # switches of the libraries' own
-    *("PANDAS_", "SCIPY_", "SKLEARN_", "AG_", "ORT_", "HDF5_", "TQDM_"),
-)
-# Of these, what Snakemake sets from a rule's threads, and what a network file system may need. Whatever has another
-# name is the caller's to say: CUDA_VISIBLE_DEVICES, LD_LIBRARY_PATH, proxies, HOME, TMPDIR, MPLCONFIGDIR, ...
-KEPT = (
-    *("OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
-    "HDF5_USE_FILE_LOCKING",
-)
-SET = {
-    "PYTHONPATH": quote(SRC),
-    # Text is UTF-8 whatever the locale; what the user installed for all Pythons is not ours; sets have one order.
-    **{"LC_ALL": "C", "PYTHONUTF8": 1, "PYTHONNOUSERSITE": 1, "PYTHONHASHSEED": 0},
-    "MPLBACKEND": "agg",
-    "D4RL_AUTOML_PARENT": os.getpid(),
-}
-strange = " ".join(f"${{!{beginning}@}}" for beginning in STRANGE)
-alone = f"for i in {strange}; do case $i in {'|'.join(KEPT)}) ;; *) unset $i;; esac; done"
-variables = " ".join(f"{name}={value}" for name, value in SET.items())
-
 # `script name ...` in a shell command runs scripts/name.py, with the interpreter that runs Snakemake
 # or, with --sdm, the environment's own. It replaces the shell (`exec`), so that it is this process's
-# own child, and ends when this one is killed.
+# own child, and ends when this one is killed. Which of the caller's variables it sees: scripts/environment.sh.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
-command = f"""exec {PYTHON} {quote(str(ROOT / 'scripts'))}/"$1".py "${{@:2}}" """
-declarations = f"{alone}; export {variables}; script() {{ {command}; }}; "
+SCRIPTS = quote(str(ROOT / "scripts"))
+command = f"""exec {PYTHON} {SCRIPTS}/"$1".py "${{@:2}}" """
+variables = f"PYTHONPATH={quote(SRC)} D4RL_AUTOML_PARENT={os.getpid()}"
+declarations = f"source {SCRIPTS}/environment.sh; export {variables}; script() {{ {command}; }}; "
 shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake formats its prefix
 
 

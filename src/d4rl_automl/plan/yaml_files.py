@@ -22,7 +22,7 @@ def load(path: str | Path) -> Any:
     """A YAML file's value. Raises InputError as `refuse_losses` does."""
     refuse_losses(path)
     with Path(path).open(encoding="utf-8") as stream:
-        return yaml.load(stream, _Loader)
+        return yaml.safe_load(stream)
 
 
 def refuse_losses(path: str | Path, keys: Collection[str] = ()) -> None:
@@ -90,14 +90,10 @@ def _other(node: yaml.ScalarNode) -> str | None:
     if kind == "timestamp":
         return f'a date; quote it: "{node.value}"'
     if kind in ("int", "float") and ":" in node.value:
-        return f'{_value(node)}, a number to base 60; write that number, or quote it: "{node.value}"'
+        return f'{yaml.safe_load(node.value)}, a number to base 60; write that number, or quote it: "{node.value}"'
     if kind == "int" and _OCTAL.fullmatch(node.value):
-        return f'{_value(node)}, a number to base 8; write that number, or quote it: "{node.value}"'
+        return f'{yaml.safe_load(node.value)}, a number to base 8; write that number, or quote it: "{node.value}"'
     return None
-
-
-def _value(node: yaml.ScalarNode) -> Any:
-    return yaml.load(node.value, _Loader)
 
 
 def _line(node: yaml.Node) -> int:
