@@ -33,7 +33,7 @@ def main() -> None:
     arguments = reporting.parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         make_up(Path(folder, "made-up.hdf5"))
-        Path(folder, "config.json").write_text(json.dumps(CONFIG))
+        Path(folder, "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", folder]
         command += ["--configfile", str(Path(folder, "config.json")), "--cores", "all", "--resources", "gpu=1"]
         command += ["--quiet", "all", "--scheduler", "greedy", "policies"]

@@ -92,7 +92,7 @@ def prepared_teacher(task: str, name: str) -> Path:
 def printed_to(log: Path) -> Iterator[None]:
     """Standard output and error go to a file: AutoGluon's lines would bury the tables."""
     kept = [os.dup(1), os.dup(2)]
-    with log.open("w") as file:
+    with log.open("w", encoding="utf-8") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
     try:
@@ -150,7 +150,7 @@ def against_predict(
     run, parts = found[name], found[name].parts
     loop, cpu = parts["rollout"], parts["cpu, rollout"]
     return {
-        "task": json.loads(handle.read_text())["task"],
+        "task": json.loads(handle.read_text(encoding="utf-8"))["task"],
         "policy": name,
         **{what: round(run.units / parts[what] * processes.CORES) for what in (*FLOORS, "rollout")},
         "of predict": round(parts["predict"] / loop, 3),

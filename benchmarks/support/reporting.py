@@ -95,7 +95,7 @@ def write(output: Path, facts: Mapping[str, Any]) -> None:
 
 def machine() -> dict[str, Any]:
     """Processor, memory, load and versions, as they are now."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     packages = ("mujoco", "gymnasium", "onnxruntime", "numpy", "torch", "autogluon.tabular", "catboost", "snakemake")
     return {

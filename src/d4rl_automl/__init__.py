@@ -44,6 +44,8 @@ if not TYPE_CHECKING:  # Or type checkers would take any other name as well.
     def __getattr__(name: str) -> Any:
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+        # Before a module of ours imports it.
+        importlib.import_module(f"{__name__}.core.opengl").settle()
         value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
         globals()[name] = value
         return value

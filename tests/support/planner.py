@@ -82,8 +82,8 @@ class Planner:
 def serve() -> None:
     """Answer every line of standard input, a JSON object as `Planner.plan` writes it, by the exit code of its plan."""
     # What every plan would import; the command line first, since they import each other.
-    import snakemake.cli  # noqa: PLC0415
-    import snakemake.report.html_reporter  # noqa: PLC0415
+    import snakemake.cli  # noqa: F401, PLC0415
+    import snakemake.report.html_reporter  # noqa: F401, PLC0415
     import snakemake.storage  # noqa: F401, PLC0415
 
     for line in sys.stdin:

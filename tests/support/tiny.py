@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.support import every_kind
+from tests.support import every_kind, hostile
 from tests.support.project import ROOT, copy_project, snakemake
 
 EMBEDDED = "hopper-medium-expert-embedded-tiny"
@@ -70,7 +70,7 @@ TARGETS = ("all", "csv")
 
 
 def run(project: Path) -> None:
-    """A copy of the project, in which the workflow runs `CONFIG` to its end.
+    """A copy of the project, in which the workflow runs `CONFIG` to its end, in an environment that is made to harm it.
 
     The logs tell what every job loaded and read (trace.py).
     """
@@ -82,6 +82,8 @@ def run(project: Path) -> None:
     maze = "Ant_maze_u-maze_noisy_multistart_False_multigoal_False_sparse_fixed.hdf5"
     every_kind.write_hdf5(project / "d4rl" / maze, 29, 8, 1200, 100)
     every_kind.expect(project / "src/d4rl_automl/resources/catalogue.csv", project / "d4rl")
-    snakemake(*ARGUMENTS, f"results/{EMBEDDED}/raw.hdf5", directory=project)
+    strange = [f"{name}={value}" for name, value in hostile.environment(project / "somebody").items()]
+    within = ("env", *strange)
+    snakemake(*ARGUMENTS, f"results/{EMBEDDED}/raw.hdf5", directory=project, within=within)
     shutil.copy(project / f"results/{EMBEDDED}/raw.hdf5", project / "mine.hdf5")
-    snakemake(*ARGUMENTS, *TARGETS, directory=project)
+    snakemake(*ARGUMENTS, *TARGETS, directory=project, within=within)

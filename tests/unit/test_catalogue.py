@@ -166,7 +166,10 @@ BAD = {
     ),
     "unmarked embedded": ({**EMBEDDED, "name": "hopper-medium-5k"}, "contains -embedded"),
     "unknown recipe": ({**EMBEDDED, "recipe": "expert"}, "hopper has random, medium"),
-    "text for a number": ({**EMBEDDED, "transitions": "5000"}, 'transitions: found "5000"; allowed: integer'),
+    "text for a number": (
+        {**EMBEDDED, "transitions": "5 thousand"},
+        'transitions: found "5 thousand"; allowed: integer',
+    ),
     "bool for a number": ({**EMBEDDED, "seed": True}, "seed: found true; allowed: integer"),
     "negative seed": ({**EMBEDDED, "seed": -1}, "seed: found -1; allowed: at least 0"),
     "too few": ({**EMBEDDED, "transitions": 999}, "at least 1000"),

@@ -1,6 +1,7 @@
 """The configuration and its checks."""
 
 import copy
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,16 @@ import pytest
 import yaml
 
 from d4rl_automl.core.errors import InputError
+from d4rl_automl.data import catalogue
 from d4rl_automl.plan import config
 from d4rl_automl.settings.kinds import NetworkSettings, NetworkSize
 from tests.support.configs import SHIPPED, VALID
 from tests.support.data_only import take_simulator
 
 ROOT = Path(__file__).parents[2]
+
+
+MINE = {"name": "mine", "provider": "file", "task": "hopper", "path": "x.hdf5"}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
@@ -98,7 +103,18 @@ def test_validation_leaves_its_argument_alone() -> None:
         ({"methods": ["mlp"]}, ["methods[0]", '"mlp"', "object"]),
         ({"mirrors": ["ftp://host/files"]}, ["mirrors[0]", '"ftp://host/files"', "https?://"]),
         ({"mirrors": "https://host"}, ["mirrors", '"https://host"', "array"]),
-        ({"d4rl_dir": ""}, ["d4rl_dir"]),
+        ({"d4rl_dir": ""}, ["d4rl_dir", "not empty"]),
+        ({"d4rl_dir": " "}, ["d4rl_dir", "' '", "not empty"]),
+        ({"d4rl_dir": "~no-body/x"}, ["d4rl_dir", "'~no-body/x'", "user 'no-body'", "in full"]),
+        ({"datasets": [MINE | {"path": ""}]}, ["datasets[0].path", '""', "not empty"]),
+        (
+            {"datasets": [MINE | {"path": "~no-body/x"}]},
+            ["datasets[0].path", "'~no-body/x'", "user 'no-body'", "in full"],
+        ),
+        ({"datasets": [MINE | {"path": None}]}, ["datasets[0].path", "null", "quote it"]),
+        ({"datasets": [MINE | {"name": date(2024, 10, 1)}]}, ["datasets[0].name", '"2024-10-01"', "date", "quote it"]),
+        ({"datasets": [MINE | {"name": False}]}, ["datasets[0].name", "false", "yes, no, on and off", "quote it"]),
+        ({"methods": [{"name": 12, "kind": "mlp"}]}, ["methods[0].name", "12", "quote it"]),
         (
             {"datasets": ["hopper-medium-v2", "antmaze-umaze-v2"], "simulators": ["d4rl", "gymnasium"]},
             ["simulators: antmaze-umaze-v2", "not played in the simulator 'gymnasium'", "are d4rl, mujoco-py"],
@@ -124,6 +140,31 @@ def test_errors_name_path_found_and_allowed(change: dict[str, Any], parts: list[
         config.validated(VALID | change)
     for part in parts:
         assert part in str(error.value), str(error.value)
+
+
+@pytest.mark.parametrize("home", ["", "/somewhere/of/mine"])
+def test_home_is_a_folder_or_is_refused(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", home)
+    for change in ({"datasets": [MINE | {"path": "~/x.hdf5"}]}, {"datasets": [MINE], "d4rl_dir": "~"}):
+        if home:
+            made = config.validated(VALID | change)
+            assert made.datasets[0].path in ("/somewhere/of/mine/x.hdf5", "x.hdf5")
+            assert made.d4rl_dir in ("~", catalogue.D4RL_DIR)
+        else:
+            with pytest.raises(InputError, match=r"(datasets\[0\].path|d4rl_dir): found '~.*HOME is empty.*in full"):
+                config.validated(VALID | change)
+    # The default is nobody's word: who needs it finds out.
+    config.validated(VALID)
+
+
+def test_numbers_that_yaml_takes_for_text_are_numbers_in_autogluons_settings_too() -> None:
+    given = yaml.safe_load("{GBM: [{learning_rate: 1e-3, extra_trees: true, x: {y: [1E2, text]}}], XGB: {a: 0.5}}")
+    assert given["GBM"][0]["learning_rate"] == "1e-3"
+    teacher = {"name": "t", "preset": "medium", "hyperparameters": given}
+    assert config.validated(VALID | {"teachers": [teacher]}).teachers[0].hyperparameters == {
+        "GBM": [{"learning_rate": 0.001, "extra_trees": True, "x": {"y": [100.0, "text"]}}],
+        "XGB": {"a": 0.5},
+    }
 
 
 def test_an_entry_that_is_wrong_is_told_once() -> None:

@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,18 @@ from d4rl_automl.tasks import scores
 from tests.support import synthetic
 
 DATASET = "hopper-medium-expert-embedded-v1"
+
+
+def test_a_matplotlibrc_of_the_users_changes_no_figure(tmp_path: Path) -> None:
+    tables, _ = played(tmp_path, 2)
+    files = []
+    for index, own in enumerate(({}, {"font.size": 40, "lines.linewidth": 9, "axes.facecolor": "red"})):
+        with matplotlib.rc_context(own):
+            prefix = tmp_path / str(index)
+            calibration.plot(tables, prefix)
+            files.append([Path(f"{prefix}.{ending}").read_bytes() for ending in ("png", "svg")])
+            assert all(matplotlib.rcParams[name] == value for name, value in own.items())
+    assert files[0] == files[1]
 
 
 def drawn(prefix: Path, *titles: str) -> pd.DataFrame:

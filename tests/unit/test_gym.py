@@ -1,5 +1,6 @@
 """The Gymnasium environments against Gymnasium's own, D4RL's recording, and each other."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -379,6 +380,34 @@ def test_pictures_are_gymnasiums(task, monkeypatch):
     for picture, wanted in zip(pictures, expected, strict=True):
         assert (picture.shape, picture.dtype) == ((480, 480, 3), np.uint8)
         np.testing.assert_array_equal(picture, wanted)
+
+
+LACKING = """
+import os
+import d4rl_automl as da
+assert da.make_model("hopper").nq == 6
+import d4rl_automl.gym, gymnasium
+environment = gymnasium.make("d4rl/hopper-v2", render_mode="rgb_array")
+environment.reset(seed=0)
+assert os.environ["MUJOCO_GL"] == "osmesa" and "PYOPENGL_PLATFORM" not in os.environ
+try:
+    environment.render()
+except da.InputError as error:
+    print(error)
+"""
+
+
+def test_the_library_that_draws_is_missed_by_pictures_alone(tmp_path):
+    """MuJoCo's own import fails where MUJOCO_GL names a library that is not installed."""
+    (tmp_path / "OpenGL").mkdir()
+    (tmp_path / "OpenGL/__init__.py").write_text("raise AttributeError('no such library')")
+    environment = {**os.environ, "MUJOCO_GL": "osmesa", "PYTHONPATH": str(tmp_path)}
+    environment.pop("PYOPENGL_PLATFORM", None)
+    alone = [sys.executable, "-c", "import mujoco"]
+    assert b"no such library" in subprocess.run(alone, env=environment, capture_output=True, check=False).stderr
+    done = subprocess.run([sys.executable, "-c", LACKING], env=environment, capture_output=True, text=True, check=True)
+    assert "MUJOCO_GL=osmesa draws nothing here (AttributeError: no such library)" in done.stdout
+    assert "libosmesa6 for MUJOCO_GL=osmesa" in done.stdout
 
 
 def test_without_opengl_a_picture_says_what_to_install(monkeypatch):

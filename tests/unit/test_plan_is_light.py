@@ -28,7 +28,7 @@ def loaded(statements: list[str]) -> list[str]:
 
 def test_what_the_rules_import_loads_no_library_of_the_jobs() -> None:
     statements = [line for path in RULES for line in imports(path)]
-    assert "from d4rl_automl.plan.config import validated" in statements
+    assert "from d4rl_automl.plan.config import Config, validated" in statements
     assert "from d4rl_automl.figures.table import FIGURES" in statements
     assert loaded(statements) == []
 

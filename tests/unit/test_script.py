@@ -42,6 +42,8 @@ def run_script(last: str) -> subprocess.CompletedProcess[str]:
         ("raise OSError(30, 'Read-only file system: no name')", 1, "error: OSError: [Errno 30] Read-only file system"),
         ("raise PermissionError(13, 'Permission denied', 'results/a')", 1, "error: results/a: Permission denied"),
         ("bytearray(2**62)", 1, "error: not enough memory"),
+        ("import nowhere.nobody", 1, f"error: {sys.executable} has no package 'nowhere': run this where"),
+        ("import d4rl_automl.nobody", 1, "Traceback"),
         ("raise KeyError('ours')", 1, "Traceback"),
     ],
 )

@@ -1,9 +1,12 @@
 """What pydantic finds wrong, in sentences: where, what was found, what is allowed."""
 
+import datetime
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field, ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, TypeAdapter, ValidationError
 
 from d4rl_automl.settings import told
 from d4rl_automl.settings.models import DIFFERENT, Flag, Integer, Model, Name, Number, OneOf
@@ -44,13 +47,29 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"first": {"kind": "square"}}, "first.kind", 'found "square"; allowed: one of circle'),
     ({"first": 3}, "first", "found 3; allowed: object"),
     ({"name": "A"}, "name", 'found "A"; allowed: text like ^[a-z0-9][a-z0-9_-]*$'),
-    ({"name": 3}, "name", "found 3; allowed: string"),
+    # What YAML makes of a text without quotes.
+    ({"name": 3}, "name", "found 3; allowed: string; quote it, or YAML takes it for a number"),
+    (
+        {"name": False},
+        "name",
+        "found false; allowed: string; without quotes YAML takes yes, no, on and off for true and false: quote it",
+    ),
+    (
+        {"name": None},
+        "name",
+        "found null; allowed: string; YAML takes ~, null and what is left empty for nothing: quote it",
+    ),
+    (
+        {"title": datetime.date(2024, 10, 1)},
+        "title",
+        'found "2024-10-01"; allowed: string; without quotes YAML takes it for a date: quote it',
+    ),
     ({"title": ""}, "title", 'found ""; allowed: text that is not empty'),
     ({"filled": 1}, "filled", "found 1; allowed: boolean"),
     ({"filled": "yes"}, "filled", 'found "yes"; allowed: boolean'),
     ({"size": 1.0}, "size", "found 1.0; allowed: integer"),
     ({"size": True}, "size", "found true; allowed: integer"),
-    ({"size": "1"}, "size", 'found "1"; allowed: integer'),
+    ({"size": "08"}, "size", 'found "08"; allowed: integer'),
     ({"size": None}, "size", "found null; allowed: integer"),
     ({"size": 0}, "size", "found 0; allowed: at least 1"),
     ({"size": 9}, "size", "found 9; allowed: less than 9"),
@@ -58,7 +77,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"first": {**CIRCLE, "radius": 3}}, "first.radius", "found 3; allowed: at most 2"),
     ({"first": {**CIRCLE, "radius": float("nan")}}, "first.radius", "found NaN; allowed: number"),
     ({"first": {**CIRCLE, "radius": float("inf")}}, "first.radius", "found Infinity; allowed: number"),
-    ({"first": {**CIRCLE, "radius": "1"}}, "first.radius", 'found "1"; allowed: number'),
+    ({"first": {**CIRCLE, "radius": "1 m"}}, "first.radius", 'found "1 m"; allowed: number'),
     ({"paper": "pink"}, "paper", 'found "pink"; allowed: one of white, grey'),
     # A key that is none of those allowed is told of its mapping.
     ({"pens": {"green": 1}}, "pens", 'found "green"; allowed: one of red, blue'),
@@ -76,7 +95,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "found [1, 1]; allowed: entries that differ",
     ),
     # Of wrong entries each is told, not that there are too few right ones.
-    ({"shapes": [{"kind": "square", "corners": ["2"]}]}, "shapes[0].corners[0]", 'found "2"; allowed: integer'),
+    ({"shapes": [{"kind": "square", "corners": ["2.0"]}]}, "shapes[0].corners[0]", 'found "2.0"; allowed: integer'),
 ]
 
 
@@ -87,9 +106,47 @@ def test_a_fault_is_told_once_with_its_path(given: dict[str, Any], path: str, se
     assert told.sentences(error.value, tagged=("shapes",)) == [(path, sentence)]
 
 
+@pytest.mark.parametrize(
+    ("text", "integer", "number"),
+    [
+        ("1e-3", None, 0.001),
+        ("1e4", 10_000, 10_000.0),
+        ("2.5E+3", 2500, 2500.0),
+        ("1.5e0", None, 1.5),
+        ("12", 12, 12),
+        ("+3", 3, 3),
+        ("0.5", None, 0.5),
+        (".5", None, 0.5),
+        ("1.0", None, 1.0),
+        *(
+            (text, None, None)
+            for text in ("", " 1", "1_000", "010", "0x1F", "0o17", "1:30", "1e", "nan", "inf", "true")
+        ),
+    ],
+)
+def test_a_number_that_yaml_takes_for_text_is_read_as_the_number_it_is(text, integer, number) -> None:
+    """YAML 1.1 of 1e-3; Snakemake of whatever stands in brackets after --config."""
+    for annotation, expected in ((Integer, integer), (Number, number)):
+        adapter = TypeAdapter(annotation)
+        if expected is None:
+            with pytest.raises(ValidationError):
+                adapter.validate_python(text)
+        else:
+            read = adapter.validate_python(text)
+            assert (read, type(read)) == (expected, type(expected))
+    assert TypeAdapter(Flag).validate_python("false") is False
+
+
+@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_is_read_back_from_its_text(value: float) -> None:
+    assert TypeAdapter(Number).validate_python(repr(value)) == value
+    if isinstance(value, int):
+        assert TypeAdapter(Integer).validate_python(repr(value)) == value
+
+
 def test_every_fault_is_told() -> None:
     with pytest.raises(ValidationError) as error:
-        Drawing.model_validate({"size": 0, "paper": "pink", "shapes": [{"kind": "square", "corners": ["1", 2.0]}]})
+        Drawing.model_validate({"size": 0, "paper": "pink", "shapes": [{"kind": "square", "corners": ["one", 2.0]}]})
     assert [path for path, _ in told.sentences(error.value, tagged=("shapes",))] == [
         "size",
         "paper",

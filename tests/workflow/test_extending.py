@@ -64,7 +64,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     insert(package / "tasks/__init__.py", "        antmaze,\n", "        short,\n")
     (key,) = code("A key of the config", "python")
-    insert(package / "plan/config.py", "    d4rl_dir: Annotated", textwrap.indent(key, " " * 4))
+    insert(package / "plan/config.py", "    d4rl_dir: Place", textwrap.indent(key, " " * 4))
     # A hopper that stands still falls within a hundred steps; of each episode the archive has the states.
     rng = np.random.default_rng(0)
     rows = np.arange(600)

@@ -81,7 +81,7 @@ def test_own_data_go_over_the_benchmark_config_as_the_readme_says(project: Path)
     [
         ({"devise": "cpu"}, ["devise", "allowed are", "device"]),
         ({"device": "gpu"}, ["device: found", '"gpu"', "one of cpu, auto, cuda"]),
-        ({"seeds": ["0"]}, ["seeds[0]", '"0"', "integer"]),
+        ({"seeds": ["none"]}, ["seeds[0]", '"none"', "integer"]),
         ({"datasets": ["hopper-medum-v2"]}, ["datasets[0]", "hopper-medum-v2", "hopper-medium-v2"]),
         ({"teachers": [{"name": "t", "preset": "fast"}], "methods": [{"name": "mlp", "kind": "mlp"}]},
          ["teachers[0].preset", '"fast"', "medium, good, high, best"]),

@@ -3,14 +3,13 @@
 #                                      resources/behaviour/ of the package by whoever wants them there
 # curves and levels                 -> results/behaviour/curves.png
 #
-# `script name …` is scripts/name.py (common.smk).
-
-import yaml
+# `script name ...` is scripts/name.py (common.smk).
 
 from d4rl_automl.data.recipes import BEHAVIOUR
+from d4rl_automl.plan.yaml_files import load
 
 TRAINING_FILE = BEHAVIOUR / "training.yaml"
-TRAINING = yaml.safe_load(TRAINING_FILE.read_text(encoding="utf-8"))
+TRAINING = load(TRAINING_FILE)
 
 
 rule train_behaviour:

@@ -16,19 +16,31 @@ include: "package.smk"
 
 from d4rl_automl.core.errors import InputError, killed_process
 from d4rl_automl.core import doubts, paths
-from d4rl_automl.plan.config import validated
+from d4rl_automl.plan.config import Config, validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
+from d4rl_automl.plan.yaml_files import refuse_losses
 
 # Whether a workflow imports this one as a module (docs/use-in-your-workflow.md). What holds for all of Snakemake is
 # then left to that workflow.
 IMPORTED = not workflow.modifier.is_main_snakefile()
 
 try:
+    for file in workflow.configfiles:
+        refuse_losses(file, Config.model_fields if IMPORTED else ())
     CONFIG = validated(config)
 except InputError as error:
-    raise WorkflowError(f"module {__name__}: {error}" if IMPORTED else str(error))
+    read = ", ".join(map(str, workflow.configfiles))
+    raise WorkflowError(f"module {__name__}: {error}" if IMPORTED else f"{error} (read: {read})")
+if sys.getfilesystemencoding() != "utf-8" and not (said := str(CONFIG)).isascii():
+    letters = "".join(sorted({letter for letter in said if not letter.isascii()}))
+    raise WorkflowError(
+        f"config: found {ascii(letters)}, letters that the jobs write as UTF-8, and the locale of this shell as "
+        f"{sys.getfilesystemencoding()}: set PYTHONUTF8=1 for Snakemake, or a locale in UTF-8"
+    )
 PLAN = Plan(CONFIG)
+if PLAN.teachers:
+    demand("autogluon", "torch")
 
 # How many GPU slots a rule that may use the GPU asks for, and its software environment, with the torch for this device.
 GPU = 0 if CONFIG.device == "cpu" else 1
@@ -49,14 +61,15 @@ class shell(shell):
     """Snakemake's own, by the name that the rules' commands are run by: its prefix is for these rules alone."""
 
 
-# `script name …` in a shell command runs scripts/name.py, with the interpreter that runs Snakemake
+# `script name ...` in a shell command runs scripts/name.py, with the interpreter that runs Snakemake
 # or, with --sdm, the environment's own. It replaces the shell (`exec`), so that it is this process's
-# own child, and ends when this one is killed.
+# own child, and ends when this one is killed. Which of the caller's variables it sees: scripts/environment.sh.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
-command = f"""exec {PYTHON} {quote(str(ROOT / 'scripts'))}/"$1".py "${{@:2}}" """
+SCRIPTS = quote(str(ROOT / "scripts"))
+command = f"""exec {PYTHON} {SCRIPTS}/"$1".py "${{@:2}}" """
 variables = f"PYTHONPATH={quote(SRC)} D4RL_AUTOML_PARENT={os.getpid()} {doubts.CONSOLE_VARIABLE}=9"
 # Its output goes to a log; by descriptor 9 it still reaches the console.
-declarations = f"exec 9>&2; export {variables}; script() {{ {command}; }}; "
+declarations = f"exec 9>&2; source {SCRIPTS}/environment.sh; export {variables}; script() {{ {command}; }}; "
 shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake formats its prefix
 
 

@@ -4,7 +4,7 @@
 # all of these    -> card.json, card.md, and results/cards.csv of all datasets
 # transitions     -> transitions.csv (on demand)
 #
-# `script name …` is scripts/name.py (common.smk).
+# `script name ...` is scripts/name.py (common.smk).
 
 from d4rl_automl.data.providers.table import PROVIDERS
 
@@ -151,7 +151,7 @@ rule merge_cards:
 
 
 rule write_csv:
-    """The finished episodes in the plain format ob0, …, ac0, …, rtg."""
+    """The finished episodes in the plain format ob0, ..., ac0, ..., rtg."""
     input:
         paths.TRANSITIONS,
     output:

@@ -2,7 +2,7 @@
 # scores                            -> results/figures/: the same, over all datasets of a provider
 # everything                        -> results/report/index.html
 #
-# Which figures there are, and what each is drawn from: src/d4rl_automl/figures/table.py. `script name …` is
+# Which figures there are, and what each is drawn from: src/d4rl_automl/figures/table.py. `script name ...` is
 # scripts/name.py (common.smk).
 
 from d4rl_automl.core.files import sha256

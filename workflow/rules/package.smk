@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from importlib.util import find_spec
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 def on_disk(rules):
     """This repository on disk, by the folder of its rules as Snakemake knows it.
 
-    Of rules that Snakemake reads from a git host (`github(…)`), scripts and package are unpacked beside its cache.
+    Of rules that Snakemake reads from a git host (`github(...)`), scripts and package are unpacked beside its cache.
     """
     if not hasattr(rules, "hosted_repo"):
         return Path(str(rules)).parents[1]
@@ -36,8 +37,22 @@ SRC = str(ROOT / "src")
 if not Path(SRC, "d4rl_automl").is_dir():
     raise WorkflowError(
         f"{workflow.current_basedir}: beside these rules are no scripts and no package, which have to be on disk: name "
-        "the Snakefile of a clone by its path, or that of a git host by github(…) or gitlab(…)"
+        "the Snakefile of a clone by its path, or that of a git host by github(...) or gitlab(...)"
     )
+
+
+def demand(*names):
+    """Say at once that packages are missing where Snakemake runs, if the jobs run there too (without --sdm)."""
+    missing = [name for name in names if find_spec(name) is None]
+    if missing and not workflow.deployment_settings.deployment_method:
+        raise WorkflowError(
+            f"Snakemake runs in {sys.prefix} here, which is without {', '.join(missing)}: run the one that `make "
+            f"install` puts beside this workflow, {ROOT / '.venv/bin/snakemake'}, or leave the rules' packages to "
+            "conda, in an environment of envs/snakemake.yaml and with --sdm conda (docs/environments.md)"
+        )
+
+
+demand("gymnasium", "h5py", "matplotlib", "mujoco", "numpy", "onnxruntime", "pandas", "pyarrow", "rliable", "tqdm")
 
 # The modules of a package are found through it: once it is imported, the path may be as it was.
 sys.path.insert(0, SRC)

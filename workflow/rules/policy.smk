@@ -1,7 +1,7 @@
 # transitions, labels, predictors -> policies/{method}-s{seed}.json, and the file or folders that it points at
 # every policy of a dataset       -> students.csv
 #
-# Which methods there are, what each needs and leaves: src/d4rl_automl/methods. `script name …` is scripts/name.py
+# Which methods there are, what each needs and leaves: src/d4rl_automl/methods. `script name ...` is scripts/name.py
 # (common.smk).
 
 from d4rl_automl.policies.formats import FORMATS

@@ -3,7 +3,7 @@
 # report rollouts     -> results/{dataset}/scores.csv -> results/scores.csv, summary.csv, comparisons.csv
 # logs, benchmarks    -> results/{dataset}/costs.csv  -> results/costs.csv
 #
-# `script name …` is scripts/name.py (common.smk).
+# `script name ...` is scripts/name.py (common.smk).
 
 
 rule rollout:

@@ -3,7 +3,7 @@
 #                        labels/{teacher}-s{seed}.parquet: states and outcomes with the teacher's actions
 # a trained predictor -> distilled/{method}-s{seed}/ac{dimension}/: AutoGluon's own students
 #
-# `script name …` is scripts/name.py (common.smk).
+# `script name ...` is scripts/name.py (common.smk).
 
 
 rule train_teacher:

@@ -97,7 +97,7 @@ def choose(trainings: Mapping[str, str | Path], settings: Mapping[str, Mapping[s
     with files.whole(output) as part:
         part.mkdir()
         for task, folder in trainings.items():
-            with (Path(folder) / "curve.csv").open(newline="") as stream:
+            with (Path(folder) / "curve.csv").open(newline="", encoding="utf-8") as stream:
                 curve = list(csv.DictReader(stream))
             try:
                 picked = roles(curve, settings[task]["medium_score"])
@@ -149,7 +149,7 @@ def _recipes(task: str) -> list[dict[str, Any]]:
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     rows = list(rows)
-    with path.open("w", newline="") as stream:
+    with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

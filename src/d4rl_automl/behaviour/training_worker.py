@@ -157,7 +157,7 @@ class _Checkpoints(BaseCallback):
             }
         curve = self._folder / "curve.csv"
         header = not curve.exists()
-        with curve.open("a", newline="") as stream:
+        with curve.open("a", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, list(row), lineterminator="\n")
             if header:
                 writer.writeheader()

@@ -13,14 +13,14 @@ from d4rl_automl.core.errors import InputError, machine_error
 def record(directory: str | Path) -> None:
     """Write the SHA-256 of a directory that was just made beside it."""
     with files.whole(_beside(directory)) as part:
-        part.write_text(files.sha256(directory) + "\n")
+        part.write_text(files.sha256(directory) + "\n", encoding="utf-8")
 
 
 def recorded(directory: str | Path) -> str:
     """The hex SHA-256 that was written when the directory was made; InputError where there is none."""
     path = _beside(directory)
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         if (told := machine_error(error)) is not None:
             raise told from None

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 import tempfile
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -36,6 +37,15 @@ _NO_MEMORY = ("allocate memory", "out of memory", "bad allocation", "bad_alloc")
 
 def machine_error(error: BaseException) -> MachineError | None:
     """The MachineError that a library's `error` amounts to; None if it is about something else."""
+    if (
+        isinstance(error, ModuleNotFoundError)
+        and error.name
+        and error.name.partition(".")[0] != __name__.partition(".")[0]
+    ):
+        return MachineError(
+            f"{sys.executable} has no package {error.name!r}: run this where the packages of the workflow are (`make "
+            "install` makes .venv), or the workflow with --sdm conda"
+        )
     number, where = getattr(error, "errno", None), getattr(error, "filename", None)
     text = (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
     if number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):

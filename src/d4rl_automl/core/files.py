@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from d4rl_automl.core.errors import InputError
+
 _TIMESTAMP = ".snakemake_timestamp"
 
 RESOURCES = Path(__file__).parents[1] / "resources"
@@ -48,7 +50,25 @@ def _remove(path: Path) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON; NaN and infinity are refused, as JSON has neither."""
     with whole(path) as part:
-        part.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+        part.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with its ~ as the folder that it is.
+
+    Raises InputError for an empty path, and for the home of somebody who has none.
+    """
+    start = str(path).partition("/")[0]
+    if not str(path).strip():
+        raise InputError(f"found {str(path)!r}; allowed: a path that is not empty")
+    # Without a name in it, Python would make the root folder of ~.
+    if start == "~" and os.environ.get("HOME") == "":
+        raise InputError(f"found {str(path)!r}, but the variable HOME is empty; write the path in full")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        whose = "of this user (HOME)" if start == "~" else f"of a user {start[1:]!r}"
+        raise InputError(f"found {str(path)!r}, but no home folder {whose} is known; write the path in full") from None
 
 
 def sha256(path: str | Path) -> str:

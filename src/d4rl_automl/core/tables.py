@@ -107,7 +107,7 @@ def concatenate(paths: Sequence[str | Path], output: str | Path) -> None:
 def read_json(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
     """A JSON object that has at least the named keys; InputError otherwise."""
     try:
-        value = json.loads(Path(path).read_text())
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise unreadable(path, "JSON", error) from None
     if not isinstance(value, dict):

@@ -119,7 +119,7 @@ def keep(
 
 def _own(entry: "Entry", folder: str | Path) -> Path:
     """The user's own copy of the file, if there is one."""
-    return Path(folder).expanduser() / PurePosixPath(urlparse(entry.url).path).name
+    return files.expanded(folder) / PurePosixPath(urlparse(entry.url).path).name
 
 
 class _Patience(NamedTuple):

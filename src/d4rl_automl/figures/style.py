@@ -58,8 +58,11 @@ _SETTINGS: dict[str, Any] = {
 @contextmanager
 def settings() -> Iterator[None]:
     """The look of every figure; drawing and saving both happen inside."""
-    with matplotlib.rc_context(_SETTINGS):  # type: ignore[arg-type]
-        yield
+    with matplotlib.rc_context():
+        # Not those of a matplotlibrc of the user's, which may be in the working directory too.
+        matplotlib.rcdefaults()
+        with matplotlib.rc_context(_SETTINGS):  # type: ignore[arg-type]
+            yield
 
 
 def look(index: int) -> tuple[str, str]:

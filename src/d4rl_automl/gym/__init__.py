@@ -7,6 +7,9 @@
 import gymnasium
 
 from d4rl_automl import tasks
+from d4rl_automl.core import opengl
+
+opengl.settle()
 
 
 def environment_id(task: str) -> str:

@@ -15,7 +15,7 @@ from d4rl_automl.data import catalogue
 from d4rl_automl.methods.table import METHODS
 from d4rl_automl.settings import told
 from d4rl_automl.settings.kinds import DatasetEntry, MethodSettings
-from d4rl_automl.settings.models import DIFFERENT, NOT_SHAPING, Integer, Model, Number, OneOf
+from d4rl_automl.settings.models import DIFFERENT, NOT_SHAPING, Integer, Model, Number, OneOf, Place
 from d4rl_automl.simulators import SIMULATORS
 from d4rl_automl.teachers.settings import HELD_OUT, TeacherSettings
 
@@ -74,7 +74,7 @@ class Config(Model):
 
     datasets: Annotated[tuple[SerializeAsAny[DatasetEntry], ...], Field(min_length=1)]
     """Names from resources/catalogue.csv, or mappings that define a dataset of your own."""
-    d4rl_dir: Annotated[str, Field(min_length=1)] = catalogue.D4RL_DIR
+    d4rl_dir: Place = catalogue.D4RL_DIR
     """Folder that is looked in for D4RL's files, by their own names, before anything is downloaded; ~ is the home
     folder, a relative path starts at the working directory. Where D4RL itself keeps them by default."""
     mirrors: Annotated[tuple[Mirror, ...], DIFFERENT] = catalogue.MIRRORS

@@ -117,7 +117,7 @@ def _parsed(path: Path, state: list[int]) -> _Source:
 def _remembered() -> dict[str, Any]:
     """What `_read` found, in this process and in those before it, by the path as text."""
     try:
-        found = json.loads(CACHE.read_text())
+        found = json.loads(CACHE.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     # With this module changes what it says of the others.

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from d4rl_automl.settings.models import NOT_SHAPING, Flag, Integer, Model, Name, Number, OneOf
+from d4rl_automl.settings.models import NOT_SHAPING, Flag, Integer, Model, Name, Number, OneOf, numbers_in
 from d4rl_automl.tasks.outcomes import OutcomeRule
 
 # Methods ---------------------------------------------------------------------------------------
@@ -56,6 +56,7 @@ Hyperparameters = Annotated[
         min_length=1,
         description="AutoGluon's hyperparameters, by the key of its models; models that are not named are not trained.",
     ),
+    AfterValidator(numbers_in),
 ]
 Export = Annotated[
     Flag,

@@ -1,10 +1,13 @@
 """What every part of the config is made of: models that know their keys, and which of them shape a result."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -16,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError, core_schema
+
+from d4rl_automl.core import files
 
 
 class NotShaping:
@@ -58,16 +63,62 @@ class Model(BaseModel):
         return kept
 
 
+_WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_FLAGS = {"true": True, "false": False}
+
+
+def number_of(value: Any) -> Any:
+    """The number that a text is, or else `value`.
+
+    YAML 1.1 takes 1e-3 and 1.0e4 for text, and Snakemake's --config whatever stands in brackets.
+    """
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        return value
+    return int(value) if _WHOLE.fullmatch(value) else float(value)
+
+
+def _whole_number_of(value: Any) -> Any:
+    """As `number_of`, and 10000 for the text 1e4; 1.0 is left as it is."""
+    number = number_of(value)
+    if not isinstance(value, str) or not isinstance(number, float):
+        return number
+    return int(number) if "e" in value.lower() and number.is_integer() else value
+
+
+def _flag_of(value: Any) -> Any:
+    return _FLAGS.get(value, value) if isinstance(value, str) else value
+
+
+def numbers_in(value: Any) -> Any:
+    """`number_of` and flags for every text in lists and mappings of a library's own settings."""
+    if isinstance(value, Mapping):
+        return {key: numbers_in(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [numbers_in(entry) for entry in value]
+    return _flag_of(number_of(value))
+
+
 def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     """A whole number stays one: files of results repeat it."""
-    check(value)
-    return value
+    number = number_of(value)
+    check(number)
+    return number
 
 
 # YAML's 1.0 is no integer and true no number: both would become part of paths.
-Integer = Annotated[int, Strict()]
+Integer = Annotated[int, Strict(), BeforeValidator(_whole_number_of)]
 Number = Annotated[float, Strict(), WrapValidator(_as_written), PlainSerializer(lambda value: value)]
-Flag = Annotated[bool, Strict()]
+Flag = Annotated[bool, Strict(), BeforeValidator(_flag_of)]
+
+
+def _of_a_home(path: str) -> str:
+    files.expanded(path)
+    return path
+
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(_of_a_home)]
+"""A path of the config; ~ is the home folder."""
 
 
 class _Different:

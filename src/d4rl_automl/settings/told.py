@@ -1,5 +1,6 @@
 """What pydantic finds wrong, told in sentences: where, what was found, what is allowed."""
 
+import datetime
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
@@ -20,6 +21,9 @@ _KINDS = {
     "mapping": "object",
 }
 """JSON's names of what pydantic's errors of type speak of."""
+
+_TEXTS = ("string", "text", "small letters", "one of")
+"""How it begins what is allowed where that is a text."""
 
 _LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda limit: f"more than {limit['gt']}",
@@ -76,8 +80,17 @@ def _told(fault: Any, steps: list[int | str]) -> tuple[str, str]:
 
 
 def compared(found: Any, allowed: str) -> str:
-    """What was found, and what is allowed."""
-    return f"found {json.dumps(found, default=str)}; allowed: {allowed}"
+    """What was found, what is allowed, and the cure where YAML made something else of a text without quotes."""
+    told = f"found {json.dumps(found, default=str)}; allowed: {allowed}"
+    if isinstance(found, datetime.date):
+        told += "; without quotes YAML takes it for a date: quote it"
+    elif allowed.startswith(_TEXTS) and isinstance(found, bool):
+        told += "; without quotes YAML takes yes, no, on and off for true and false: quote it"
+    elif allowed.startswith(_TEXTS) and isinstance(found, int | float):
+        told += "; quote it, or YAML takes it for a number"
+    elif allowed.startswith(_TEXTS) and found is None:
+        told += "; YAML takes ~, null and what is left empty for nothing: quote it"
+    return told
 
 
 def _plain(expected: str) -> str:

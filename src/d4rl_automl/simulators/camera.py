@@ -45,7 +45,7 @@ class Camera:
             except Exception as error:
                 raise InputError(
                     f"rendering: {_GL}={os.environ.get(_GL, '')} draws nothing here ({type(error).__name__}: {error}); "
-                    f"install Debian's libegl1 and libgl1-mesa-dri, or its libosmesa6 and set {_GL}=osmesa"
+                    f"install Debian's libegl1 and libgl1-mesa-dri for {_GL}=egl, or its libosmesa6 for {_GL}=osmesa"
                 ) from error
         return picture
 

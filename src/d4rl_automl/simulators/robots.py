@@ -255,5 +255,5 @@ def read_inertias(name: str) -> Mapping[str, list[float] | list[list[float]]]:
 
 @functools.cache
 def _every_inertia() -> dict[str, dict[str, list[float] | list[list[float]]]]:
-    found: dict[str, dict[str, list[float] | list[list[float]]]] = json.loads(_INERTIAS.read_text())
+    found: dict[str, dict[str, list[float] | list[list[float]]]] = json.loads(_INERTIAS.read_text(encoding="utf-8"))
     return found

@@ -168,7 +168,7 @@ def train_dimension(
 def deploy(predictor: TabularPredictor, path: str | Path, model: str, training: Mapping[str, Any]) -> None:
     """Copy to `path` what `model` needs to predict, with the facts of its `training` as `TRAINING_FILE`."""
     predictor.clone_for_deployment(str(path), model=model)
-    (Path(path) / TRAINING_FILE).write_text(json.dumps(training) + "\n")
+    (Path(path) / TRAINING_FILE).write_text(json.dumps(training) + "\n", encoding="utf-8")
 
 
 def test_rows(path: str | Path) -> Transitions:

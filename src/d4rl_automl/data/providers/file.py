@@ -9,16 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from d4rl_automl import tasks
-from d4rl_automl.core import paths
+from d4rl_automl.core import files, paths
 from d4rl_automl.data import checksums
 from d4rl_automl.settings.kinds import DatasetEntry, Provider
-from d4rl_automl.settings.models import NOT_SHAPING, Number, OneOf
+from d4rl_automl.settings.models import NOT_SHAPING, Number, OneOf, Place
 
 
 def _path(path: str) -> str:
     if set(path) & set("{}"):
         raise ValueError(f"path is {path!r}, but Snakemake takes braces for wildcards; rename it")
-    return str(Path(path).expanduser())
+    return str(files.expanded(path))
 
 
 class Entry(DatasetEntry):
@@ -27,7 +27,7 @@ class Entry(DatasetEntry):
     provider: Literal["file"]
     task: Annotated[str, OneOf(tasks.TASKS)]
     """The robot, or the ant and its maze."""
-    path: Annotated[str, Field(min_length=1), AfterValidator(_path), NOT_SHAPING]
+    path: Annotated[Place, AfterValidator(_path), NOT_SHAPING]
     """HDF5 in D4RL's layout; a relative path starts at the working directory."""
     ends: Literal["flags", "none"] | None = None
     """Where episodes end. By default the flags are held against `next_observations`: isolated gaps become ends, and a
@@ -74,7 +74,6 @@ def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, prov
 
     Raises InputError as `recordings.examine` does.
     """
-    from d4rl_automl.core import files
     from d4rl_automl.data import checksums, hdf5, recordings
 
     source = Path(entry.path).resolve()
