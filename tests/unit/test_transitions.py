@@ -73,7 +73,6 @@ def test_metadata(made, tmp_path):
         "episodes": 21,
         "split": {**SPLIT, "episodes": {"train": 12, "validation": 4, "test": 4, "unfinished": 1}},
         "repairs": {"actions_clipped": int((np.abs(content["actions"]) > 1).sum())},
-        "continuity": "cannot be checked",
         "doubts": [],
     }
     assert json.loads(pq.read_schema(episodes).metadata[b"d4rl_automl"]) == said

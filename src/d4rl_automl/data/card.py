@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from d4rl_automl import tasks
 from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import admission, recordings
+from d4rl_automl.data import admission, evidence, recordings
 
 QUANTILES = {"min": 0.0, "1 %": 0.01, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
 CLIPPED_SHARE = 0.01
@@ -56,6 +56,8 @@ def write(
     finished = ends[ends["split"] != "unfinished"]
     task = tasks.get(facts["task"])
     with recordings.reading(raw, task.name, made.get("findings")) as reader:
+        # What its provider took in unseen, since its checksum or its maker is known, is looked at here: all is read.
+        seen = evidence.Evidence(reader) if "findings" not in made else None
         card = {
             **{name: facts[name] for name in ("dataset", "provider", "task", "sha256")},
             "bytes": Path(raw).stat().st_size,
@@ -72,11 +74,22 @@ def write(
             "repairs": facts["repairs"],
             "action_entries": reader.rows * task.action_size,
             "action_entries_clipped": facts["repairs"].get("actions_clipped", 0),
-            "ranges": _ranges(reader),
+            "ranges": _ranges(reader, seen),
             "simulator": _identified(simulator, made["sha256"]),
             "provenance": made,
         }
-    card["doubts"] = [*facts["doubts"], *admission.doubts(card["simulator"], simulators), *_clipped(card)]
+        if seen is None:
+            found = evidence.Findings.from_json(made["findings"])
+        else:
+            found = evidence.judge(seen, ends=None, trusted=True)
+    card["continuity"] = found.continuity
+    card["doubts"] = [
+        *facts["doubts"],
+        # Where the provider looked, these are among the facts.
+        *(() if seen is None else found.doubts),
+        *admission.doubts(card["simulator"], simulators),
+        *_clipped(card),
+    ]
     files.write_json(output, card)
     with files.whole(markdown) as part:
         part.write_text(_markdown(card), encoding="utf-8")
@@ -144,13 +157,22 @@ def _quantiles(values: NDArray[np.float64], which: Mapping[str, float]) -> dict[
     return dict(zip(which, np.quantile(values, list(which.values())).tolist(), strict=True))
 
 
-def _ranges(reader: recordings.Reader) -> dict[str, dict[str, float]]:
-    """Of every entry of the observation (ob0 …) and of the action as recorded (ac0 …), and of the reward."""
+def _ranges(reader: recordings.Reader, seen: evidence.Evidence | None) -> dict[str, dict[str, float]]:
+    """Of every entry of the observation (ob0 …) and of the action as recorded (ac0 …), and of the reward.
+
+    The rows pass by `seen`, too.
+    """
     found: dict[str, dict[str, float]] = {}
     for prefix, name in (("ob", "observations"), ("ac", "actions")):
         parts = []
         for start in range(0, reader.rows, recordings.CHUNK):
-            values = reader.values(name, slice(start, min(start + recordings.CHUNK, reader.rows))).astype(np.float64)
+            rows = slice(start, min(start + recordings.CHUNK, reader.rows))
+            stored = reader.values(name, rows)
+            if seen is not None and name == "observations":
+                following = "next_observations"
+                more = {following: reader.values(following, rows)} if following in reader else {}
+                seen.add(rows, {name: stored, **more})
+            values = stored.astype(np.float64)
             parts.append((values.min(axis=0), values.max(axis=0), values.sum(axis=0), np.square(values).sum(axis=0)))
         low, high, total, squares = (np.array(part) for part in zip(*parts, strict=True))
         mean = total.sum(axis=0) / reader.rows
@@ -209,6 +231,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
                 "action entries beyond [-1, 1], clipped",
                 f"{card['action_entries_clipped']:,} of {card['action_entries']:,}",
             ],
+            ["ends", evidence.VERDICTS[card["continuity"]]],
             ["mended", "; ".join(f"{recordings.REPAIRS[k]} ({n:,})" for k, n in card["repairs"].items()) or "nothing"],
             ["file", f"{card['bytes']:,} bytes, SHA-256 `{card['sha256']}`"],
         ],

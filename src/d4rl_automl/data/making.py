@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import recordings, returns
-from d4rl_automl.data.evidence import Evidence, judge
 from d4rl_automl.data.transitions import METADATA_KEY, SPLITS, schema
 from d4rl_automl.tasks import scores
 
@@ -35,8 +34,7 @@ def make_transitions(
     Arguments
         raw: HDF5 in D4RL's layout.
         provenance: the JSON beside it, which has its dataset, provider, task and SHA-256, and under `findings` what
-            `recordings.examine` found where the provider looked. Else the flags are used as they are, and what the rows
-            prove is told.
+            `recordings.examine` found where the provider looked. Else the flags are used as they are.
         split: see `split_episodes`.
         output: the transitions table.
         episodes_output: one row per episode: episode, length, return (undiscounted), terminated,
@@ -55,8 +53,6 @@ def make_transitions(
         )
     with recordings.reading(raw, made["task"], made.get("findings")) as reader:
         where = returns.episodes(reader.terminated, reader.truncated, reader.cut)
-        # What was taken in unseen, since its checksum or its maker is known, is looked at as its rows pass.
-        evidence = Evidence(reader) if "findings" not in made else None
         try:
             split_of = split_episodes(where.finished, split)
         except InputError as error:
@@ -64,9 +60,8 @@ def make_transitions(
         with files.whole(output) as part, files.whole(episodes_output) as episodes_part:
             form = schema(made["task"])
             with parquet_writer(part, form) as writer:
-                for columns in _columns(reader, where, split_of, evidence):
+                for columns in _columns(reader, where, split_of):
                     writer.write_table(pa.table(columns, form), row_group_size=recordings.CHUNK)
-                continuity = made["findings"]["continuity"] if evidence is None else _told(reader, evidence)
                 metadata = {
                     **{name: made[name] for name in ("dataset", "provider", "task", "sha256")},
                     "longest_episode": where.longest,
@@ -77,7 +72,6 @@ def make_transitions(
                         "episodes": {name: int((split_of == code).sum()) for code, name in enumerate(SPLITS)},
                     },
                     "repairs": {name: count for name, count in reader.repairs.items() if count},
-                    "continuity": continuity,
                     "doubts": reader.doubts,
                 }
                 _add_metadata(writer, metadata)
@@ -123,26 +117,14 @@ def split_episodes(finished: NDArray[np.bool_], settings: Mapping[str, Any]) -> 
     return result
 
 
-def _told(reader: recordings.Reader, evidence: Evidence) -> str:
-    """What the rows that passed prove, which changes nothing: the verdict, and to the reader the doubts."""
-    found = judge(evidence, ends=None, trusted=True)
-    reader.doubts += found.doubts
-    return found.continuity
-
-
 def _columns(
-    reader: recordings.Reader, where: returns.Episodes, split_of: NDArray[np.int8], evidence: Evidence | None
+    reader: recordings.Reader, where: returns.Episodes, split_of: NDArray[np.int8]
 ) -> Iterator[dict[str, pa.Array]]:
     """The table's columns, chunk by chunk."""
     truncated = reader.truncated
     rtg = returns.of_episodes(reader.rewards, where).astype(np.float32)
     index, steps = where.index(), where.steps()
-    names = ["observations", "actions"]
-    if evidence is not None and "next_observations" in reader:
-        names.append("next_observations")
-    for rows, arrays in reader.chunks(*names):
-        if evidence is not None:
-            evidence.add(rows, arrays)
+    for rows, arrays in reader.chunks("observations", "actions"):
         columns: dict[str, pa.Array] = {}
         for prefix, name in (("ob", "observations"), ("ac", "actions")):
             for i, column in enumerate(np.ascontiguousarray(arrays[name].T)):
