@@ -260,3 +260,27 @@ def test_held_out_episodes_are_needed_by_what_is_made_alone() -> None:
     """A method of datasets that this run does not have asks for nothing."""
     elsewhere = {"name": "m", "kind": "mlp", "datasets": ["hopper-random-v2"]}
     config.validated(VALID | NOTHING_HELD_OUT | {"methods": [*NO_NEED, elsewhere]})
+
+
+def test_rows_in_no_order_are_for_methods_that_need_no_episodes() -> None:
+    mine = {"name": "mine", "provider": "file", "task": "hopper", "path": "x.hdf5", "ends": "none"}
+    cloning, best = {"name": "bc", "kind": "bc"}, {"name": "best", "kind": "bc", "best": 0.5}
+    teacher = {"name": "t", "preset": "medium"}
+    made = config.validated({"datasets": [mine], "methods": [cloning]})
+    assert [method.name for method in made.methods_for("mine")] == ["bc"]
+    for methods, teachers, wrong in (
+        ([cloning, best], [], "methods[1]: 'best'"),
+        ([{"name": "m", "kind": "mlp"}], [], "methods[0]: 'm'"),
+        ([cloning], [teacher], "teachers[0]: 't'"),
+    ):
+        given = {"datasets": [mine, "hopper-medium-v2"], "methods": methods, "teachers": teachers}
+        with pytest.raises(InputError, match="are in no order") as error:
+            config.validated(given)
+        assert wrong in str(error.value)
+        elsewhere = {"datasets": ["hopper-medium-v2"]}
+        given |= {"methods": [cloning, *({**m, **elsewhere} for m in methods if m is not cloning)]}
+        config.validated(given | {"teachers": [{**t, **elsewhere} for t in teachers]})
+    with pytest.raises(InputError, match=r"datasets\[0\]\.ends.*none"):
+        config.validated({"datasets": [{**mine, "ends": "no"}], "methods": [cloning]})
+    with pytest.raises(InputError, match=r"datasets\[0\]\.scale_actions"):
+        config.validated({"datasets": [{**mine, "scale_actions": 0}], "methods": [cloning]})

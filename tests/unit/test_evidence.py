@@ -36,9 +36,14 @@ def taken_in(path: Path, content: Arrays, task: str = "hopper", **said: Any) -> 
     entry = file.Entry(name="mine", provider="file", task=task, path=str(store(path / "mine.hdf5", content)), **said)
     raw, provenance = path / "raw.hdf5", path / "raw.json"
     file.fetch(entry, local="", mirrors=(), output=str(raw), provenance=str(provenance), threads=1)
-    making.make_transitions(raw, provenance, SPLIT, output=path / "t.parquet", episodes_output=path / "e.parquet")
-    metadata = json.loads(pq.read_schema(path / "t.parquet").metadata[b"d4rl_automl"])
-    return metadata, pd.read_parquet(path / "e.parquet")
+    return made_into_tables(path), pd.read_parquet(path / "e.parquet")
+
+
+def made_into_tables(path: Path) -> dict[str, Any]:
+    """The metadata of the tables that are made of what was taken in."""
+    outputs = {"output": path / "t.parquet", "episodes_output": path / "e.parquet"}
+    making.make_transitions(path / "raw.hdf5", path / "raw.json", SPLIT, **outputs)
+    return json.loads(pq.read_schema(path / "t.parquet").metadata[b"d4rl_automl"])
 
 
 def card_of(path: Path) -> dict[str, Any]:
@@ -277,6 +282,7 @@ def test_of_files_that_the_catalogue_knows_nothing_is_changed(tmp_path: Path, mo
     made = json.loads((tmp_path / "raw.json").read_text()) | {"provider": "d4rl"}
     for provenance in (made, {name: value for name, value in made.items() if name != "findings"}):
         (tmp_path / "raw.json").write_text(json.dumps(provenance))
+        assert made_into_tables(tmp_path)["repairs"] == {}
         assert card_of(tmp_path)["doubts"] == said["doubts"]
         assert card_of(tmp_path)["continuity"] == "broken"
     np.testing.assert_array_equal(datasets.load_dataset(path, "hopper").timeouts, content["timeouts"])

@@ -212,6 +212,8 @@ CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
     ("datasets.embedded.seed", 1, (f"collect dataset={EMBEDDED}",)),
     ("datasets.file.task", "walker2d", (f"link dataset={MINE}",)),
     ("datasets.file.path", "tiny.hdf5", (f"link dataset={MINE}",)),
+    ("datasets.file.ends", "flags", (f"link dataset={MINE}",)),
+    ("datasets.file.scale_actions", 2.0, (f"link dataset={MINE}",)),
     *((f"teachers.one.{key}", value, ("train_teacher teacher=one",)) for key, value in {
         "preset": "high", "rows": 500, "time_limit": 5, "chain": False, "hyperparameters": {"GBM": {}}}.items()),
 ]  # fmt: skip
@@ -514,7 +516,8 @@ FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
     "the report's template": ("src/d4rl_automl/report/template.html.j2", more_code, ("report",)),
     "the report's style": ("src/d4rl_automl/report/style.css", more_code, ("report",)),
     "the catalogue, a dataset in use": (
-        f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64), ("download", "report")),
+        f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64),
+        ("download", "link", "report")),
     "the catalogue, where a dataset in use is": (
         f"{RESOURCES}/catalogue.csv", replaced("http://", "https://"), ("report",)),
     "the catalogue, another dataset": (f"{RESOURCES}/catalogue.csv", replaced("237338037", "237338038"), ()),
