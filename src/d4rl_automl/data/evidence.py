@@ -104,10 +104,8 @@ class Evidence:
         """(N,) of rows with a flag, or without a follower: whether the robot then has fallen."""
         self.stood = np.zeros(rows, bool)
         """(N,) of the same rows: whether it has not. Neither, where clipped velocities do not tell."""
-        self.absurd: list[str] = []
-        """Values that no robot reaches."""
-        self.impossible = False
-        """Whether one of them is beyond all physics."""
+        self.absurd: dict[str, tuple[float, str]] = {}
+        """Of arrays with values that no robot reaches, the largest: its size, and where it is."""
         self.marked = reader.suite.marked(reader.recorded)
         """(N,) the ends that the file marks."""
         self._first: NDArray[np.float32] | None = None
@@ -141,16 +139,15 @@ class Evidence:
             self.stood[rows.start + asked] = ~task.fell(positions, clipped)
 
     def _look(self, name: str, rows: slice, values: NDArray[np.float32]) -> None:
-        if max(values.max(), -values.min()) <= BEYOND_ROBOTS:
+        largest = float(max(values.max(), -values.min()))
+        if self.reader.task is None or largest <= max(BEYOND_ROBOTS, self.absurd.get(name, (0.0, ""))[0]):
             return
         sizes = np.abs(values)
         row, column = (int(i) for i in np.unravel_index(sizes.argmax(), sizes.shape))
         where = f"{rows.start + row}" if name == "rewards" else f"{rows.start + row}, {column}"
         typical = np.median(sizes[:, column])
-        self.absurd.append(
-            f"{name}[{where}] is {values[row, column]:g}, where the median size of that column is {typical:.3g}"
-        )
-        self.impossible |= bool(sizes[row, column] > BEYOND_PHYSICS)
+        told = f"{name}[{where}] is {values[row, column]:g}, where the median size of that column is {typical:.3g}"
+        self.absurd[name] = largest, told
 
 
 def judge(evidence: Evidence, *, ends: Switch | None, trusted: bool) -> Findings:
@@ -161,14 +158,14 @@ def judge(evidence: Evidence, *, ends: Switch | None, trusted: bool) -> Findings
     other, for values that no physics reaches and for actions on another scale.
     """
     reader, scale = evidence.reader, evidence.reader.action_scale
-    told = [
-        f"{absurd}: no robot's state or reward gets there, and what is fitted follows it." for absurd in evidence.absurd
-    ]
-    if evidence.impossible and not trusted:
-        raise InputError(
-            f"{reader.path}: {evidence.absurd[0]}; MuJoCo itself gives up beyond {BEYOND_PHYSICS:g}: drop that "
-            "episode, or mend what recorded it"
-        )
+    told = []
+    for size, absurd in evidence.absurd.values():
+        if size > BEYOND_PHYSICS and not trusted:
+            raise InputError(
+                f"{reader.path}: {absurd}; MuJoCo itself gives up beyond {BEYOND_PHYSICS:g}: drop that episode, or "
+                "mend what recorded it"
+            )
+        told.append(f"{absurd}: no robot's state or reward gets there, and what is fitted follows it.")
     if not trusted:
         _refuse_other_scale(reader)
     if ends == "none":
@@ -232,7 +229,8 @@ def _stops(
     """Of broken links, the rows that end an episode, and those at which it is cut short.
 
     A flag was forgotten where the robot fell, and where the piece is as long as the task's or the file's longest
-    episode. Where ends are not marked at all each is one, and the last row may be.
+    episode. Where ends are not marked at all, each is one after which the robot is back at its start, and the last row
+    may be.
     """
     task, last = evidence.reader.task, evidence.reader.rows - 1
     found, nothing = np.zeros_like(evidence.marked), np.zeros_like(evidence.marked)
@@ -244,8 +242,10 @@ def _stops(
     whole = evidence.fell[broken] | (lengths == longest)
     if task is not None:
         whole |= lengths == task.episode_steps
-    if unmarked or (task is not None and task.maze):
+    if task is not None and task.maze:
         whole |= broken < last
+    elif unmarked:
+        whole[broken < last] |= evidence.near_start[broken[broken < last] + 1] | (task is None)
     return broken[whole], broken[~whole & (broken < last)]
 
 
