@@ -70,7 +70,7 @@ def test_a_sound_recording_needs_nothing(tmp_path: Path) -> None:
 # Ends --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lengths=st.lists(st.integers(3, 20), min_size=2, max_size=12), data=st.data())
 def test_ends_that_no_flag_marks_are_found(tmp_path: Path, lengths: list[int], data: st.DataObject) -> None:
     fell = data.draw(st.lists(st.sampled_from(range(len(lengths))), unique=True))
