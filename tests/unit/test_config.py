@@ -59,7 +59,7 @@ def test_validation_leaves_its_argument_alone() -> None:
         ({"rollout": {"episodes": 3}}, ["rollout", "'episodes'", "report_episodes"]),
         ({"split": {"test": 0.9}}, ["split.test", "0.9", "less than 0.5"]),
         ({"split": {"validation": -0.1}}, ["split.validation", "-0.1", "at least 0"]),
-        ({"simulators": ["mujoco"]}, ["simulators[0]", '"mujoco"', "d4rl, gymnasium, mujoco-py"]),
+        ({"simulators": ["mujoco"]}, ["simulators[0]", '"mujoco"', "d4rl, gymnasium, gymnasium-v5"]),
         ({"seeds": [1, 1]}, ["seeds", "differ"]),
         ({"seeds": []}, ["seeds", "at least 1"]),
         ({"datasets": []}, ["datasets", "at least 1"]),
@@ -125,13 +125,13 @@ def test_validation_leaves_its_argument_alone() -> None:
                     {
                         "name": "ant-embedded",
                         "provider": "embedded",
-                        "task": "antmaze-umaze",
+                        "task": "antmaze-huge",
                         "recipe": "medium",
                         "transitions": 5000,
                     }
                 ]
             },
-            ["datasets[0].task", '"antmaze-umaze"', "hopper"],
+            ["datasets[0].task", '"antmaze-huge"', "hopper", "antmaze-umaze"],
         ),
     ],
 )
