@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from d4rl_automl import tasks
+from d4rl_automl.data import recipes
 from d4rl_automl.data.catalogue import OWN_PROVIDERS
 from d4rl_automl.methods.table import METHODS
 from d4rl_automl.plan import schema
@@ -131,7 +132,7 @@ def test_the_schema_refuses(change: dict[str, Any], where: str, keyword: str, ma
 def test_every_task_can_be_that_of_a_file(made: dict[str, Any]) -> None:
     properties = made["$defs"]
     assert properties["file_dataset"]["properties"]["task"]["enum"] == list(tasks.TASKS)
-    assert properties["embedded_dataset"]["properties"]["task"]["enum"] == ["halfcheetah", "hopper", "walker2d"]
+    assert properties["embedded_dataset"]["properties"]["task"]["enum"] == list(recipes.tasks())
 
 
 def test_every_kind_is_in_the_schema_and_on_the_reference_page(made: dict[str, Any]) -> None:
