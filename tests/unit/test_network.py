@@ -278,7 +278,9 @@ def test_a_killed_fit_goes_on_and_ends_as_if_it_had_not_been_killed(tmp_path, ki
     settings = fitting.Settings(*RESUMED, gaussian=kind == "rvs", shuffle=order == "shuffled")
     fitted = fitting.fit(samples(3000), samples(200, 1), settings, **HERE)
     dataset = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32}
-    network_policies.write_policy(fitted, tmp_path / "b" / "some-s0.json", METHOD, 0, outcome_rule=AVERAGE, dataset=dataset)
+    network_policies.write_policy(
+        fitted, tmp_path / "b" / "some-s0.json", METHOD, 0, outcome_rule=AVERAGE, dataset=dataset
+    )
     assert (tmp_path / "some-s0.onnx").read_bytes() == (tmp_path / "b" / "some-s0.onnx").read_bytes()
     folders = (tmp_path, tmp_path / "b")
     curves = [pd.read_csv(folder / "some-s0.curve.csv").drop(columns="seconds") for folder in folders]

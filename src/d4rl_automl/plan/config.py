@@ -145,8 +145,8 @@ def validated(given: Mapping[str, Any]) -> Config:
     _refuse_unknown(config)
     _refuse_misnamed(config)
     _refuse_without_episodes(config)
-    _refuse_undefined(config)
     config = _keep_to_simulated(config.model_copy(update={"reference": _reference(config)}))
+    _refuse_undefined(config)
     _refuse_nothing_held_out(config)
     return config
 
@@ -213,15 +213,13 @@ def _refuse_without_episodes(config: Config) -> None:
 def _refuse_undefined(config: Config) -> None:
     """Of a task in which its kind is not defined a method cannot be made."""
     for entry in config.datasets:
-        for index, method in enumerate(config.methods):
-            if not _is_for(method, entry.name):
-                continue
+        for method in config.methods_for(entry.name):
             try:
                 METHODS[method.kind].outcome_for(entry.task)
             except InputError as error:
                 raise InputError(
-                    f"config: methods[{index}]: {method.name!r} cannot be made of {entry.name!r}: {error}; name its "
-                    "other datasets in its `datasets`, or leave it out"
+                    f"config: methods[{config.methods.index(method)}]: {method.name!r} cannot be made of "
+                    f"{entry.name!r}: {error}; name its other datasets in its `datasets`, or leave it out"
                 ) from None
 
 
