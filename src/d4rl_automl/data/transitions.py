@@ -125,9 +125,7 @@ def read(
     )
 
 
-def _visited(
-    file: pq.ParquetFile, task: str, every: NDArray[np.int64], rows: NDArray[np.int64]
-) -> Visited | None:
+def _visited(file: pq.ParquetFile, task: str, every: NDArray[np.int64], rows: NDArray[np.int64]) -> Visited | None:
     """Where the episodes of some rows came to, in `every` row of their splits, by the rows' numbers, which ascend."""
     goal = tasks.get(task).goal
     if goal is None:

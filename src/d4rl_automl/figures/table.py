@@ -65,7 +65,7 @@ FIGURES = {
                 "transitions": paths.TRANSITIONS.format(**these),
                 "episodes": paths.EPISODES.format(**these),
             },
-            settings=lambda plan, these: {"fractions": plan.fractions(these["dataset"])},
+            settings=lambda plan, these: {"fractions": plan.config.rollout.fractions},
             memory=2000,
         ),
         Figure(

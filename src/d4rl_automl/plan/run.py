@@ -80,13 +80,10 @@ class Plan:
         """`pattern` for every action dimension of a dataset."""
         return expand(pattern, dataset=dataset, **wildcards, dimension=self.dimensions(dataset))
 
-    def has_goal(self, dataset: str) -> bool:
-        """Whether a dataset's task is to reach a goal."""
-        return tasks.get(self.datasets[dataset].task).goal is not None
-
     def training_of(self, dataset: str, teacher: str) -> str:
         """What shapes a teacher's predictors of a dataset."""
-        return self.shaping(self.teachers[teacher], *(() if self.has_goal(dataset) else ("goal_draws",)))
+        idle = () if outcome_for(self.datasets[dataset].task).drawn else ("goal_draws",)
+        return self.shaping(self.teachers[teacher], *idle)
 
     def of_teachers(self, pattern: str, datasets: Iterable[str] | None = None) -> list[str]:
         """`pattern` for every teacher of the datasets (all by default) and every training seed."""
@@ -243,7 +240,7 @@ class Plan:
     def autogluon_memory(self, dataset: str, teacher: str) -> int:
         """MB: twice what was seen, for the models and for the copies of the rows (docs/performance.md)."""
         settings = self.teachers[teacher]
-        draws = settings.goal_draws if self.has_goal(dataset) else 1
+        draws = settings.goal_draws if outcome_for(self.datasets[dataset].task).drawn else 1
         return 3000 + (settings.rows or MOST_ROWS) * draws // 500
 
     def rollout_memory(self, method: str) -> int:

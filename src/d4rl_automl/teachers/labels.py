@@ -181,7 +181,8 @@ def read(path: str | Path, split: str) -> Labels:
     names = [*observations, *rule.columns, *actions]
     frame = tables.read_parquet(path, [*names, "split"], filters=[("split", "==", split)])
     state, outcome, action = (
-        np.ascontiguousarray(frame[columns].to_numpy(np.float32)) for columns in (observations, [*rule.columns], actions)
+        np.ascontiguousarray(frame[columns].to_numpy(np.float32))
+        for columns in (observations, [*rule.columns], actions)
     )
     return Labels(state, outcome, action, rule)
 
