@@ -32,6 +32,7 @@ from d4rl_automl.methods import rvs_r
 from d4rl_automl.policies import action_transform
 from d4rl_automl.policies.features import features
 from d4rl_automl.settings.kinds import PRECISIONS
+from d4rl_automl.tasks.outcomes import AVERAGE
 
 ROWS = 400_000
 """Of a fit whose rate is taken: as many batches an epoch as matter, and memory of no account."""
@@ -79,7 +80,7 @@ def main() -> None:
 def networks(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[str, Any]]:
     """RvS-R's updates by precision: as recorded graph, one kernel after another, against products and rvs's loop."""
     seconds = 4 if quick else 30
-    samples = repeated(fitting.Samples.of(rows), ROWS)
+    samples = repeated(fitting.Samples.of(rows, AVERAGE), ROWS)
     flops = 3 * 2 * RVS_R.batch_size * RVS_R.width**2
     flops += 2 * RVS_R.batch_size * RVS_R.width * (2 * samples.inputs().shape[1] + 3 * samples.actions.shape[1])
     result = []
@@ -130,7 +131,7 @@ def precision(rows: Transitions, held_out: Transitions, quick: bool) -> list[dic
         for seed in range(1 if quick else 3):
             fitted = fit(rows, held_out, settings, "cuda", seed=seed)
             losses.append(fitted.summary["validation_loss"])
-            inputs = torch.from_numpy(fitting.Samples.of(held_out).inputs())
+            inputs = torch.from_numpy(fitting.Samples.of(held_out, AVERAGE).inputs())
             errors.append(float(np.mean((fitted.network.act(inputs).numpy() - held_out.actions) ** 2)))
         result.append(
             {
@@ -170,7 +171,7 @@ def repeatable(rows: Transitions, held_out: Transitions, quick: bool) -> list[di
 def devices(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[str, Any]]:
     """Seconds per 1,000 updates of every size of network, and the loss after as many."""
     seconds = 1 if quick else 4
-    samples = fitting.Samples.of(rows)
+    samples = fitting.Samples.of(rows, AVERAGE)
     result = []
     for name, settings in SIZES.items():
         row: dict[str, Any] = {"network": name}
@@ -182,7 +183,7 @@ def devices(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[
             # At RvS's size a processor would take minutes.
             if device == "cuda" or settings.width < RVS_R.width:
                 fitted = fit(rows, held_out, replace(settings, updates=updates), device, threads=threads)
-                inputs = torch.from_numpy(fitting.Samples.of(held_out).inputs())
+                inputs = torch.from_numpy(fitting.Samples.of(held_out, AVERAGE).inputs())
                 error = float(np.mean((fitted.network.act(inputs).numpy() - held_out.actions) ** 2))
                 where = "GPU" if device == "cuda" else f"{threads} threads"
                 row[f"squared error after {updates}, {where}"] = round(error, 5)
@@ -261,14 +262,16 @@ def frame(rows: Transitions, limit: int) -> pd.DataFrame:
     """What a teacher of the last action dimension is fitted to."""
     chosen = np.random.default_rng(0).permutation(len(rows.actions))[:limit]
     last = rows.actions.shape[1] - 1
-    table = features(rows.observations, rows.rtg[:, None], rows.actions[:, :last]).iloc[chosen]
+    table = features(rows.observations, rows.rtg[:, None], rows.actions[:, :last], AVERAGE).iloc[chosen]
     return table.assign(target=action_transform.forward(rows.actions[chosen, last]))
 
 
 def fit(rows: Transitions, held_out: Transitions, settings: fitting.Settings, device: str, **how: Any) -> fitting.Fit:
     """A fit of all rows."""
     arguments = {"seed": 0, "threads": 1, **how}
-    return fitting.fit(fitting.Samples.of(rows), fitting.Samples.of(held_out), settings, device=device, **arguments)
+    return fitting.fit(
+        fitting.Samples.of(rows, AVERAGE), fitting.Samples.of(held_out, AVERAGE), settings, device=device, **arguments
+    )
 
 
 def weights(fitted: fitting.Fit) -> torch.Tensor:

@@ -25,6 +25,7 @@ from d4rl_automl import tasks
 from d4rl_automl.methods import teacher as teacher_method
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.loading import load_policy
+from d4rl_automl.tasks.outcomes import AVERAGE
 from d4rl_automl.teachers.settings import TeacherSettings
 
 HYPERPARAMETERS: dict[str, dict[str, Any]] = {
@@ -124,7 +125,7 @@ def ask(policy: Policy, chunk: floors.Chunk, timer: processes.Timer, rows: int, 
     observations, outcomes = chunk.inputs(rows * calls)
     assert outcomes is not None, "a teacher is conditioned on an outcome"
     actions = np.resize(np.concatenate(chunk.controls).astype(np.float32), (rows * calls, len(predictors)))
-    tables = [features(observations, outcomes, actions[:, : i * chain]) for i in range(len(predictors))]
+    tables = [features(observations, outcomes, actions[:, : i * chain], AVERAGE) for i in range(len(predictors))]
     timer.start()
     with policy.predictors.limited():
         for first in range(0, rows * calls, rows):

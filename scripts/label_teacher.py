@@ -10,7 +10,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--transitions", required=True)
     parser.add_argument("--deployed", nargs="+", required=True, help="the teacher's, one per action dimension")
-    parser.add_argument("--fractions", nargs="+", type=float, required=True, help="least and greatest commanded")
+    parser.add_argument("--fractions", nargs="*", type=float, required=True, help="least and greatest; none: goals")
     parser.add_argument("--recorded", type=int, required=True, help="rows: states with their recorded outcome")
     parser.add_argument("--perturbed", type=int, required=True, help="rows: states with noise")
     parser.add_argument("--commanded", type=int, required=True, help="rows: states with commanded outcomes")

@@ -16,6 +16,7 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import datasets, making, transitions
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.policies.loading import load_policy
+from d4rl_automl.tasks import outcomes
 from tests.support.datasets import SPLIT, arrays, record, store, write_provenance
 from tests.support.forests import write_forest
 from tests.support.policies import write_policy
@@ -176,7 +177,7 @@ def test_a_changed_autogluon_directory_is_refused_before_it_is_loaded(
     directory = trained(tmp_path)
     change(directory)
     with pytest.raises(InputError, match=told) as error:
-        Predictors([directory], chain=False, threads=1)
+        Predictors([directory], outcomes.AVERAGE, chain=False, threads=1)
     assert str(directory) in str(error.value)
     assert "run snakemake again" in str(error.value)
 

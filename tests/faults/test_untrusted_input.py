@@ -33,6 +33,7 @@ from d4rl_automl.plan import config
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.policies.handle import write_handle
 from d4rl_automl.policies.loading import load_policy
+from d4rl_automl.tasks import outcomes
 from d4rl_automl.teachers import distillation
 from tests.support.datasets import SPLIT, arrays, store, write_provenance
 from tests.support.networks import HERE, SETTINGS, samples
@@ -331,7 +332,7 @@ def test_autogluon_directories_are_loaded_only_as_they_were_recorded(tmp_path: P
     for name in ("learner.pkl", "predictor.pkl"):
         (directory / name).write_bytes(pickle.dumps(Executed(marker)))
     with pytest.raises(InputError, match="pickles, which are loaded only as they were made"):
-        Predictors([directory], chain=False, threads=1)
+        Predictors([directory], outcomes.AVERAGE, chain=False, threads=1)
     with pytest.raises(InputError, match="pickles, which are loaded only as they were made"):
         distillation.distill_dimension(
             transitions=tmp_path / "unread.parquet",
@@ -346,7 +347,7 @@ def test_autogluon_directories_are_loaded_only_as_they_were_recorded(tmp_path: P
     assert not marker.exists()
     directories.record(directory)
     with pytest.raises(Exception):  # noqa: B017 - whatever AutoGluon says of a folder as a predictor
-        Predictors([directory], chain=False, threads=1)
+        Predictors([directory], outcomes.AVERAGE, chain=False, threads=1)
     assert marker.exists(), "AutoGluon alone executes it"
 
 

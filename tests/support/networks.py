@@ -4,6 +4,7 @@ import numpy as np
 
 from d4rl_automl.learners import fitting
 from d4rl_automl.methods import mlp
+from d4rl_automl.tasks.outcomes import AVERAGE, NONE
 
 SETTINGS = fitting.Settings(width=32, layers=2, updates=24, batch_size=64, learning_rate=3e-3)
 
@@ -20,8 +21,9 @@ def samples(rows: int, seed: int = 0, conditional: bool = True) -> fitting.Sampl
     actions = np.clip(np.sin(standard @ weights) + 0.2 * conditional * (outcomes[:, None] - 2), -1, 1)
     return fitting.Samples(
         (standard * scales + 5).astype(np.float32),
-        outcomes.astype(np.float32) if conditional else None,
+        outcomes.astype(np.float32)[:, None] if conditional else None,
         actions.astype(np.float32),
+        AVERAGE if conditional else NONE,
     )
 
 

@@ -59,6 +59,7 @@ CONFIG = {
         },
         {"name": "rcdtp", "kind": "rcdtp", "trees": 20, "datasets": [EMBEDDED]},
         {"name": "rvs-r", "kind": "rvs_r", "datasets": [D4RL]},
+        {"name": "rvs-g", "kind": "rvs_g", "datasets": [MAZE]},
         {"name": "rwdtp", "kind": "rwdtp", "trees": 20, "datasets": [EMBEDDED]},
     ],
     "labels": {"recorded": 1000, "perturbed": 500, "commanded": 500},
@@ -78,6 +79,7 @@ def run(project: Path) -> None:
     shutil.copy(ROOT / "tests/support/trace.py", project / "src/sitecustomize.py")
     (project / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
     # RvS-R has its published size, whatever the dataset: of 30 rows it takes a quarter of a minute.
+    every_kind.make_brief(project)
     every_kind.write_hdf5(project / "d4rl/hopper_medium-v2.hdf5", 11, 3, 30, 6)
     maze = "Ant_maze_u-maze_noisy_multistart_False_multigoal_False_sparse_fixed.hdf5"
     every_kind.write_hdf5(project / "d4rl" / maze, 29, 8, 1200, 100)

@@ -68,7 +68,7 @@ def test_the_table(made):
     taught = loading.load_policy(handles[0]).act(states, outcomes)
     for handle in handles:
         own = loading.load_policy(handle)
-        acted = own.act(states, outcomes if own.outcome_rule.conditional else None)
+        acted = own.act(states, outcomes if own.outcome_rule.width else None)
         row = table.loc[own.metadata["method"]]
         assert row.l2_data == pytest.approx(((acted - recorded) ** 2).mean(), rel=1e-4)
         errors = ((acted - recorded) ** 2).mean(axis=0)

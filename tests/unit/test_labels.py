@@ -14,6 +14,7 @@ from d4rl_automl.methods import student
 from d4rl_automl.policies import loading
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.settings.kinds import NetworkSize
+from d4rl_automl.tasks.outcomes import AVERAGE
 from d4rl_automl.teachers import labels, training
 from d4rl_automl.teachers.settings import TeacherSettings
 from tests.support import learnable, synthetic
@@ -34,8 +35,14 @@ def rows(count: int, seed: int) -> transitions.Transitions:
         episodes=np.zeros(count, np.int32),
         steps=np.arange(count, dtype=np.int32),
         rows=np.arange(count),
-        metadata={},
+        metadata={"task": "hopper"},
     )
+
+
+def fraction_of(target: float) -> float:
+    """That of the expert's return that an average reward-to-go of the hopper is commanded by."""
+    task = tasks.get("hopper")
+    return (target * task.episode_steps - task.reference_min) / (task.reference_max - task.reference_min)
 
 
 @settings(max_examples=50, deadline=None)
@@ -45,13 +52,14 @@ def rows(count: int, seed: int) -> transitions.Transitions:
     recorded=st.integers(1, 400),
     perturbed=st.integers(0, 400),
     commanded=st.integers(0, 400),
-    targets=st.lists(st.floats(-1, 5), min_size=1),
+    fractions=st.lists(st.floats(-1, 2), min_size=1),
     seed=st.integers(0, 2**31),
 )
-def test_what_is_drawn(*, train, held_out, recorded, perturbed, commanded, targets, seed):
+def test_what_is_drawn(*, train, held_out, recorded, perturbed, commanded, fractions, seed):
     splits = {"train": rows(train, 0), "validation": rows(held_out, 1)}
     wanted = labels.Mixture(recorded, perturbed, commanded, noise=0.05)
-    drawn = labels.draw(splits, targets, wanted, seed)
+    drawn = labels.draw(splits, fractions, wanted, seed)
+    targets = [tasks.get("hopper").target(fraction) for fraction in fractions]
     assert drawn.observations.dtype == drawn.outcomes.dtype == np.float32
     for code, split in enumerate(labels.SPLITS):
         here = splits[split]
@@ -63,7 +71,8 @@ def test_what_is_drawn(*, train, held_out, recorded, perturbed, commanded, targe
         for kind_code, kind in enumerate(labels.KINDS):
             chosen = (drawn.splits == code) & (drawn.kinds == kind_code)
             asked = drawn.observations[chosen].tolist()
-            found = [(*state, outcome) for state, outcome in zip(asked, drawn.outcomes[chosen].tolist(), strict=True)]
+            asked_outcomes = drawn.outcomes[chosen].tolist()
+            found = [(*state, *outcome) for state, outcome in zip(asked, asked_outcomes, strict=True)]
             if kind == "recorded":
                 assert len(found) == min(np.ceil(round(recorded * share, 9)), len(here.rtg))
                 assert set(found) <= pairs and len(set(found)) == len(found)
@@ -76,14 +85,14 @@ def test_what_is_drawn(*, train, held_out, recorded, perturbed, commanded, targe
                     assert all(low - 1e-6 <= pair[-1] <= high + 1e-6 for pair in found)
                 else:
                     assert {pair[-1] for pair in found} <= set(here.rtg.tolist())
-    again = labels.draw(splits, targets, wanted, seed)
+    again = labels.draw(splits, fractions, wanted, seed)
     assert all(np.array_equal(a, b) for a, b in zip(drawn, again, strict=True))
 
 
 def test_noise_is_in_units_of_each_observation_and_commands_are_covered():
     splits = {"train": rows(20_000, 0), "validation": rows(2000, 1)}
     wanted = labels.Mixture(recorded=1, perturbed=40_000, commanded=40_000, noise=0.5)
-    drawn = labels.draw(splits, [-1.0, 4.0], wanted, 0)
+    drawn = labels.draw(splits, [fraction_of(-1.0), fraction_of(4.0)], wanted, 0)
     perturbed = drawn.observations[(drawn.kinds == 1) & (drawn.splits == 0)]
     # Variances add; the observation that never varies stays as it was recorded.
     np.testing.assert_allclose(perturbed.std(0), 1.25**0.5 * splits["train"].observations.std(0), rtol=0.03)
@@ -136,7 +145,7 @@ def test_labels_are_the_teachers_actions(made):
         ("validation", "commanded"): 600,
     }
     # One row at a time, so that a mix-up of batches or of columns would show.
-    predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], TEACHER.chain, 1)
+    predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], AVERAGE, TEACHER.chain, 1)
     for i in np.random.default_rng(0).choice(len(frame), 20, replace=False):
         row = frame.iloc[[i]]
         acted = predictors.act(row[[f"ob{k}" for k in range(11)]].to_numpy(), row[["rtg"]].to_numpy())
@@ -169,7 +178,7 @@ def test_a_student_learns_the_teacher_not_the_data(made, tmp_path):
         labels=str(made / "labels.parquet"),
     )
     test = transitions.read(made / "transitions.parquet", splits=("test",))
-    predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], TEACHER.chain, 1)
+    predictors = Predictors([made / f"deployed/ac{i}" for i in range(3)], AVERAGE, TEACHER.chain, 1)
     taught = predictors.act(test.observations, test.rtg[:, None])
     acted = loading.load_policy(handle).act(test.observations, test.rtg[:, None])
     recorded = learnable.actions(test.observations, test.rtg)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
+from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import transitions
 from d4rl_automl.evaluation import comparison
 from d4rl_automl.methods import bc, catboost_student, mlp, rcdtp, rvs, rvs_r, rwdtp, student
@@ -77,7 +78,7 @@ def test_learns_a_known_policy(data, tmp_path, monkeypatch, kind):
         monkeypatch.setattr(rvs_r, "SPLITS", ("train", "validation"))
     played = make(data, kind, tmp_path / "policy-s0.json")
     rows = transitions.read(data / "transitions.parquet", splits=("test",))
-    acted = played.act(rows.observations, played.outcome_rule.recorded(rows))
+    acted = played.act(rows.observations, played.outcome_rule.recorded(rows, np.random.default_rng(0)))
     dimensions = 2 if kind in UNCONDITIONAL else 3
     assert r2_score(rows.actions[:, :dimensions], acted[:, :dimensions]) >= 0.95
     assert played.outcome_rule.name == {"rcdtp": "reduced"}.get(kind, "none" if kind in UNCONDITIONAL else "constant")
@@ -240,9 +241,13 @@ def test_outcomes_and_returns_of_recorded_episodes(tmp_path):
     path = tmp_path / "transitions.parquet"
     pq.write_table(table.replace_schema_metadata({b"d4rl_automl": json.dumps(facts)}), path)
     rows = transitions.read(path)
-    np.testing.assert_allclose(outcomes.REDUCED.recorded(rows), np.column_stack([undivided, columns["step"]]))
-    np.testing.assert_array_equal(outcomes.AVERAGE.recorded(rows), columns["rtg"][:, None])
-    assert outcomes.NONE.recorded(rows) is None
+    here = np.random.default_rng(0)
+    np.testing.assert_allclose(outcomes.REDUCED.recorded(rows, here), np.column_stack([undivided, columns["step"]]))
+    np.testing.assert_array_equal(outcomes.AVERAGE.recorded(rows, here), columns["rtg"][:, None])
+    assert outcomes.NONE.recorded(rows, here) is None
+    assert rows.visited is None
+    with pytest.raises(InputError, match="hopper has no goal"):
+        outcomes.GOAL.recorded(rows, here)
     found = transitions.episode_returns(path, "train")
     assert (found.episodes.tolist(), found.lengths.tolist(), found.returns.tolist()) == ([0, 1], [3, 2], [6.0, 9.0])
     assert not len(transitions.episode_returns(path, "test").episodes)

@@ -25,6 +25,7 @@ from d4rl_automl.learners import checkpoints, fitting, network_policies, network
 from d4rl_automl.methods import bc, mlp
 from d4rl_automl.policies import loading
 from d4rl_automl.settings.kinds import NetworkSize
+from d4rl_automl.tasks.outcomes import AVERAGE
 from tests.support.networks import HERE, METHOD, RESUMED, SETTINGS, samples
 
 
@@ -37,7 +38,7 @@ def random_network(observation_size, action_size, *, width, layers, conditional,
         action_size=action_size,
         width=width,
         layers=layers,
-        conditional=conditional,
+        outcome_size=int(conditional),
         generator=generator,
     )
 
@@ -125,7 +126,7 @@ def test_same_seed_same_weights_and_the_callers_torch_is_left_alone():
 
 
 def gaussian_network(observation_size, action_size, *, width, layers, conditional, seed) -> networks.GaussianNetwork:
-    sizes = {"action_size": action_size, "width": width, "layers": layers, "conditional": conditional}
+    sizes = {"action_size": action_size, "width": width, "layers": layers, "outcome_size": int(conditional)}
     generator = torch.Generator().manual_seed(seed)
     return networks.GaussianNetwork(observation_size + conditional, generator=generator, **sizes)
 
@@ -244,6 +245,7 @@ def test_a_fit_on_a_gpu_is_repeatable_goes_on_and_is_the_processors_up_to_roundi
 KILLED = """
 import sys
 from d4rl_automl.learners import checkpoints, fitting, network_policies
+from d4rl_automl.tasks.outcomes import AVERAGE
 from tests.support.networks import HERE, METHOD, RESUMED, samples
 checkpoints.SECONDS = 0.2
 settings = fitting.Settings(*RESUMED, gaussian=sys.argv[1] == "rvs", shuffle=sys.argv[2] == "shuffled")
@@ -276,7 +278,9 @@ def test_a_killed_fit_goes_on_and_ends_as_if_it_had_not_been_killed(tmp_path, ki
     settings = fitting.Settings(*RESUMED, gaussian=kind == "rvs", shuffle=order == "shuffled")
     fitted = fitting.fit(samples(3000), samples(200, 1), settings, **HERE)
     dataset = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32}
-    network_policies.write_policy(fitted, tmp_path / "b" / "some-s0.json", METHOD, 0, dataset=dataset)
+    network_policies.write_policy(
+        fitted, tmp_path / "b" / "some-s0.json", METHOD, 0, outcome_rule=AVERAGE, dataset=dataset
+    )
     assert (tmp_path / "some-s0.onnx").read_bytes() == (tmp_path / "b" / "some-s0.onnx").read_bytes()
     folders = (tmp_path, tmp_path / "b")
     curves = [pd.read_csv(folder / "some-s0.curve.csv").drop(columns="seconds") for folder in folders]
@@ -387,7 +391,7 @@ def test_a_constant_column_and_no_outcome():
     train.observations[:, 4] = 0.1
     fitted = fitting.fit(train, samples(100, 1, conditional=False), SETTINGS, **HERE)
     assert fitted.network.scale[4] == 1 and fitted.network.scale.isfinite().all()
-    assert fitted.network.observation_size == 11 and not fitted.network.conditional
+    assert fitted.network.observation_size == 11 and not fitted.network.outcome_size
 
 
 def test_refuses_what_it_cannot_fit():
@@ -432,10 +436,16 @@ def test_a_written_policy_plays_what_torch_fitted(tmp_path, conditional):
     for folder in ("a", "b"):
         fitted = fitting.fit(samples(500, 0, conditional), samples(100, 1, conditional), SETTINGS, **HERE)
         network_policies.write_policy(
-            fitted, tmp_path / folder / "mlp-s5.json", method, 5, dataset=dataset, label_seconds=1.5
+            fitted,
+            tmp_path / folder / "mlp-s5.json",
+            method,
+            5,
+            outcome_rule=unseen.rule,
+            dataset=dataset,
+            label_seconds=1.5,
         )
     loaded = loading.load_policy(tmp_path / "a/mlp-s5.json", 1)
-    acted = loaded.act(unseen.observations, unseen.outcomes[:, None] if conditional else None)
+    acted = loaded.act(unseen.observations, unseen.outcomes)
     np.testing.assert_allclose(acted, fitted.network.act(torch.from_numpy(unseen.inputs())).numpy(), atol=1e-5, rtol=0)
     # The same training gives the same file, byte for byte.
     assert (tmp_path / "a/mlp-s5.onnx").read_bytes() == (tmp_path / "b/mlp-s5.onnx").read_bytes()

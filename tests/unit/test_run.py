@@ -191,7 +191,7 @@ def test_episodes_are_the_methods_own_or_the_configs(plan: Plan) -> None:
 
 
 def test_only_what_is_conditional_is_commanded(plan: Plan) -> None:
-    commanded = {method: plan.commanded(method) for method in plan.methods}
+    commanded = {method: plan.commanded(HOPPER, method) for method in plan.methods}
     assert {method for method, fractions in commanded.items() if fractions == ()} == {"m-bc", "m-rwdtp"}
     assert {fractions for fractions in commanded.values() if fractions} == {(0.5, 1.0)}
 
@@ -249,8 +249,8 @@ def test_costs_are_told_of_every_policy(plan: Plan) -> None:
 
 
 def test_memory_and_minutes(plan: Plan) -> None:
-    assert plan.autogluon_memory("t") == 3000 + 100
-    assert plan.autogluon_memory("all-rows") == 3000 + MOST_ROWS // 500
+    assert plan.autogluon_memory(HOPPER, "t") == 3000 + 100
+    assert plan.autogluon_memory(CHEETAH, "all-rows") == 3000 + MOST_ROWS // 500
     # Predictors are heavy, what else is played is small, an exported teacher too; each process holds its own.
     heavy = {"m-teacher", "m-distilled"}
     for processes in (1, 3):

@@ -51,6 +51,7 @@ CONFIG: dict[str, Any] = {
         {"name": "catboost_student", "kind": "catboost_student", "teacher": "one"},
         {"name": "mlp", "kind": "mlp", "datasets": [EMBEDDED, MINE, D4RL]},
         {"name": "rvs_r", "kind": "rvs_r", "datasets": HERE},
+        {"name": "rvs_g", "kind": "rvs_g", "datasets": [MAZE]},
         {"name": "rvs", "kind": "rvs", "datasets": HERE},
         {"name": "bc", "kind": "bc", "datasets": HERE},
         {"name": "rcdtp", "kind": "rcdtp", "datasets": HERE},
@@ -178,7 +179,8 @@ def test_nothing_reruns_after_no_change(done: Project) -> None:
     assert done.plan() == {}
 
 
-FITTED_TO_DATA = tuple(f"fit_{kind}" for kind in ("mlp", "rvs_r", "rvs", "bc", "rcdtp", "rwdtp"))
+FITTED_TO_DATA = tuple(f"fit_{kind}" for kind in ("mlp", "rvs_r", "rvs_g", "rvs", "bc", "rcdtp", "rwdtp"))
+OF_RETURN = tuple(f"rollout method={kind}" for kind in KINDS if kind not in ("bc", "rwdtp", "rvs_g"))
 
 # The config. A case: the key, its new value, and the jobs that see it first, each told as in `Job.fits`; the report,
 # which shows the config, sees all. Where jobs come and go with the value, the rules alone are compared.
@@ -194,15 +196,8 @@ CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
     *((f"labels.{key}", value, ("label_teacher",)) for key, value in {
         "recorded": 10, "perturbed": 10, "commanded": 10, "noise": 0.5}.items()),
     ("rollout.seed", 1, ("rollout",)),
-    ("rollout.fractions", [0.3, 0.5, 1.0], (
-        "plot_reward_to_go",
-        *(f"rollout method={kind}" for kind in KINDS if kind not in ("bc", "rwdtp")),
-    )),
-    ("rollout.fractions", [0.3, 1.1], (
-        "plot_reward_to_go",
-        "label_teacher",
-        *(f"rollout method={kind}" for kind in KINDS if kind not in ("bc", "rwdtp")),
-    )),
+    ("rollout.fractions", [0.3, 0.5, 1.0], ("plot_reward_to_go", *OF_RETURN)),
+    ("rollout.fractions", [0.3, 1.1], ("plot_reward_to_go", "label_teacher", *OF_RETURN)),
     *((f"rollout.{purpose}_episodes", 9, tuple(
         f"rollout method={kind}" for kind in KINDS if kind != "teacher"
     )) for purpose in ("selection", "report")),
@@ -216,6 +211,8 @@ CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
     ("datasets.file.scale_actions", 2.0, (f"link dataset={MINE}",)),
     *((f"teachers.one.{key}", value, ("train_teacher teacher=one",)) for key, value in {
         "preset": "high", "rows": 500, "time_limit": 5, "chain": False, "hyperparameters": {"GBM": {}}}.items()),
+    # Its dataset's task has no goal.
+    ("teachers.one.goal_draws", 2, ()),
 ]  # fmt: skip
 FITTED, FORESTS = ("mlp", "rvs", "bc", "student"), ("rcdtp", "rwdtp", "catboost_student")
 # The same for keys of methods, changed in all kinds that have them; the rule is that of the method.
@@ -226,7 +223,7 @@ METHOD_CASES: list[tuple[str, Any, tuple[str, ...], str]] = [
         ("updates", 10, FITTED),
         ("batch_size", 10, FITTED),
         ("learning_rate", 0.5, (*FITTED, *FORESTS)),
-        ("precision", "tf32", (*FITTED, "rvs_r")),
+        ("precision", "tf32", (*FITTED, "rvs_r", "rvs_g")),
         ("rows", 500, ("mlp", "rvs", "bc", "rcdtp", "rwdtp")),
         ("best", 0.5, ("bc",)),
         ("trees", 5, FORESTS),
@@ -264,6 +261,8 @@ NEW_JOBS: list[tuple[dict[str, Any], tuple[str, ...], set[str]]] = [
         tuple(f"{FIRST[kind]} method={kind}" for kind in UNTAUGHT),
         set(),
     ),
+    # Another dataset that it is for, but which is not among those of the config.
+    ({"methods.rvs_g.datasets": [MAZE, "antmaze-medium-play-v2"]}, (), set()),
     (
         {f"methods.{kind}.teacher": "two" for kind in TAUGHT},
         tuple(f"{FIRST[kind]} method={kind}" for kind in TAUGHT),

@@ -26,7 +26,7 @@ rule rollout:
         runtime=growing(120),
     params:
         # With their options: Snakemake compares what values there are, not which is whose.
-        fractions=lambda wildcards: options({"fractions": PLAN.commanded(wildcards.method)}),
+        fractions=lambda wildcards: options({"fractions": PLAN.commanded(wildcards.dataset, wildcards.method)}),
         selection=lambda wildcards: f"--play selection {PLAN.episodes(wildcards.method, 'selection')}",
         report=lambda wildcards: f"--play report {PLAN.episodes(wildcards.method, 'report')}",
         seed=options({"seed": CONFIG.rollout.seed}),

@@ -25,11 +25,11 @@ rule train_teacher:
         LEARNING
     threads: 1
     resources:
-        mem_mb=growing(lambda wildcards: PLAN.autogluon_memory(wildcards.teacher)),
+        mem_mb=growing(lambda wildcards: PLAN.autogluon_memory(wildcards.dataset, wildcards.teacher)),
         runtime=growing(lambda wildcards: autogluon_minutes(PLAN.teachers[wildcards.teacher].time_limit)),
         gpu=GPU,
     params:
-        settings=lambda wildcards: PLAN.shaping(PLAN.teachers[wildcards.teacher]),
+        settings=lambda wildcards: PLAN.training_of(wildcards.dataset, wildcards.teacher),
         device=CONFIG.device,
         code=digest("train_teacher"),
     shell:
@@ -111,7 +111,7 @@ rule label_teacher:
     params:
         mixture=options(CONFIG.labels.shaping()),
         # Labels cover the range of the commanded fractions, whatever lies between.
-        fractions=options({"fractions": [min(CONFIG.rollout.fractions), max(CONFIG.rollout.fractions)]}),
+        fractions=lambda wildcards: options({"fractions": PLAN.labelled(wildcards.dataset)}),
         code=digest("label_teacher"),
     shell:
         "script label_teacher --transitions {input.transitions:q} --deployed {input.deployed:q}"
@@ -139,7 +139,7 @@ rule distill_teacher:
         LEARNING
     threads: 1
     resources:
-        mem_mb=growing(lambda wildcards: PLAN.autogluon_memory(PLAN.teacher_of(wildcards.method))),
+        mem_mb=growing(lambda wildcards: PLAN.autogluon_memory(wildcards.dataset, PLAN.teacher_of(wildcards.method))),
         runtime=growing(lambda wildcards: autogluon_minutes(PLAN.methods[wildcards.method].time_limit)),
         gpu=GPU,
     params:

@@ -122,7 +122,7 @@ def _columns(
 ) -> Iterator[dict[str, pa.Array]]:
     """The table's columns, chunk by chunk."""
     truncated = reader.truncated
-    rtg = returns.of_episodes(reader.rewards, where).astype(np.float32)
+    rtg = returns.of_episodes(reader.rewards, _paid(reader, where)).astype(np.float32)
     index, steps = where.index(), where.steps()
     for rows, arrays in reader.chunks("observations", "actions"):
         columns: dict[str, pa.Array] = {}
@@ -138,6 +138,14 @@ def _columns(
             "truncated": pa.array(truncated[rows]),
             "split": _split_column(split_of[index[rows]]),
         }
+
+
+def _paid(reader: recordings.Reader, where: returns.Episodes) -> returns.Episodes:
+    """The episodes in which the reward-to-go is counted: in AntMaze those that the goal ends (`transitions`)."""
+    if reader.task is None or reader.task.goal is None:
+        return where
+    reached = reader.terminals | (reader.rewards > 0)
+    return returns.episodes(reader.terminated | reached, reader.truncated, reader.cut)
 
 
 def _episodes_table(

@@ -2,7 +2,7 @@
 
     ob0 … ob{d-1}, ac0 … ac{a-1}  float32   observation, action (in [-1, 1])
     rtg                           float32   average reward-to-go, RTG / (H - t); null in an unfinished
-                                            episode where H - t <= 0
+                                            episode where H - t <= 0. In AntMaze of shorter episodes: below
     reward                        float32
     episode, step                 int32     both from 0
     terminated, truncated         bool      Gymnasium's: failure, time limit
@@ -11,6 +11,10 @@
 The split is by whole episodes. An episode that the recording cut short is kept but
 belongs to no learner (RvS, too, indexes finished episodes only). The schema's metadata
 say under `d4rl_automl` (JSON) which dataset this is, its SHA-256, H, and what was mended.
+
+AntMaze's recorded episodes go on at the goal, and every row there is paid. Where `rtg` is counted, such a row ends an
+episode, as it ends one that is played: so a return is 0 or 1, and H and t are those of these shorter episodes, not of
+`episode` and `step`. It is what RvS-R reads of AntMaze, which splits at terminals and timeouts.
 """
 
 import contextlib
@@ -35,6 +39,21 @@ SPLITS = ("train", "validation", "test", "unfinished")
 METADATA_KEY = b"d4rl_automl"
 
 
+class Visited(NamedTuple):
+    """Where the episodes of N rows came to: what goals are drawn from."""
+
+    positions: NDArray[np.float32]
+    """(M, k) the goal's columns of every row of the splits that were read, whatever the limit, in the file's order."""
+    at: NDArray[np.int64]
+    """(N,) which of them is each row's own."""
+    last: NDArray[np.int64]
+    """(N,) which of them is the last of each row's episode."""
+
+    def of(self, rows: slice | NDArray[np.integer]) -> "Visited":
+        """The same of some of the rows."""
+        return Visited(self.positions, self.at[rows], self.last[rows])
+
+
 @dataclass(frozen=True)
 class Transitions:
     """Rows of a transitions table, in the order of the file."""
@@ -46,6 +65,7 @@ class Transitions:
     steps: NDArray[np.int32]  # (N,)
     rows: NDArray[np.int64]  # (N,) their numbers in the table, which are those of the recording, from 0
     metadata: dict[str, Any]  # the table's own: dataset, provider, task, sha256, longest_episode, …
+    visited: Visited | None = None  # in tasks with a goal
 
 
 def read(
@@ -70,7 +90,7 @@ def read(
         belongs = _belongs(file.read(["split"]), splits)
         if episodes is not None:
             belongs &= np.isin(_values(file.read(["episode"]), "episode"), episodes)
-    rows = np.flatnonzero(belongs)
+    rows = every = np.flatnonzero(belongs)
     if limit is not None:
         if seed is None:
             raise ValueError("a limit needs a seed")
@@ -98,7 +118,25 @@ def read(
             for name, vector in vectors.items():
                 vector[start:end] = _values(table, name)[local]
         first_row = next_row
-    return Transitions(observations, actions, vectors["rtg"], vectors["episode"], vectors["step"], rows, metadata)
+    with _parquet_errors(path):
+        visited = _visited(file, metadata["task"], every, rows)
+    return Transitions(
+        observations, actions, vectors["rtg"], vectors["episode"], vectors["step"], rows, metadata, visited
+    )
+
+
+def _visited(file: pq.ParquetFile, task: str, every: NDArray[np.int64], rows: NDArray[np.int64]) -> Visited | None:
+    """Where the episodes of some rows came to, in `every` row of their splits, by the rows' numbers, which ascend."""
+    goal = tasks.get(task).goal
+    if goal is None:
+        return None
+    names = [f"ob{column}" for column in goal.columns]
+    table = file.read([*names, "episode"])
+    positions = np.column_stack([_values(table, name)[every] for name in names])
+    at = np.searchsorted(every, rows)
+    # Episodes follow each other, so that their numbers ascend.
+    episodes = _values(table, "episode")[every]
+    return Visited(positions, at, np.searchsorted(episodes, episodes[at], side="right") - 1)
 
 
 class EpisodeReturns(NamedTuple):
@@ -120,6 +158,19 @@ def episode_returns(path: str | Path, split: str) -> EpisodeReturns:
     returns = np.bincount(numbers, _values(table, "reward")[belongs]).astype(np.float64)
     found = np.flatnonzero(lengths)
     return EpisodeReturns(found, lengths[found], returns[found])
+
+
+def whole_episodes(path: str | Path, split: str, limit: int | None, seed: int) -> NDArray[np.int64]:
+    """The numbers of episodes of a split, all of them or, with a `limit`, as many as have no more transitions.
+
+    They are then drawn by `seed`; one is always taken. Raises InputError as `read` does.
+    """
+    found = episode_returns(path, split)
+    if limit is None or limit >= found.lengths.sum():
+        return found.episodes
+    order = np.random.default_rng(seed).permutation(len(found.episodes))
+    taken = max(1, int((np.cumsum(found.lengths[order]) <= limit).sum()))
+    return np.sort(found.episodes[order[:taken]])
 
 
 def write_csv(path: str | Path, output: str | Path) -> None:

@@ -121,8 +121,8 @@ def _act(policy: Policy, rows: Transitions) -> NDArray[np.float32]:
 
 
 def _inputs(policy: Policy, rows: Transitions, index: Any) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Observations, and the outcomes as the policy's outcome rule has them."""
-    outcome = policy.outcome_rule.recorded(rows)
+    """Observations, and the outcomes as the policy's outcome rule has them; goals are drawn alike for every policy."""
+    outcome = policy.outcome_rule.recorded(rows, np.random.default_rng(0))
     return rows.observations[index], None if outcome is None else outcome[index]
 
 

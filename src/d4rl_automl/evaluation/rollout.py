@@ -48,8 +48,9 @@ SCHEMA = pa.schema(
         pa.field("normalised_score", pa.float64(), nullable=False),
     ]
 )
-"""A rollout table. fraction and target (the commanded return per step, of an episode of full length) are null for an
-unconditional policy; episode counts within a target; return is undiscounted; diverged: the physics blew up."""
+"""A rollout table. fraction and target (the commanded return per step, of an episode of full length) are null for a
+policy that is commanded no return; episode counts within a target; return is undiscounted; diverged: the physics blew
+up."""
 
 Progress = Callable[[int, int], None]
 """Told after each step how many environment steps were made, and how many are saved by episodes that just ended."""
@@ -82,8 +83,9 @@ def rollout(
 
     A fraction f commands f of the expert's return, a normalised score of 100 f, as the policy's outcome rule says: its
     average over an episode (`Task.target`), held through the episode, or the return itself
-    (`Task.commanded_return`), reduced by each reward. An unconditional policy is commanded nothing: it is played once
-    per episode, whatever the fractions, and its rows have none. Every target, method and training seed meets the same
+    (`Task.commanded_return`), reduced by each reward. A policy that is conditioned on a goal is told the episode's own,
+    and an unconditional one is commanded nothing: both are played once per episode, whatever the fractions, and their
+    rows have none. Every target, method and training seed meets the same
     initial states, which follow from (seed, the policy's dataset, purpose). `purpose` is "report", or "selection" for
     the episodes that a target is chosen on. `simulator` is one of `simulators.SIMULATORS`.
 
@@ -196,15 +198,15 @@ def _check_request(metadata: Mapping[str, Any], fractions: Sequence[float], epis
         if number < 1:
             raise InputError(f"{name}: found {number}, expected at least 1")
     usable = len(fractions) > 0 and np.isfinite(fractions).all() and len(set(fractions)) == len(fractions)
-    if outcomes.get(metadata["outcome_rule"]).conditional and not usable:
+    if outcomes.get(metadata["outcome_rule"]).of_return and not usable:
         raise InputError(
             f"fractions: found {list(fractions)}; {metadata['method']} needs at least one, all finite and different"
         )
 
 
 def _targets(metadata: Mapping[str, Any], fractions: Sequence[float]) -> list[float | None]:
-    """The commanded average reward-to-go per fraction; a single None for an unconditional policy."""
-    if not outcomes.get(metadata["outcome_rule"]).conditional:
+    """The commanded average reward-to-go per fraction; a single None for a policy that is commanded no return."""
+    if not outcomes.get(metadata["outcome_rule"]).of_return:
         return [None]
     return [tasks.get(metadata["task"]).target(fraction) for fraction in fractions]
 
@@ -237,8 +239,10 @@ def _play(
     targets = _targets(policy.metadata, fractions)
     simulator = simulators.make(policy.metadata["task"], len(targets) * len(seeds), variant)
     rule = policy.outcome_rule
-    commands = [rule.commanded(simulator.task, fraction) for fraction in fractions] if rule.conditional else [np.nan]
-    commanded = np.repeat(np.array(commands), len(seeds))
+    commanded = simulator.goals
+    if rule.of_return:
+        commands = [rule.commanded(simulator.task, fraction) for fraction in fractions]
+        commanded = np.repeat(np.array(commands), len(seeds))[:, None]
 
     def act(moment: Moment) -> NDArray[np.float32]:
         outcome = rule.outcome(commanded[moment.ids], moment.returns, moment.step)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from d4rl_automl.core import tables
 from d4rl_automl.figures import style
 from d4rl_automl.learners import importance
+from d4rl_automl.tasks.outcomes import RULES
 
 
 def plot(parts: Sequence[str | Path], prefix: str | Path) -> None:
@@ -51,6 +52,7 @@ def plot(parts: Sequence[str | Path], prefix: str | Path) -> None:
 
 
 def _place(feature: str) -> tuple[int, int]:
-    """Observations, outcome, step, then actions, each by its number."""
+    """Observations, outcome, then actions, each by its number."""
     name = feature.rstrip("0123456789")
-    return ["ob", "rtg", "step", "ac"].index(name), int(feature[len(name) :] or 0)
+    outcome = dict.fromkeys(column for rule in RULES.values() for column in rule.columns)
+    return ["ob", *outcome, "ac"].index(name), int(feature[len(name) :] or 0)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from d4rl_automl.core.files import sha256, whole
-from d4rl_automl.learners import fitting, networks
+from d4rl_automl.learners import fitting, networks, relabelling
 from d4rl_automl.learners.fitting import Callback, Training
 from d4rl_automl.policies import action_transform
 
@@ -59,17 +59,19 @@ class Checkpoint(Callback):
 
 def _key(training: Training) -> str:
     """SHA-256 of all that decides the fitted weights: arguments, rows, and the code, that of this file included."""
+    code = networks.__file__, fitting.__file__, relabelling.__file__, action_transform.__file__, __file__
     decisive = [
         dataclasses.asdict(training.settings),
         training.seed,
         training.device,
         training.threads,
         torch.__version__,
-        *(sha256(file) for file in (networks.__file__, fitting.__file__, action_transform.__file__, __file__)),
+        *map(sha256, code),
     ]
     digest = hashlib.sha256(json.dumps(decisive).encode())
     for samples in (training.train, training.validation):
-        for array in (samples.inputs(), samples.actions):
+        drawn = () if samples.relabelling is None else samples.relabelling.arrays()
+        for array in (samples.inputs(), samples.actions, *drawn):
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 

@@ -6,8 +6,8 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data.transitions import Transitions
 from d4rl_automl.learners.networks import GaussianNetwork, Layers, Network
+from d4rl_automl.learners.relabelling import Draws, Relabelling
 from d4rl_automl.settings.kinds import NetworkSettings
+from d4rl_automl.tasks.outcomes import NONE, OutcomeRule
 
 EVALUATIONS = 20
 """How often a fit looks at the validation loss."""
@@ -76,34 +78,91 @@ class Settings:
         return self.learning_rate * (1 + math.cos(math.pi * update / self.updates)) / 2
 
 
+class Labelled(Protocol):
+    """A teacher's labels, as `teachers.labels.Labels` has them."""
+
+    @property
+    def observations(self) -> NDArray[np.float32]:
+        """(N, d)."""
+
+    @property
+    def outcomes(self) -> NDArray[np.float32]:
+        """(N, k)."""
+
+    @property
+    def actions(self) -> NDArray[np.float32]:
+        """(N, a), within [-1, 1]."""
+
+    @property
+    def rule(self) -> OutcomeRule:
+        """By which the teacher is conditioned."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """What a network is fitted to."""
 
     observations: NDArray[np.float32]  # (N, d)
-    outcomes: NDArray[np.float32] | None  # (N,), or None for an unconditional policy
+    outcomes: NDArray[np.float32] | None  # (N, k), or None for an unconditional policy
     actions: NDArray[np.float32]  # (N, a), within [-1, 1]
+    rule: OutcomeRule = NONE  # what the outcomes are
     rows: NDArray[np.int64] | None = None  # (N,) their numbers in the recording, where they are recorded ones
+    relabelling: Relabelling | None = None  # where the outcomes are goals that every batch draws anew
 
     def __len__(self) -> int:
         return len(self.actions)
 
     def inputs(self) -> NDArray[np.float32]:
-        """(N, d) observations, or (N, d + 1) with the outcome as the last column."""
+        """(N, d) observations, or (N, d + k) with the outcome as the last columns."""
         if self.outcomes is None:
             return self.observations
         return np.column_stack([self.observations, self.outcomes])
 
     def take(self, rows: slice | NDArray[np.int64]) -> "Samples":
-        """Some of the rows."""
+        """Some of the rows, whose outcomes are not drawn anew."""
         outcomes = None if self.outcomes is None else self.outcomes[rows]
         numbers = None if self.rows is None else self.rows[rows]
-        return Samples(self.observations[rows], outcomes, self.actions[rows], numbers)
+        return Samples(self.observations[rows], outcomes, self.actions[rows], self.rule, numbers)
 
     @classmethod
-    def of(cls, rows: Transitions, conditional: bool = True) -> "Samples":
-        """Recorded transitions, their outcome the average reward-to-go if `conditional`."""
-        return cls(rows.observations, rows.rtg if conditional else None, rows.actions, rows.rows)
+    def of(cls, rows: Transitions, rule: OutcomeRule, *, seed: int = 0, afresh: bool = False) -> "Samples":
+        """Recorded transitions and their outcomes by a rule; goals are drawn by `seed`, or by every batch `afresh`.
+
+        Those that every batch draws have a first draw as well, by which inputs are normalised.
+        """
+        outcomes = rule.recorded(rows, np.random.default_rng(seed))
+        found = cls(rows.observations, outcomes, rows.actions, rule, rows.rows)
+        if rows.visited is None or not (rule.drawn and afresh):
+            return found
+        return replace(found, relabelling=Relabelling(rows.visited))
+
+    @classmethod
+    def of_pairs(cls, rows: Transitions, rule: OutcomeRule, *, seed: int = 0, afresh: bool = False) -> "Samples":
+        """As `of`, of the rows of whole episodes: states are drawn with their goals, as RvS-G does (`Draws.pairs`).
+
+        As many pairs as there are rows where they are drawn by `seed`.
+        """
+        assert rows.visited is not None, "pairs are of tasks with a goal"
+        relabelling = Relabelling(rows.visited, pairs=True)
+        found = cls.of(rows, rule, seed=seed)
+        if afresh or not len(found):
+            return replace(found, relabelling=relabelling)
+        states, goals = (drawn.numpy() for drawn in Draws(relabelling, "cpu", seed).pairs(len(found)))
+        return replace(found.take(states), outcomes=rows.visited.positions[goals])
+
+    @classmethod
+    def labelled(cls, labels: Labelled) -> "Samples":
+        """A teacher's labels."""
+        return cls(labels.observations, labels.outcomes, labels.actions, labels.rule)
+
+
+class Batch(NamedTuple):
+    """Of the rows of `Samples`."""
+
+    rows: torch.Tensor
+    """(n,) their numbers."""
+    goals: torch.Tensor | None
+    """(n,) numbers of the positions that are their goals, where every batch draws them."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +220,7 @@ class Training:
         self._inputs, self._actions = (torch.from_numpy(x).to(device) for x in (train.inputs(), train.actions))
         self._held_out = tuple(torch.from_numpy(x).to(device) for x in (validation.inputs(), validation.actions))
         generator = torch.Generator().manual_seed(seed)
-        conditional = train.outcomes is not None
-        network = _network(self._inputs, self._actions.shape[1], conditional, settings, generator)
+        network = _network(self._inputs, self._actions.shape[1], train.rule.width, settings, generator)
         self.network: Layers = network.to(device)
         on_gpu = device == "cuda"
         # A graph reads the learning rate of each update where this tensor is.
@@ -171,22 +229,31 @@ class Training:
         # The order of the rows in this epoch, and the state of the generator that it was drawn from.
         self._generator = torch.Generator(device).manual_seed(seed) if on_gpu else generator
         self._order, self._drawn_from = torch.arange(len(train), device=device), self._generator.get_state()
+        self._draws = None if train.relabelling is None else Draws(train.relabelling, device, seed)
         # Of the rows since the last evaluation: the sum of their losses, and their number.
         self._total, self._seen = torch.zeros((), device=device), 0
         # Weights of least validation loss; empty where the last are kept.
         self._best: dict[str, torch.Tensor] = {}
         self._eager = 0
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._batch = torch.zeros(min(settings.batch_size, len(train)), dtype=torch.int64, device=device)
+        full = settings.batch_size if self._pairs else min(settings.batch_size, len(train))
+        nothing = torch.zeros(full, dtype=torch.int64, device=device)
+        self._batch = Batch(nothing, None if self._draws is None else nothing.clone())
 
     @property
     def seconds(self) -> float:
         """Spent on the fit so far, by earlier processes too."""
         return time.perf_counter() - self._began
 
+    @property
+    def _pairs(self) -> bool:
+        """Whether batches are drawn, and not taken from the rows in an order."""
+        return self.train.relabelling is not None and self.train.relabelling.pairs
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numbers and containers of them."""
         return {
+            "draws": None if self._draws is None else self._draws.generator.get_state(),
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "update": self.update,
@@ -209,26 +276,35 @@ class Training:
         self._began -= state["seconds"]
         self._drawn_from = state["drawn_from"]
         self._generator.set_state(self._drawn_from)
+        if self._draws is not None:
+            self._draws.generator.set_state(state["draws"])
         if self.settings.shuffle and self.update:
             # The order of the interrupted epoch once more.
             self._draw_order()
 
     def step(self) -> None:
         """Make one update."""
+        batch = self._next()
+        self._set_rate(self.settings.rate(self.update))
+        if self.device == "cuda" and len(batch.rows) == len(self._batch.rows):
+            self._step_on_gpu(batch)
+        else:
+            self._step(batch)
+        self._seen += len(batch.rows)
+        self.update += 1
+
+    def _next(self) -> Batch:
+        """The rows of the next update, and their goals."""
         size = self.settings.batch_size
+        if self._draws is not None and self._pairs:
+            return Batch(*self._draws.pairs(size))
         per_epoch = -(-len(self.train) // size)
         first = self.update % per_epoch * size
         if self.settings.shuffle and first == 0:
             self._drawn_from = self._generator.get_state()
             self._draw_order()
-        batch = self._order[first : first + size]
-        self._set_rate(self.settings.rate(self.update))
-        if self.device == "cuda" and len(batch) == len(self._batch):
-            self._step_on_gpu(batch)
-        else:
-            self._step(batch)
-        self._seen += len(batch)
-        self.update += 1
+        rows = self._order[first : first + size]
+        return Batch(rows, None if self._draws is None else self._draws.later(rows))
 
     def _draw_order(self) -> None:
         self._order = torch.randperm(len(self.train), generator=self._generator, device=self.device)
@@ -239,18 +315,23 @@ class Training:
         else:
             self._optimiser.param_groups[0]["lr"] = rate
 
-    def _step(self, batch: torch.Tensor) -> None:
-        """One update by the rows whose numbers are in `batch`."""
+    def _step(self, batch: Batch) -> None:
+        """One update."""
         self._optimiser.zero_grad()
+        inputs = self._inputs[batch.rows]
+        if self._draws is not None and batch.goals is not None:
+            inputs[:, self.network.observation_size :] = self._draws.positions[batch.goals]
         with _computing(self.precision):
-            loss = self.network.loss(self._inputs[batch], self._actions[batch])
+            loss = self.network.loss(inputs, self._actions[batch.rows])
             loss.backward()
         self._optimiser.step()
-        self._total += loss.detach() * len(batch)
+        self._total += loss.detach() * len(batch.rows)
 
-    def _step_on_gpu(self, batch: torch.Tensor) -> None:
+    def _step_on_gpu(self, batch: Batch) -> None:
         """The same of a full batch, whose kernels are recorded once and then all started by one call."""
-        self._batch.copy_(batch)
+        self._batch.rows.copy_(batch.rows)
+        if self._batch.goals is not None and batch.goals is not None:
+            self._batch.goals.copy_(batch.goals)
         if self._graph is not None:
             self._graph.replay()
         elif self._eager < EAGER:
@@ -396,17 +477,17 @@ def fit(
 
 
 def _network(
-    inputs: torch.Tensor, action_size: int, conditional: bool, settings: Settings, generator: torch.Generator
+    inputs: torch.Tensor, action_size: int, outcome_size: int, settings: Settings, generator: torch.Generator
 ) -> Layers:
     """A new network, on the CPU, whatever the device of the training rows' `inputs`."""
     sizes = {"action_size": action_size, "width": settings.width, "layers": settings.layers}
     if settings.gaussian:
-        return GaussianNetwork(inputs.shape[1], conditional=conditional, generator=generator, **sizes)
+        return GaussianNetwork(inputs.shape[1], outcome_size=outcome_size, generator=generator, **sizes)
     deviation = inputs.double().std(0, correction=0).float()
     # A column that never changes carries nothing, and its deviation is rounding: it is left at zero.
     deviation[inputs.amax(0) == inputs.amin(0)] = 1
     mean = inputs.double().mean(0).float()
-    return Network(mean.cpu(), deviation.cpu(), conditional=conditional, generator=generator, **sizes)
+    return Network(mean.cpu(), deviation.cpu(), outcome_size=outcome_size, generator=generator, **sizes)
 
 
 def _far_value(samples: Samples) -> str:
@@ -421,7 +502,8 @@ def _far_value(samples: Samples) -> str:
     if not far.any():
         return ""
     row, column = np.argwhere(far)[int(np.argmax(np.nan_to_num(beyond[far], nan=np.inf)))]
-    name = f"ob{column}" if column < samples.observations.shape[1] else "rtg"
+    size = samples.observations.shape[1]
+    name = f"ob{column}" if column < size else samples.rule.columns[column - size]
     where = f"row {row} of the {len(samples)}" if samples.rows is None else f"row {samples.rows[row]} of the recording"
     return f"{name} is {inputs[row, column]:.3g} in {where}, where 99 % of it lie within ±{usual[column]:.3g}"
 

@@ -13,7 +13,7 @@ from d4rl_automl.learners.networks import export
 from d4rl_automl.policies import handle
 from d4rl_automl.policies.formats import FORMATS
 from d4rl_automl.settings.kinds import MethodSettings
-from d4rl_automl.tasks import outcomes
+from d4rl_automl.tasks.outcomes import OutcomeRule
 
 
 def make_policy(
@@ -37,7 +37,7 @@ def make_policy(
     checkpoint = Checkpoint(Path(output).with_name(f".{Path(output).stem}.checkpoint.pt"))
     name, callbacks = devices.resolve(device).name, [LogEvaluations(), checkpoint]
     fitted = fit(train, validation, settings, seed=seed, device=name, threads=threads, callbacks=callbacks)
-    write_policy(fitted, output, method, seed, dataset=dataset, **facts)
+    write_policy(fitted, output, method, seed, outcome_rule=train.rule, dataset=dataset, **facts)
     checkpoint.path.unlink(missing_ok=True)
 
 
@@ -47,6 +47,7 @@ def write_policy(
     settings: MethodSettings,
     seed: int,
     *,
+    outcome_rule: OutcomeRule,
     dataset: Mapping[str, Any],
     **facts: Any,
 ) -> None:
@@ -57,12 +58,13 @@ def write_policy(
         output: {method}-s{seed}.json; its neighbours end in .onnx and .curve.csv.
         settings: the method's entry in the config.
         seed: the training seed.
+        outcome_rule: by which the policy is conditioned.
         dataset: has `handle.DATASET_FACTS`, as the transitions table's metadata do.
         facts: what else its handle tells of the training: what it cost besides its own fit (seconds), its splits.
     """
     output = Path(output)
     network = fitted.network
-    metadata = handle.describe(settings, seed, dataset, outcomes.AVERAGE if network.conditional else outcomes.NONE) | {
+    metadata = handle.describe(settings, seed, dataset, outcome_rule) | {
         "format": "onnx",
         "training": {"settings": settings.shaping(), **fitted.summary},
     }

@@ -43,16 +43,14 @@ class _LinearReLU(torch.autograd.Function):
 
 
 class Layers(torch.nn.Module):
-    """Hidden layers with ReLU and a linear head: (N, k) to (N, a); k is the observation's size, plus one if
-    `conditional`.
-    """
+    """Hidden layers with ReLU and a linear head: (N, k) to (N, a); k is the observation's size and the outcome's."""
 
     loss_name: str
     """What its loss is called in curves."""
 
-    def __init__(self, input_size: int, *, action_size: int, width: int, layers: int, conditional: bool) -> None:
+    def __init__(self, input_size: int, *, action_size: int, width: int, layers: int, outcome_size: int) -> None:
         super().__init__()
-        self.conditional = conditional
+        self.outcome_size = outcome_size
         self._inputs = input_size
         sizes = itertools.pairwise([input_size] + [width] * layers + [action_size])
         linear = [torch.nn.utils.skip_init(torch.nn.Linear, *size) for size in sizes]
@@ -60,7 +58,7 @@ class Layers(torch.nn.Module):
 
     @property
     def observation_size(self) -> int:
-        return self._inputs - self.conditional
+        return self._inputs - self.outcome_size
 
     def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
         for layer in self.hidden:
@@ -168,16 +166,16 @@ class GaussianNetwork(Layers):
 
 
 def export(network: Layers, path: str | Path, metadata: Mapping[str, Any]) -> None:
-    """Write the network as ONNX: `observation` float32 (N, d), `outcome` float32 (N, 1) to `action` float32 (N, a).
+    """Write the network as ONNX: `observation` float32 (N, d), `outcome` float32 (N, k) to `action` float32 (N, a).
 
-    `outcome` is absent if the network is unconditional. `metadata` goes into `metadata_props`: strings as
+    `outcome` is absent if the network has none. `metadata` goes into `metadata_props`: strings as
     they are, anything else as JSON.
     """
     graph = Graph()
     inputs = {"observation": network.observation_size}
     x = "observation"
-    if network.conditional:
-        inputs["outcome"] = 1
+    if network.outcome_size:
+        inputs["outcome"] = network.outcome_size
         x = graph.node("Concat", *inputs, axis=1)
     network.build(graph, x)
     graph.save(path, inputs, {"action": network.head.out_features}, metadata)

@@ -12,7 +12,7 @@ from d4rl_automl.settings.kinds import (
     Teacher,
     TimeLimit,
 )
-from d4rl_automl.tasks.outcomes import AVERAGE
+from d4rl_automl.teachers.settings import GOAL_OUTCOME, OUTCOME
 
 
 class Settings(MethodSettings):
@@ -29,7 +29,8 @@ METHOD = Method(
     kind="autogluon_student",
     settings=Settings,
     about="the models of AutoGluon's own `distill`",
-    outcome=AVERAGE,
+    outcome=OUTCOME,
+    goal_outcome=GOAL_OUTCOME,
     makings=(
         Making("fit_autogluon_student", "autogluon", memory=1000, minutes=10),
         Making("export_autogluon_student", "onnx", memory=4000, minutes=10, modules=("teachers.export",)),
@@ -46,6 +47,4 @@ def fit(
     """Write the handle. Arguments as in `d4rl_automl.methods`. Other jobs fit the predictors."""
     from d4rl_automl.teachers import playing
 
-    playing.make_policy(
-        deployed, settings, seed, transitions=transitions, threads=threads, output=output, outcome_rule=METHOD.outcome
-    )
+    playing.make_policy(deployed, settings, seed, transitions=transitions, threads=threads, output=output)

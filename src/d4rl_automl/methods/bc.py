@@ -58,9 +58,10 @@ def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads
     best = best_episodes(found.lengths, found.returns, settings.best)
     alike = held_out.episodes[held_out.returns >= found.returns[best].min(initial=np.inf)]
     train = read(transitions, splits=("train",), limit=settings.rows, seed=seed, episodes=found.episodes[best])
+    rule = METHOD.outcome_for(train.metadata["task"])
     network_policies.make_policy(
-        fitting.Samples.of(train, conditional=False),
-        fitting.Samples.of(read(transitions, splits=("validation",), episodes=alike), conditional=False),
+        fitting.Samples.of(train, rule),
+        fitting.Samples.of(read(transitions, splits=("validation",), episodes=alike), rule),
         fitting.Settings.of(settings, gaussian=True),
         method=settings,
         seed=seed,

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from d4rl_automl.settings.kinds import Depth, ForestSettings, Making, Method, Needs, Shrinkage, Teacher, Trees
-from d4rl_automl.tasks.outcomes import AVERAGE
+from d4rl_automl.teachers.settings import GOAL_OUTCOME, OUTCOME
 
 
 class Settings(ForestSettings):
@@ -20,7 +20,8 @@ METHOD = Method(
     kind="catboost_student",
     settings=Settings,
     about="one CatBoost forest fitted to the teacher's labels",
-    outcome=AVERAGE,
+    outcome=OUTCOME,
+    goal_outcome=GOAL_OUTCOME,
     makings=(Making("fit_catboost_student", "catboost", memory=3000, minutes=120, beside=("curve", "importance")),),
     needs=Needs.LABELS,
 )
@@ -36,15 +37,15 @@ def fit(
     from d4rl_automl.learners import forests
     from d4rl_automl.teachers import labels as label_tables
 
-    tables = [label_tables.read(labels, split) for split in ("train", "validation")]
-    train, validation = (forests.Samples.of(t.observations, t.outcomes[:, None], t.actions) for t in tables)
+    tables = [label_tables.read(labels, split) for split in label_tables.SPLITS]
+    train, validation = (forests.Samples.of(t.observations, t.outcomes, t.actions) for t in tables)
     forest = forests.fit_catboost(train, validation, settings, seed=seed, threads=threads)
     forests.write_policy(
         forest,
         output,
         settings,
         seed,
-        outcome_rule=METHOD.outcome,
+        outcome_rule=tables[0].rule,
         rows=len(train.actions),
         **label_tables.facts(transitions, labels),
     )

@@ -35,14 +35,18 @@ def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads
 
     On the CPU, whatever the `device`.
     """
+    import numpy as np
+
     from d4rl_automl.data.transitions import read
     from d4rl_automl.learners import forests
 
     train = read(transitions, splits=("train",), limit=settings.rows, seed=seed)
     validation = read(transitions, splits=("validation",))
-    rule = METHOD.outcome
+    rule = METHOD.outcome_for(train.metadata["task"])
+    generator = np.random.default_rng(seed)
     fitted, held_out = (
-        forests.Samples.of(rows.observations, rule.recorded(rows), rows.actions) for rows in (train, validation)
+        forests.Samples.of(rows.observations, rule.recorded(rows, generator), rows.actions)
+        for rows in (train, validation)
     )
     forest = forests.fit_xgboost(fitted, held_out, settings, seed=seed, threads=threads)
     forests.write_policy(

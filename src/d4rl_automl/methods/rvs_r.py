@@ -51,7 +51,8 @@ def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads
     from d4rl_automl.learners import fitting, network_policies
 
     rows = read(transitions, splits=SPLITS)
-    samples = fitting.Samples.of(rows).take(order_of_rows(rows.episodes, seed))
+    rule = METHOD.outcome_for(rows.metadata["task"])
+    samples = fitting.Samples.of(rows, rule).take(order_of_rows(rows.episodes, seed))
     network_policies.make_policy(
         samples,
         samples.take(slice(0)),

@@ -43,21 +43,25 @@ def fit(*, transitions: str, settings: Settings, seed: int, device: str, threads
 
     On the CPU, whatever the `device`.
     """
+    import numpy as np
+
     from d4rl_automl.data.transitions import read
     from d4rl_automl.learners import forests
 
     train = read(transitions, splits=("train",), limit=settings.rows, seed=seed)
     validation = read(transitions, splits=("validation",))
     # The undivided reward-to-go of each transition.
-    returns, held_out_returns = (REDUCED.recorded(rows)[:, 0] for rows in (train, validation))
+    generator = np.random.default_rng(seed)
+    returns, held_out_returns = (REDUCED.recorded(rows, generator)[:, 0] for rows in (train, validation))
     bounds = returns.min(), returns.max()
     fitted, held_out = (
         forests.Samples.of(rows.observations, None, rows.actions, weights(own, bounds, settings.return_power))
         for rows, own in ((train, returns), (validation, held_out_returns))
     )
     forest = forests.fit_xgboost(fitted, held_out, settings, seed=seed, threads=threads)
+    rule = METHOD.outcome_for(train.metadata["task"])
     forests.write_policy(
-        forest, output, settings, seed, dataset=train.metadata, outcome_rule=METHOD.outcome, rows=len(fitted.actions)
+        forest, output, settings, seed, dataset=train.metadata, outcome_rule=rule, rows=len(fitted.actions)
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from d4rl_automl.settings.kinds import BatchSize, FallingLearningRate, Making, Method, Needs, NetworkSettings, Teacher
-from d4rl_automl.tasks.outcomes import AVERAGE
+from d4rl_automl.teachers.settings import GOAL_OUTCOME, OUTCOME
 
 
 class Settings(NetworkSettings):
@@ -19,7 +19,8 @@ METHOD = Method(
     kind="student",
     settings=Settings,
     about="one network fitted to the teacher's labels",
-    outcome=AVERAGE,
+    outcome=OUTCOME,
+    goal_outcome=GOAL_OUTCOME,
     makings=(Making("fit_student", "onnx", memory=3000, minutes=120, beside=("curve",)),),
     needs=Needs.LABELS,
     # By their loss the weights are chosen.
@@ -38,7 +39,7 @@ def fit(
     from d4rl_automl.learners import fitting, network_policies
     from d4rl_automl.teachers import labels as label_tables
 
-    train, validation = (fitting.Samples(*label_tables.read(labels, split)) for split in ("train", "validation"))
+    train, validation = (fitting.Samples.labelled(label_tables.read(labels, split)) for split in label_tables.SPLITS)
     network_policies.make_policy(
         train,
         validation,

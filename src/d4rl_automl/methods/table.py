@@ -11,6 +11,7 @@ _MODULES = (
     "catboost_student",
     "mlp",
     "rvs_r",
+    "rvs_g",
     "rvs",
     "bc",
     "rcdtp",

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from d4rl_automl.settings.kinds import Export, Making, Method, MethodSettings, Needs, Teacher
-from d4rl_automl.tasks.outcomes import AVERAGE
+from d4rl_automl.teachers.settings import GOAL_OUTCOME, OUTCOME
 
 
 class Settings(MethodSettings):
@@ -18,7 +18,8 @@ METHOD = Method(
     kind="teacher",
     settings=Settings,
     about="AutoGluon, one predictor per action dimension",
-    outcome=AVERAGE,
+    outcome=OUTCOME,
+    goal_outcome=GOAL_OUTCOME,
     makings=(
         Making("fit_teacher", "autogluon", memory=1000, minutes=10),
         Making("export_teacher", "onnx", memory=4000, minutes=10, modules=("teachers.export",)),
@@ -33,6 +34,4 @@ def fit(
     """Write the handle. Arguments as in `d4rl_automl.methods`. Other jobs fit the predictors."""
     from d4rl_automl.teachers import playing
 
-    playing.make_policy(
-        deployed, settings, seed, transitions=transitions, threads=threads, output=output, outcome_rule=METHOD.outcome
-    )
+    playing.make_policy(deployed, settings, seed, transitions=transitions, threads=threads, output=output)

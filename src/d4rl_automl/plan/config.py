@@ -125,7 +125,8 @@ def validated(given: Mapping[str, Any]) -> Config:
 
     Raises InputError naming the path of the wrong key, what was found and what is allowed:
     for a wrong key, type or value; a name used twice; an unknown dataset; a method whose
-    teacher does not exist; a method that is called RvS-R and is not; a teacher or method for a
+    teacher does not exist; a method that is called RvS-R or RvS-G and is not; a method of a kind that is not defined in
+    a dataset's task; a teacher or method for a
     dataset whose task has no simulator; a simulator that a dataset's task is not played in; a teacher or
     method that needs episodes which the split does not hold out.
     """
@@ -145,6 +146,7 @@ def validated(given: Mapping[str, Any]) -> Config:
     _refuse_misnamed(config)
     _refuse_without_episodes(config)
     config = _keep_to_simulated(config.model_copy(update={"reference": _reference(config)}))
+    _refuse_undefined(config)
     _refuse_nothing_held_out(config)
     return config
 
@@ -206,6 +208,19 @@ def _refuse_without_episodes(config: Config) -> None:
                 f"config: {key}[{index}]: {name!r} is made of returns, but the rows of {entry.name!r} are in no order "
                 "(ends: none); name its other datasets in its `datasets`, or leave it out"
             )
+
+
+def _refuse_undefined(config: Config) -> None:
+    """Of a task in which its kind is not defined a method cannot be made."""
+    for entry in config.datasets:
+        for method in config.methods_for(entry.name):
+            try:
+                METHODS[method.kind].outcome_for(entry.task)
+            except InputError as error:
+                raise InputError(
+                    f"config: methods[{config.methods.index(method)}]: {method.name!r} cannot be made of "
+                    f"{entry.name!r}: {error}; name its other datasets in its `datasets`, or leave it out"
+                ) from None
 
 
 def _refuse_unknown(config: Config) -> None:

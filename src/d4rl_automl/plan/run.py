@@ -15,6 +15,7 @@ from d4rl_automl.plan.digests import digest
 from d4rl_automl.policies.formats import FORMATS
 from d4rl_automl.settings.kinds import Making, Method, MethodSettings, Needs
 from d4rl_automl.settings.models import Model
+from d4rl_automl.teachers.settings import outcome_for
 
 MOST_ROWS = 2_000_000
 """Of D4RL's gym datasets: what a teacher without a number of rows may have to hold."""
@@ -78,6 +79,11 @@ class Plan:
     def per_dimension(self, pattern: str, dataset: str, **wildcards: str | int) -> list[str]:
         """`pattern` for every action dimension of a dataset."""
         return expand(pattern, dataset=dataset, **wildcards, dimension=self.dimensions(dataset))
+
+    def training_of(self, dataset: str, teacher: str) -> str:
+        """What shapes a teacher's predictors of a dataset."""
+        idle = () if outcome_for(self.datasets[dataset].task).drawn else ("goal_draws",)
+        return self.shaping(self.teachers[teacher], *idle)
 
     def of_teachers(self, pattern: str, datasets: Iterable[str] | None = None) -> list[str]:
         """`pattern` for every teacher of the datasets (all by default) and every training seed."""
@@ -180,10 +186,20 @@ class Plan:
         own: int | None = getattr(self.methods[method], key)
         return getattr(self.config.rollout, key) if own is None else own
 
-    def commanded(self, method: str) -> tuple[float, ...]:
-        """The fractions that a method is commanded; one that is unconditional, none."""
-        conditional = METHODS[self.methods[method].kind].outcome.conditional
-        return self.config.rollout.fractions if conditional else ()
+    def fractions(self, dataset: str) -> tuple[float, ...]:
+        """The fractions of the expert's return that are commanded to what is conditioned on a return."""
+        return tasks.get(self.datasets[dataset].task).fractions(self.config.rollout.fractions)
+
+    def commanded(self, dataset: str, method: str) -> tuple[float, ...]:
+        """The fractions that a method is commanded; one that is not conditioned on a return, none."""
+        rule = METHODS[self.methods[method].kind].outcome_for(self.datasets[dataset].task)
+        return self.fractions(dataset) if rule.of_return else ()
+
+    def labelled(self, dataset: str) -> tuple[float, ...]:
+        """The least and the greatest fraction that a teacher's students are commanded; none where it is a goal."""
+        fractions = self.fractions(dataset)
+        conditioned = outcome_for(self.datasets[dataset].task).of_return
+        return (min(fractions), max(fractions)) if conditioned else ()
 
     # What is left beside policies
 
@@ -221,9 +237,11 @@ class Plan:
 
     # Resources
 
-    def autogluon_memory(self, teacher: str) -> int:
+    def autogluon_memory(self, dataset: str, teacher: str) -> int:
         """MB: twice what was seen, for the models and for the copies of the rows (docs/performance.md)."""
-        return 3000 + (self.teachers[teacher].rows or MOST_ROWS) // 500
+        settings = self.teachers[teacher]
+        draws = settings.goal_draws if outcome_for(self.datasets[dataset].task).drawn else 1
+        return 3000 + (settings.rows or MOST_ROWS) * draws // 500
 
     def rollout_memory(self, method: str) -> int:
         """MB. AutoGluon's predictors play with all their models in memory; what else is played is small."""

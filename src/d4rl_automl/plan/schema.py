@@ -14,6 +14,7 @@ from d4rl_automl.data.catalogue import OWN_PROVIDERS
 from d4rl_automl.data.providers.table import PROVIDERS
 from d4rl_automl.methods.table import METHODS
 from d4rl_automl.plan.config import Config
+from d4rl_automl.settings.kinds import Method
 
 _NAMES = {
     r"d4rl_automl__methods__(\w+?)__Settings": r"\1_method",
@@ -72,9 +73,16 @@ def kinds() -> list[str]:
     lines = ["| kind | what is played | fitted to | conditioned on | file |", "|---|---|---|---|---|"]
     for name, method in METHODS.items():
         formats = " or ".join(making.format for making in method.makings)
-        outcome = ", ".join(method.outcome.columns) or "nothing"
+        outcome = _conditioned(method)
         lines.append(f"| `{name}` | {method.about} | {method.needs.value} | {outcome} | {formats} |")
     return [*lines, ""]
+
+
+def _conditioned(method: Method) -> str:
+    """On what, in tasks without a goal and, where that differs, in those with one."""
+    without = "not defined" if method.outcome is None else ", ".join(method.outcome.columns) or "nothing"
+    goal = method.goal_outcome
+    return without if goal is None else f"{without}; with a goal {', '.join(goal.columns)}"
 
 
 def _section(whole: dict[str, Any], node: dict[str, Any]) -> list[str]:

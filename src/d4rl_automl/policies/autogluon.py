@@ -16,6 +16,7 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.policies import action_transform
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.features import features
+from d4rl_automl.tasks.outcomes import OutcomeRule
 
 
 class Predictors:
@@ -25,14 +26,15 @@ class Predictors:
     (`core.processes.hide_gpus`).
     """
 
-    def __init__(self, deployed: Sequence[str | Path], chain: bool, threads: int) -> None:
-        """`chain`: whether each predictor reads the earlier action dimensions. `threads`: of a prediction.
+    def __init__(self, deployed: Sequence[str | Path], rule: OutcomeRule, chain: bool, threads: int) -> None:
+        """`rule`: by which they are conditioned. `chain`: whether each predictor reads the earlier action dimensions.
+        `threads`: of a prediction.
 
         Raises InputError, before anything is loaded, where one of the directories `deployed` is not as it was made.
         """
         for directory in deployed:
             directories.check(directory)
-        self._chain, self._threads = chain, threads
+        self._rule, self._chain, self._threads = rule, chain, threads
         self.predictors = [TabularPredictor.load(str(directory), verbosity=0) for directory in deployed]
         for predictor in self.predictors:
             predictor.persist(max_memory=None)
@@ -51,10 +53,10 @@ class Predictors:
             torch.set_num_threads(before)
 
     def act(self, observations: NDArray[np.float32], outcome: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, a) actions in [-1, 1] for `observations` (N, d) and `outcome` (N, 1), dimension after dimension."""
+        """(N, a) actions in [-1, 1] for `observations` (N, d) and `outcome` (N, k), dimension after dimension."""
         actions = np.zeros((len(observations), len(self.predictors)), np.float32)
-        table = features(observations, outcome, actions)
-        width = observations.shape[1] + 1
+        table = features(observations, outcome, actions, self._rule)
+        width = observations.shape[1] + outcome.shape[1]
         with self.limited():
             for i, predictor in enumerate(self.predictors):
                 predicted = predictor.predict(table.iloc[:, : width + i * self._chain], as_pandas=False)
@@ -77,7 +79,7 @@ class AutoGluonPolicy(Policy):
                     "again"
                 )
         super().__init__(metadata)
-        self.predictors = Predictors(deployed, metadata["chain"], threads)
+        self.predictors = Predictors(deployed, self.outcome_rule, metadata["chain"], threads)
 
     def predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.float32]:
         assert outcome is not None, "a teacher is conditioned on an outcome"

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from d4rl_automl import tasks
+from d4rl_automl.core.errors import InputError
 from d4rl_automl.settings.models import NOT_SHAPING, Flag, Integer, Model, Name, Number, OneOf, numbers_in
 from d4rl_automl.tasks.outcomes import OutcomeRule
 
@@ -171,10 +173,14 @@ class Method:
     settings: type[MethodSettings]
     about: str
     """What is played, in a few words."""
-    outcome: OutcomeRule
-    """What its policies are conditioned on."""
+    outcome: OutcomeRule | None
+    """What its policies are conditioned on in tasks without a goal; None where it is not defined in them."""
     makings: tuple[Making, ...]
     """The first is how it is made; a second one, how it is made when it is exported."""
+    goal_outcome: OutcomeRule | None = None
+    """The same in goal-reaching tasks; as in others when left out."""
+    why_not_others: str = ""
+    """What is said to who asks for it where it is not defined."""
     needs: Needs = Needs.NOTHING
     held_out: tuple[str, ...] = ()
     """Splits of held-out episodes without which it cannot be made ("validation", "test"), besides those of its
@@ -185,6 +191,13 @@ class Method:
     """Whether it is what the others are compared with where the config names no reference."""
     reserved: str | None = None
     """A regular expression of names that no method of another kind may begin with."""
+
+    def outcome_for(self, task: str) -> OutcomeRule:
+        """What its policies are conditioned on in a task; InputError where it is not defined in it."""
+        rule = self.outcome if tasks.get(task).goal is None else self.goal_outcome or self.outcome
+        if rule is None:
+            raise InputError(f"kind {self.kind} is not defined in {task}: {self.why_not_others}")
+        return rule
 
     def making(self, settings: MethodSettings) -> Making:
         """How the policy of a method with these settings is made."""

@@ -86,15 +86,8 @@ class AntMaze(Robot):
         return qpos, qvel
 
     def goals(self, generators: Sequence[np.random.Generator]) -> NDArray[np.float64]:
-        """Goals (n, 2): x and y in metres, as D4RL's `goal_sampler` spreads them beyond the middle of the goal's cell.
-
-        D4RL draws them from NumPy's global generator, which `env.seed` does not reach
-        (https://github.com/Farama-Foundation/D4RL/issues/202).
-        """
-        cell = self.maze.cell_size
-        centre = self.maze.centre(self.maze.goal)
-        spread = [generator.uniform(0, cell / 4, 2) + generator.uniform(0, cell / 8, 2) for generator in generators]
-        return np.maximum(np.reshape(spread, (len(generators), 2)) + centre, 0.0)
+        """Goals (n, 2): those of the maze."""
+        return self.maze.goals(generators)
 
     def controls(self, actions: Actions, variant: str) -> Actions:
         """Torques (n, a): [-1, 1] scaled to what the motors take, in the actions' dtype, and clipped, as D4RL does."""

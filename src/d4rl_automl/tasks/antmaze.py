@@ -7,9 +7,6 @@ Time limits and rules: d4rl/locomotion/__init__.py and goal_reaching_env.py, Far
 from d4rl_automl.tasks import mazes
 from d4rl_automl.tasks.task import Goal, Task
 
-GOAL = Goal(columns=(0, 1), radius=0.5)
-"""x and y of the torso, in metres."""
-
 
 def _antmaze(name: str, robot: str, maze: mazes.Maze, episode_steps: int = 1000) -> Task:
     return Task(
@@ -21,7 +18,8 @@ def _antmaze(name: str, robot: str, maze: mazes.Maze, episode_steps: int = 1000)
         robot=f"d4rl_automl.simulators.maze:{robot}",
         episode_steps=episode_steps,
         maze=maze,
-        goal=GOAL,
+        # x and y of the torso, in metres.
+        goal=Goal(columns=(0, 1), radius=0.5, draw=maze.goals),
         simulators=("d4rl", "mujoco-py"),
         why_not_others="Gymnasium has no such environment, and gymnasium-robotics' AntMaze is another one: "
         "other motors, another time step and another goal",

@@ -3,7 +3,15 @@
 Layouts: d4rl/locomotion/maze_env.py, U_MAZE_TEST, BIG_MAZE_TEST and HARDEST_MAZE_TEST, Farama-Foundation/D4RL@89141a6.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Cell = tuple[int, int]
 """Row and column, from 0. Rows go along y, columns along x."""
@@ -45,6 +53,18 @@ class Maze:
     def goal(self) -> Cell:
         """The cell at whose middle and beyond goals are drawn."""
         return self.cells(GOAL)[0]
+
+    def goals(self, generators: Sequence[np.random.Generator]) -> NDArray[np.float64]:
+        """Goals (n, 2): x and y in metres, as D4RL's `goal_sampler` spreads them beyond the middle of the goal's cell.
+
+        D4RL draws them from NumPy's global generator, which `env.seed` does not reach
+        (https://github.com/Farama-Foundation/D4RL/issues/202).
+        """
+        import numpy as np  # noqa: PLC0415  tasks are known without it
+
+        side, centre = self.cell_size, self.centre(self.goal)
+        spread = [generator.uniform(0, side / 4, 2) + generator.uniform(0, side / 8, 2) for generator in generators]
+        return np.maximum(np.reshape(spread, (len(generators), 2)) + centre, 0.0)
 
 
 UMAZE = Maze(

@@ -24,6 +24,8 @@ class Goal:
     """The entries of the observation, in the order of a goal's own."""
     radius: float
     """The Euclidean distance at which a goal counts as reached."""
+    draw: Callable[[Any], NDArray[np.float64]]
+    """Goals (n, k) as the task has them, from the next draws of n generators."""
 
     def reached(self, observations: NDArray[np.floating], goals: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Whether (n,) observations (n, d) are at goals (n, k); one that is NaN is never reached."""
@@ -61,6 +63,13 @@ class Task:
     fell: Callable[[Any, Any], Any] | None = None
     """Whether the robot has fallen, which terminates an episode: (n,) bool of positions (n, nq - 1), all but x, and
     velocities (n, nv), which together are the observation. None where no such rule is known."""
+
+    def fractions(self, asked: tuple[float, ...]) -> tuple[float, ...]:
+        """Which of the fractions that are asked for are commanded to policies that are conditioned on a return.
+
+        In a goal-reaching task 1 alone, whatever is asked for: its return is 0 or 1, and others say little of it.
+        """
+        return asked if self.goal is None else (1.0,)
 
     def commanded_return(self, fraction: float) -> float:
         """ref_min + fraction (ref_max - ref_min): a fraction of the expert's return, undiscounted."""

@@ -10,6 +10,7 @@ import pandas as pd
 from d4rl_automl.core import files
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.teachers.facts import taught_by
+from d4rl_automl.teachers.settings import outcome_for, recorded
 from d4rl_automl.teachers.training import test_rows
 
 PREDICTION_ROWS = 10_000
@@ -38,7 +39,8 @@ def evaluate(
             (as acting), up to `PREDICTION_ROWS` test rows, the same for every training seed.
     """
     test = test_rows(transitions)
-    predicted = Predictors(deployed, taught_by(deployed[0]).chain, threads).act(test.observations, test.rtg[:, None])
+    predictors = Predictors(deployed, outcome_for(test.metadata["task"]), taught_by(deployed[0]).chain, threads)
+    predicted = predictors.act(test.observations, recorded(test, np.random.default_rng(0)))
 
     acting_mse = np.mean((predicted.astype(np.float64) - test.actions) ** 2, axis=0)
     table = pd.concat([pd.read_csv(path) for path in metrics_in], ignore_index=True)

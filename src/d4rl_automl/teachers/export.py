@@ -32,6 +32,8 @@ from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.policies.features import features
 from d4rl_automl.policies.onnx import OnnxPolicy
 from d4rl_automl.policies.onnx_graph import Graph
+from d4rl_automl.tasks import outcomes
+from d4rl_automl.tasks.outcomes import OutcomeRule
 
 TOLERANCE = 1e-4
 """Largest difference between the graph and AutoGluon that is accepted, in action units."""
@@ -55,21 +57,23 @@ def export(
 ) -> float:
     """Write `predictors` as an ONNX policy with `metadata`, a handle's without file and sha256.
 
-    Inputs are `observation` float32 (N, d) and `outcome` float32 (N, 1), output is `action` float32 (N, a).
-    The file appears only if graph and predictors agree on the rows `observations` (N, d), `outcome` (N, 1);
+    Inputs are `observation` float32 (N, d) and `outcome` float32 (N, k), output is `action` float32 (N, a).
+    The file appears only if graph and predictors agree on the rows `observations` (N, d), `outcome` (N, k);
     returns their largest difference there, in action units.
 
     Raises UnsupportedModelError for anything but networks on float columns, and InputError where graph and
     predictors differ by more than `TOLERANCE`.
     """
     graph = Graph()
-    columns = _Columns(graph, metadata["observation_size"])
+    rule = outcomes.get(metadata["outcome_rule"])
+    columns = _Columns(graph, metadata["observation_size"], rule)
     for i, predictor in enumerate(predictors.predictors):
-        weighted = [graph.node("Mul", _predicted(columns, model), weight) for model, weight in _models(predictor)]
+        models = _models(predictor, rule)
+        weighted = [graph.node("Mul", _predicted(columns, model), weight) for model, weight in models]
         columns.add_action(graph.action(graph.node("Sum", *weighted), f"action{i}"))
     graph.node("Concat", *columns.actions, axis=1, output="action")
     with files.whole(path) as part:
-        inputs = {"observation": metadata["observation_size"], "outcome": 1}
+        inputs = {"observation": metadata["observation_size"], "outcome": rule.width}
         graph.save(part, inputs, {"action": metadata["action_size"]}, metadata)
         acted = OnnxPolicy(part, dict(metadata), 1).act(observations, outcome)
         difference = float(np.abs(acted - predictors.act(observations, outcome)).max())
@@ -81,7 +85,7 @@ def export(
     return difference
 
 
-def _models(predictor: TabularPredictor) -> list[tuple[AbstractModel, float]]:
+def _models(predictor: TabularPredictor, rule: OutcomeRule) -> list[tuple[AbstractModel, float]]:
     """Networks, or the constant, whose weighted sum the predictor plays; UnsupportedModelError if it plays others."""
     trainer = predictor._trainer
     best = trainer.load_model(predictor.model_best)
@@ -98,7 +102,7 @@ def _models(predictor: TabularPredictor) -> list[tuple[AbstractModel, float]]:
             )
         # A column of two values is one.
         categories = {kind: names for kind, names in model._types_of_features.items() if names and kind not in _SCALERS}
-        if categories or not _passes_through(predictor):
+        if categories or not _passes_through(predictor, rule):
             raise UnsupportedModelError(
                 f"{told} with columns that are not plain numbers to it ({categories}), which cannot be exported; "
                 "set export: false"
@@ -106,13 +110,14 @@ def _models(predictor: TabularPredictor) -> list[tuple[AbstractModel, float]]:
     return list(zip(models, weights.values(), strict=True))
 
 
-def _passes_through(predictor: TabularPredictor) -> bool:
+def _passes_through(predictor: TabularPredictor, rule: OutcomeRule) -> bool:
     """Whether the feature generator leaves the values of the columns that it keeps as they are."""
     names = predictor.original_features
-    size = names.index("rtg")
+    size = names.index(rule.columns[0])
     generator = np.random.default_rng(0)
-    widths = (size, 1, len(names) - size - 1)
-    given = features(*(generator.standard_normal((20, width), np.float32) for width in widths))
+    widths = (size, rule.width, len(names) - size - rule.width)
+    observations, outcome, actions = (generator.standard_normal((20, width), np.float32) for width in widths)
+    given = features(observations, outcome, actions, rule)
     made = predictor.transform_features(given)
     return made.equals(given[list(made)])
 
@@ -148,11 +153,11 @@ def _predicted(columns: "_Columns", model: AbstractModel) -> str:
 class _Columns:
     """The columns that networks read, processed. What several networks share is computed once."""
 
-    def __init__(self, graph: Graph, observation_size: int) -> None:
+    def __init__(self, graph: Graph, observation_size: int, rule: OutcomeRule) -> None:
         self.graph = graph
         self.actions: list[str] = []
         inputs = graph.node("Concat", "observation", "outcome", axis=1)
-        names = [*(f"ob{i}" for i in range(observation_size)), "rtg"]
+        names = [*(f"ob{i}" for i in range(observation_size)), *rule.columns]
         self._sources = {name: (inputs, i) for i, name in enumerate(names)}
         self._processed: dict[tuple[Any, ...], str] = {}
 

@@ -9,6 +9,7 @@ from d4rl_automl.learners import importance
 from d4rl_automl.policies.autogluon import Predictors
 from d4rl_automl.teachers import training
 from d4rl_automl.teachers.facts import taught_by
+from d4rl_automl.teachers.settings import outcome_for
 
 ROWS = 1_000
 """Test rows at most. Each feature's turn asks the predictor for as many answers, `SHUFFLES` times."""
@@ -38,7 +39,7 @@ def measure(
     """
     test = read(transitions, splits=("test",), limit=ROWS, seed=0)
     teacher = taught_by(deployed[0])
-    predictors = Predictors(deployed, teacher.chain, threads)
+    predictors = Predictors(deployed, outcome_for(test.metadata["task"]), teacher.chain, threads)
     outputs = {}
     for dimension, predictor in enumerate(predictors.predictors):
         frame = training.frame(test, dimension, teacher.chain)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from d4rl_automl.core import directories, tables
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data.transitions import read
 from d4rl_automl.policies import handle
 from d4rl_automl.settings.kinds import MethodSettings
-from d4rl_automl.tasks.outcomes import OutcomeRule
 from d4rl_automl.teachers.facts import training_of
+from d4rl_automl.teachers.settings import outcome_for, recorded
 
 CHECKED_ROWS = 2000
 """Test rows at most on which an exported graph is compared with AutoGluon."""
@@ -28,7 +30,6 @@ def make_policy(
     transitions: str | Path,
     threads: int,
     output: str | Path,
-    outcome_rule: OutcomeRule,
 ) -> None:
     """Write the handle of a teacher, or of its distilled predictors.
 
@@ -41,14 +42,13 @@ def make_policy(
         seed: the training seed.
         transitions: the dataset's transitions table.
         output: the handle, {method}-s{seed}.json.
-        outcome_rule: by which the predictors are conditioned.
 
     Raises InputError where what is exported is no network, and where a directory is not as it was recorded.
     """
     dataset = tables.read_parquet_metadata(transitions, handle.DATASET_FACTS)
     trainings = [training_of(directory) for directory in deployed]
     teacher = trainings[0]["teacher"]
-    metadata = handle.describe(settings, seed, dataset, outcome_rule)
+    metadata = handle.describe(settings, seed, dataset, outcome_for(dataset["task"]))
     training = {"settings": settings.shaping(), "teacher": teacher, "rows": trainings[0]["train_rows"]}
     played = {
         "directories": [Path(os.path.relpath(directory, Path(output).parent)).as_posix() for directory in deployed],
@@ -85,8 +85,9 @@ def _export(
 
     file = output.with_suffix(".onnx")
     rows = read(transitions, splits=("test",), limit=CHECKED_ROWS, seed=0)
-    predictors = Predictors(deployed, chain, threads)
-    difference = export.export(predictors, file, metadata, rows.observations, rows.rtg[:, None])
+    predictors = Predictors(deployed, outcome_for(metadata["task"]), chain, threads)
+    outcomes = recorded(rows, np.random.default_rng(0))
+    difference = export.export(predictors, file, metadata, rows.observations, outcomes)
     log.info("%s: differs from AutoGluon by at most %.1e on %d test rows", file, difference, len(rows.rtg))
     training = metadata["training"] | {"largest_difference": difference, "checked_rows": len(rows.rtg)}
     return {"file": file.name, "sha256": sha256(file), "training": training}

@@ -1,7 +1,7 @@
 """The teacher: AutoGluon predictors, one per action dimension.
 
-Each predictor regresses y = atanh(0.995 a) (`action_transform`) on the observation, the
-average reward-to-go and, in a chain, the earlier action dimensions.
+Each predictor regresses y = atanh(0.995 a) (`action_transform`) on the observation, the outcome
+(`settings.outcome_for`) and, in a chain, the earlier action dimensions.
 """
 
 import json
@@ -28,7 +28,7 @@ from d4rl_automl.data.transitions import Transitions, read
 from d4rl_automl.policies import action_transform
 from d4rl_automl.policies.features import features
 from d4rl_automl.teachers.facts import TRAINING_FILE
-from d4rl_automl.teachers.settings import TeacherSettings
+from d4rl_automl.teachers.settings import TeacherSettings, outcome_for, recorded
 
 TARGET = "target"
 """Column of the transformed action."""
@@ -74,8 +74,9 @@ def train_dimension(
     Arguments
         transitions: transitions.parquet.
         dimension: the action dimension, from 0.
-        settings: the teacher's entry of the config; of `rows` training rows are drawn with `seed`.
-        seed: of the drawn rows, the folds and every model that has a seed.
+        settings: the teacher's entry of the config; of `rows` training rows are drawn with `seed`, and of goals
+            `goal_draws` for each.
+        seed: of the drawn rows and goals, the folds and every model that has a seed.
         device: cpu, auto or cuda.
         predictor: output, the trained directory, and beside it its SHA-256 (`directories.record`).
         deployed: output, a copy of it with no more than the best model needs to predict, and its SHA-256.
@@ -179,7 +180,7 @@ def test_rows(path: str | Path) -> Transitions:
 def training_data(
     path: str | Path, dimension: int, settings: TeacherSettings, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and validation rows of one dimension, as the settings of the teacher draw them.
+    """Training and validation rows of one dimension, as the settings of the teacher draw them, and their goals.
 
     Raises InputError for a dimension that the dataset does not have.
     """
@@ -190,13 +191,24 @@ def training_data(
     size = train.actions.shape[1]
     if dimension not in range(size):
         raise InputError(f"{path}: dimension: found {dimension}; the dataset has the action dimensions 0 to {size - 1}")
-    return as_numbers(frame(train, dimension, settings.chain)), frame(validation, dimension, settings.chain)
+    made = [
+        frame(part, dimension, settings.chain, seed=seed, draws=settings.goal_draws) for part in (train, validation)
+    ]
+    return as_numbers(made[0]), made[1]
 
 
-def frame(data: Transitions, dimension: int, chain: bool) -> pd.DataFrame:
-    """Features ob0…, rtg and, in a chain, ac0…ac{dimension-1} (float32), and the target (float64)."""
-    read = features(data.observations, data.rtg[:, None], data.actions[:, : dimension * chain])
-    return read.assign(**{TARGET: action_transform.forward(data.actions[:, dimension])})
+def frame(data: Transitions, dimension: int, chain: bool, *, seed: int = 0, draws: int = 1) -> pd.DataFrame:
+    """Features ob0…, the outcome's and, in a chain, ac0…ac{dimension-1} (float32), and the target (float64).
+
+    Where the outcome is drawn, by `seed` and alike for every dimension, all rows come `draws` times.
+    """
+    rule, generator = outcome_for(data.metadata["task"]), np.random.default_rng(seed)
+    target, earlier = action_transform.forward(data.actions[:, dimension]), data.actions[:, : dimension * chain]
+    parts = [
+        features(data.observations, recorded(data, generator), earlier, rule).assign(**{TARGET: target})
+        for _ in range(draws if rule.drawn else 1)
+    ]
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
 def as_numbers(table: pd.DataFrame) -> pd.DataFrame:
