@@ -521,7 +521,8 @@ FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
     "the report's template": ("src/d4rl_automl/report/template.html.j2", more_code, ("report",)),
     "the report's style": ("src/d4rl_automl/report/style.css", more_code, ("report",)),
     "the catalogue, a dataset in use": (
-        f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64), ("download", "report")),
+        f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64),
+        ("download", "link", "report")),
     "the catalogue, where a dataset in use is": (
         f"{RESOURCES}/catalogue.csv", replaced("http://", "https://"), ("report",)),
     "the catalogue, another dataset": (f"{RESOURCES}/catalogue.csv", replaced("237338037", "237338038"), ()),

@@ -1,5 +1,6 @@
 """The user's own HDF5 files in D4RL's layout."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from d4rl_automl import tasks
 from d4rl_automl.core import paths
+from d4rl_automl.data import checksums
 from d4rl_automl.settings.kinds import DatasetEntry, Provider
 from d4rl_automl.settings.models import NOT_SHAPING, OneOf
 
@@ -30,7 +32,7 @@ class Entry(DatasetEntry):
 
 
 def _identity(entry: Entry) -> dict[str, Any]:
-    """The entry, and the size and time of its file: one that an older file replaced is noticed as well.
+    """The entry, the size and time of its file (one that an older file replaced is noticed as well), and the catalogue.
 
     Of a file that is gone, what was noted when it was taken in: what was made of it is not stale for that.
     """
@@ -43,7 +45,9 @@ def _identity(entry: Entry) -> dict[str, Any]:
         except (OSError, ValueError):
             noted = {}
         stamp = {name: noted.get(name) for name in ("size_bytes", "mtime_ns")}
-    return {**entry.shaping(), **stamp}
+    # Whether the file is one of the catalogue's is known once it is read.
+    catalogue = hashlib.sha256("".join(sorted(checksums.known())).encode()).hexdigest()
+    return {**entry.shaping(), **stamp, "catalogue": catalogue}
 
 
 PROVIDER = Provider(
@@ -65,7 +69,7 @@ def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, prov
     Raises InputError as `recordings.validate` does.
     """
     from d4rl_automl.core import files
-    from d4rl_automl.data import checksums, recordings
+    from d4rl_automl.data import recordings
 
     source = Path(entry.path).resolve()
     repairs = recordings.validate(source, entry.task)
