@@ -1,4 +1,4 @@
-"""Find out which simulator made a raw dataset, by replaying its steps; a file of another task's steps is refused."""
+"""Find out which simulator made a raw dataset, by replaying its steps."""
 
 import argparse
 

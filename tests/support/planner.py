@@ -124,8 +124,6 @@ def jobs_of(project: str, config: str, targets: list[str], every: bool, code: bo
 
 def told(job: Any) -> dict[str, Any]:
     """The fields of `Job`."""
-    from snakemake.io import is_flagged  # noqa: PLC0415
-
     words = (job.shellcmd or "").split()
     code = dict(job.params.items()).get("code", "")
     attempts = []
@@ -133,8 +131,7 @@ def told(job: Any) -> dict[str, Any]:
         attempts.append({name: job.resources.get(name) for name in ("mem_mb", "runtime", "gpu")})
     return {
         "rule": job.rule.name,
-        # What it is made of: of others it is only asked that they are there.
-        "input": [file for file in job.input if not is_flagged(file, "ancient")],
+        "input": list(job.input),
         "output": list(job.output),
         "wildcards": {name: str(value) for name, value in job.wildcards_dict.items()},
         "log": next(iter(job.log), ""),

@@ -285,10 +285,11 @@ def test_other_rewards_are_a_doubt(tmp_path):
 
 
 def admitted(folder, content, task, **told):
-    """What the rule makes of a file."""
+    """What the rules make of a file."""
     path = saved(folder / "raw.hdf5", content)
     said = {"dataset": "mine", "provider": "file", "task": task, "sha256": files.sha256(path)} | told
     files.write_json(folder / "raw.json", said)
+    admission.admit(path, folder / "raw.json", folder / "admitted.json")
     admission.write(path, folder / "raw.json", folder / "simulator.json")
     return admission.read(folder / "simulator.json")
 
@@ -298,11 +299,12 @@ def test_a_file_of_another_task_is_refused(tmp_path):
     content = of_gymnasium("walker2d", 4)
     with pytest.raises(InputError, match=r"mine.hdf5: is given as task halfcheetah, .* write task: walker2d"):
         admitted(tmp_path, content, "halfcheetah", path="/data/mine.hdf5")
-    assert not (tmp_path / "simulator.json").exists()
+    assert not (tmp_path / "admitted.json").exists()
     assert admission.doubts(admitted(tmp_path, content, "walker2d"), ["gymnasium"]) == []
-    for told in ({"published": True}, {"provider": "d4rl"}, {"provider": "embedded"}):
-        found = admitted(tmp_path, content, "halfcheetah", **told)
-        assert (found["task"], len(admission.doubts(found, ["gymnasium"]))) == ("walker2d", 1)
+    # D4RL's own files go on, by whatever provider.
+    found = admitted(tmp_path, content, "halfcheetah", published=True)
+    assert (found["task"], len(admission.doubts(found, ["gymnasium"]))) == ("walker2d", 1)
+    assert json.loads((tmp_path / "admitted.json").read_text())["verdict"] == "gymnasium"
 
 
 def test_a_file_of_scaled_actions_is_refused_until_it_says_so(tmp_path):

@@ -418,8 +418,15 @@ def sources(job: Job) -> set[str]:
     return {file.removeprefix("src/d4rl_automl/") for file in job.code if file.endswith(".py")}
 
 
+# What was let pass stays so: a change of code makes nothing stale there.
+WITHOUT_CODE = {"admit"}
+
+
 def test_digests_cover_what_their_jobs_load(traced: list[tuple[Job, str]]) -> None:
     for job, trace in traced:
+        if job.rule in WITHOUT_CODE:
+            assert not job.code
+            continue
         loaded = told("loaded", trace) - {"__init__.py"}
         assert sources(job) == loaded | {f"scripts/{job.command[0]}.py"}, job.id
 
@@ -547,7 +554,7 @@ def test_jobs_read_no_resource_that_has_no_case(traced: list[tuple[Job, str]]) -
         # The policies that collect have their SHA-256 among its params.
         assert {path for path in read if not path.endswith(".npz")} <= tested, job.id
         seen = {path for path, _, first in FILES.values() if job.rule in first}
-        assert job.rule == "collect" or read <= seen, job.id
+        assert job.rule in {"collect", *WITHOUT_CODE} or read <= seen, job.id
 
 
 @pytest.mark.parametrize(("policy", "first"), [("hopper-medium.npz", ("collect",)), ("walker2d-medium.npz", ())])

@@ -1,5 +1,6 @@
 # provider        -> results/{dataset}/raw.hdf5 and raw.json
 # raw.hdf5        -> simulator.json: which simulator made it
+# raw.hdf5        -> admitted.json, of files of the user's: they are not another task's
 # raw.hdf5        -> transitions.parquet, episodes.parquet
 # all of these    -> card.json, card.md, and results/cards.csv of all datasets
 # transitions     -> transitions.csv (on demand)
@@ -44,7 +45,7 @@ for provider in PROVIDERS.values():
 
 
 rule identify_simulator:
-    """Which simulator made a dataset; a file of another task's steps is refused."""
+    """Which simulator made a dataset."""
     input:
         raw=paths.RAW,
         provenance=paths.PROVENANCE,
@@ -69,13 +70,38 @@ rule identify_simulator:
         " --output {output:q} > {log:q} 2>&1"
 
 
+rule admit:
+    """Refuse a file of the user's that is another task's, or whose actions are on another scale, before it is learned from."""
+    input:
+        raw=paths.RAW,
+        provenance=paths.PROVENANCE,
+    output:
+        paths.ADMITTED,
+    log:
+        paths.log("{dataset}/admit"),
+    benchmark:
+        paths.benchmark("{dataset}/admit")
+    wildcard_constraints:
+        dataset=any_of(PLAN.foreign()),
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    # No `code`: what was admitted stays so, and is not learned from anew because a simulator changed. (Were
+    # simulator.json an ancient() input of the transitions instead, Snakemake would pass over all that is made of them
+    # whenever it is stale, whatever else made that stale.)
+    shell:
+        "script admit --raw {input.raw:q} --provenance {input.provenance:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule make_transitions:
     """Flatten episodes to transitions with reward-to-go, split by whole episodes."""
     input:
         raw=paths.RAW,
         provenance=paths.PROVENANCE,
-        # Nothing is learned from what is refused there; a simulator that changed changes nothing here.
-        admitted=ancient(paths.SIMULATOR),
+        admitted=lambda wildcards: [paths.ADMITTED] if wildcards.dataset in PLAN.foreign() else [],
     output:
         transitions=paths.TRANSITIONS,
         episodes=paths.EPISODES,

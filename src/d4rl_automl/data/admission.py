@@ -12,25 +12,34 @@ from d4rl_automl.data import recordings, replay
 log = logging.getLogger(__name__)
 
 
-def write(raw: str | Path, provenance: str | Path, output: str | Path) -> None:
-    """Find out which simulator made a raw dataset, and write it down.
+def admit(raw: str | Path, provenance: str | Path, output: str | Path) -> None:
+    """Let a raw dataset pass whose steps may be what they are given as.
 
     Arguments
         raw: HDF5 in D4RL's layout.
         provenance: the JSON beside it.
-        output: JSON: the answer of `identify_simulator`, and the dataset's name and SHA-256.
+        output: JSON: the dataset's name and SHA-256, and the verdict with its reason.
 
-    Raises InputError for a file of the user's that another task's simulator repeats, and for one whose actions have
-    to be scaled to be repeated. D4RL's own files, by their SHA-256, and embedded data are never refused.
+    Raises InputError for a file that another task's simulator repeats, and for one whose actions have to be scaled to
+    be repeated; never for D4RL's own files, which are known by their SHA-256.
     """
-    made = tables.read_json(provenance, ("dataset", "provider", "task", "sha256"))
-    with recordings.reading(raw, made["task"]) as reader:
-        scale = made.get("findings", {}).get("scale_actions")
-        found = replay.identify(reader, made["task"], scale_actions=scale)
-    log.info("%s: %s: %s", made["dataset"], found["verdict"], found["reason"])
-    if made["provider"] == "file" and not made.get("published", False):
+    made, found = _identified(raw, provenance)
+    if not made.get("published", False):
         _refuse(made.get("path", raw), found)
-    files.write_json(output, {"dataset": made["dataset"], "sha256": made["sha256"], **found})
+    told = {**{name: made[name] for name in ("dataset", "sha256")}, "verdict": found["verdict"]}
+    files.write_json(output, told | {"reason": found["reason"]})
+
+
+def write(raw: str | Path, provenance: str | Path, output: str | Path) -> None:
+    """Write down which simulator made a raw dataset, whoever provides it.
+
+    Arguments
+        raw, provenance: as for `admit`.
+        output: JSON: the answer of `identify_simulator`, and the dataset's name and SHA-256.
+    """
+    made, found = _identified(raw, provenance)
+    told = {**{name: made[name] for name in ("dataset", "sha256")}, **found}
+    files.write_json(output, told)
 
 
 def doubts(found: Mapping[str, Any], simulators: Sequence[str]) -> list[str]:
@@ -80,6 +89,16 @@ def doubts(found: Mapping[str, Any], simulators: Sequence[str]) -> list[str]:
 def read(path: str | Path) -> dict[str, Any]:
     """What `write` wrote; InputError for anything else."""
     return tables.read_json(path, ("dataset", "sha256", "verdict", "reason", "evidence"))
+
+
+def _identified(raw: str | Path, provenance: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is said of a raw dataset, and what its steps say."""
+    made = tables.read_json(provenance, ("dataset", "task", "sha256"))
+    with recordings.reading(raw, made["task"]) as reader:
+        scale = made.get("findings", {}).get("scale_actions")
+        found = replay.identify(reader, made["task"], scale_actions=scale)
+    log.info("%s: %s: %s", made["dataset"], found["verdict"], found["reason"])
+    return made, found
 
 
 def _refuse(path: str | Path, found: Mapping[str, Any]) -> None:

@@ -72,6 +72,14 @@ class Plan:
         """The datasets of a provider."""
         return [name for name, entry in self.datasets.items() if entry.provider == provider]
 
+    def foreign(self) -> list[str]:
+        """The datasets that somebody else recorded, and the user vouches for."""
+        return [
+            name
+            for name, entry in self.datasets.items()
+            if PROVIDERS[entry.provider].own and not PROVIDERS[entry.provider].simulates
+        ]
+
     def dimensions(self, dataset: str) -> range:
         """The action dimensions of a dataset's task."""
         return range(tasks.get(self.datasets[dataset].task).action_size)

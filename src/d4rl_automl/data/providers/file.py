@@ -74,7 +74,7 @@ def fetch(entry: Entry, *, local: str, mirrors: Sequence[str], output: str, prov
 
     Raises InputError as `recordings.examine` does.
     """
-    from d4rl_automl.data import checksums, hdf5, recordings
+    from d4rl_automl.data import hdf5, recordings
 
     source = Path(entry.path).resolve()
     with hdf5.opened(source):
