@@ -234,6 +234,12 @@ def test_no_host(tmp_path, monkeypatch):
     assert "Connection refused" in refused("http://127.0.0.1:9/some-file.hdf5", tmp_path, attempts=2)
 
 
+def test_a_folder_of_a_home_that_is_not_known_is_told_by_its_key(serve, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(InputError, match=r"^d4rl_dir: found '~/local', but the variable HOME is empty; write"):
+        get(serve(), tmp_path, local="~/local")
+
+
 def test_the_users_own_copy_comes_first(serve, tmp_path):
     (tmp_path / "local").mkdir()
     own = tmp_path / "local" / "some-file.hdf5"

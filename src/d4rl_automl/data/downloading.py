@@ -119,7 +119,11 @@ def keep(
 
 def _own(entry: "Entry", folder: str | Path) -> Path:
     """The user's own copy of the file, if there is one."""
-    return files.expanded(folder) / PurePosixPath(urlparse(entry.url).path).name
+    try:
+        home = files.expanded(folder)
+    except InputError as error:
+        raise InputError(f"d4rl_dir: {error}") from None
+    return home / PurePosixPath(urlparse(entry.url).path).name
 
 
 class _Patience(NamedTuple):
