@@ -74,10 +74,10 @@ def of_policy(policy: Policy, episodes: int) -> list[dict[str, Any]]:
         row = {"simulator": name, "episodes": episodes, "reached": int(reached.sum())}
         rows.append(row | {"median steps": float(table["length"][reached].median())})
     simulator, rule = BatchSimulator(policy.metadata["task"], episodes), policy.outcome_rule
-    commanded = rule.commanded(simulator.task, 1.0) if rule.conditional else np.nan
+    asked = np.full((episodes, 1), rule.commanded(simulator.task, 1.0)) if rule.of_return else simulator.goals
 
     def act(step: int, observations: NDArray[np.float64], ids: NDArray[np.int64]) -> NDArray[Any]:
-        return policy.act(observations, rule.outcome(np.full(len(ids), commanded), np.zeros(len(ids)), step))
+        return policy.act(observations, rule.outcome(asked[ids], np.zeros(len(ids)), step))
 
     seeds = episode_seeds(0, policy.metadata["dataset"], "report", episodes)
     rows[0] |= depths(simulator, simulator.reset(seeds), act, simulator.task.episode_steps)

@@ -44,11 +44,11 @@ def recording(episodes: int, seed: int) -> dict[str, NDArray[np.generic]]:
         start = generator.uniform(0, LENGTH - walked[-1])
         along = start + (walked if ahead else walked[::-1])
         parts.append((along, np.full(length, ahead), np.arange(length) == length - 1))
-    along, ahead, ends = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    along, forwards, ends = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     paid = (along > PAID[0]) & (along < PAID[1])
     others = generator.standard_normal((len(along), 27)) * 0.1
     actions = np.zeros((len(along), 8))
-    actions[:, :2] = 0.8 * directions(along, ahead)
+    actions[:, :2] = 0.8 * directions(along, forwards)
     return {
         "observations": np.column_stack([positions(along), others]).astype(np.float32),
         "actions": actions.astype(np.float32),
