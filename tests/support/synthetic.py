@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from d4rl_automl import tasks
+from d4rl_automl.behaviour.navigation import Ways
 from d4rl_automl.tasks import scores
 
 FRACTIONS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2]
@@ -61,6 +62,8 @@ def rollouts(
                     "terminated": fell,
                     "diverged": False,
                     "normalised_score": scores.normalise(task, returns),
+                    "success": None,
+                    "distance_left": np.nan,
                     "task": task,
                     "kind": "mlp" if fraction is None else "student",
                 }
@@ -69,9 +72,70 @@ def rollouts(
     return pd.concat(parts, ignore_index=True)
 
 
-def write_rollouts(path: Path, **what: Any) -> Path:
-    """The table of `rollouts(**what)` as the rollout rule writes it."""
-    table = rollouts(**what)
+def maze_rollouts(
+    method: str = "rvs-g",
+    *,
+    training_seed: int = 0,
+    purpose: str = "report",
+    fraction: float | None = None,
+    episodes: int = 20,
+    dataset: str = "antmaze-umaze-v2",
+    simulator: str = "d4rl",
+    skill: float = 0.6,
+) -> pd.DataFrame:
+    """Rollouts in a maze, with their paths: `skill` of the episodes come to their goals, the others halt on the way."""
+    task = tasks.get(dataset.removesuffix("-v2"))
+    assert task.maze is not None and task.goal is not None
+    ways, steps = Ways(task.maze), task.episode_steps
+    goal_cell = np.array(task.maze.centre(task.maze.goal))
+    rows = []
+    for episode in range(episodes):
+        # Every method and training seed meets the same goals.
+        goal = goal_cell + np.random.default_rng(episode).uniform(0, 1.4, 2)
+        generator = np.random.default_rng([training_seed, episode, *f"{method} {dataset} {purpose}".encode()])
+        reaches, lost = generator.random() < skill, generator.integers(30, 400)
+        path = [generator.uniform(-0.1, 0.1, 2)]
+        for step in range(1, steps + 1):
+            towards = ways.waypoints(path[-1][None], goal[None])[0] - path[-1]
+            speed = 0.1 if reaches or step < lost else 0.0
+            towards *= speed / max(np.hypot(*towards), 0.3)
+            path.append(path[-1] + towards + generator.normal(0, 0.06, 2) * (speed > 0))
+            if success := bool(task.goal.reached(path[-1][None], goal[None])[0]):
+                break
+        kept = np.array([*path[:-1:10], path[-1]])
+        rows.append(
+            {
+                "episode": episode,
+                "return": float(success),
+                "length": np.int32(step),
+                "terminated": success,
+                "success": success,
+                "distance_left": float(np.hypot(*(path[-1] - goal))),
+                "goal_x": goal[0],
+                "goal_y": goal[1],
+                "path_x": kept[:, 0].astype(np.float32),
+                "path_y": kept[:, 1].astype(np.float32),
+            }
+        )
+    return pd.DataFrame(rows).assign(
+        dataset=dataset,
+        method=method,
+        training_seed=training_seed,
+        simulator=simulator,
+        purpose=purpose,
+        fraction=np.nan if fraction is None else fraction,
+        target=np.nan if fraction is None else task.target(fraction),
+        seed=range(episodes),
+        diverged=False,
+        normalised_score=lambda table: scores.normalise(task.name, table["return"]),
+        task=task.name,
+        kind="rvs_g",
+    )
+
+
+def write_rollouts(path: Path, table: pd.DataFrame | None = None, **what: Any) -> Path:
+    """A table, by default that of `rollouts(**what)`, as the rollout rule writes it."""
+    table = rollouts(**what) if table is None else table
     policy = {"task": table["task"][0], "kind": table["kind"][0]}
     return write_parquet(path, table.drop(columns=["task", "kind"]), {"policy": policy})
 

@@ -631,7 +631,7 @@ RUN = f"results/{EMBEDDED}"
          (f"choose_target dataset={EMBEDDED} method=mlp",)),
         ("deleted", f"{RUN}/rollouts/mlp-s0.d4rl.selection.parquet", ()),
         ("deleted", f"{RUN}/figures/returns.d4rl.png", (f"plot_returns dataset={EMBEDDED}",)),
-        ("deleted", "results/figures/profiles.d4rl.d4rl.png", ("plot_profiles provider=d4rl",)),
+        ("deleted", "results/figures/profiles.d4rl.gym.d4rl.png", ("plot_profiles provider=d4rl",)),
         ("deleted", "results/summary.csv", ("score",)),
         ("deleted", f"{RUN}/students.csv", (f"compare_students dataset={EMBEDDED}",)),
         ("deleted", f"{RUN}/card.md", (f"make_card dataset={EMBEDDED}",)),

@@ -84,6 +84,7 @@ wildcard_constraints:
     method=any_of(PLAN.methods),
     seed=any_of(CONFIG.seeds),
     provider=any_of(PLAN.providers),
+    suite=any_of(PLAN.suites),
     simulator=any_of(CONFIG.simulators),
     dimension=r"\d+",
 

@@ -27,6 +27,8 @@ ROLLOUT_COLUMNS = (
     "terminated",
     "diverged",
     "normalised_score",
+    "success",
+    "distance_left",
 )
 """The columns of a rollout table that scores and figures read, one row per episode."""
 
@@ -116,17 +118,17 @@ def read_json(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
     return value
 
 
-def read_rollouts(paths: Iterable[str | Path], purpose: str) -> pd.DataFrame:
+def read_rollouts(paths: Iterable[str | Path], purpose: str, also: Sequence[str] = ()) -> pd.DataFrame:
     """Rollout tables of one purpose ("selection" or "report"), one row per episode.
 
-    Beside `ROLLOUT_COLUMNS` there are task and kind, from what a table says of its policy.
+    Beside `ROLLOUT_COLUMNS` and those named in `also` there are task and kind, from what a table says of its policy.
     Raises InputError where a table holds episodes of another purpose (a target chosen on the
     episodes that are reported would be flattered by them), where a return is no finite
     number, and where the same episode comes twice.
     """
     frames = []
     for path in paths:
-        frame = read_parquet(path, ROLLOUT_COLUMNS)
+        frame = read_parquet(path, (*ROLLOUT_COLUMNS, *also))
         policy = read_parquet_metadata(path, ("policy",))["policy"]
         _refuse_missing(path, ("task", "kind"), policy, "metadata key policy:")
         frame = frame.assign(task=policy["task"], kind=policy["kind"])

@@ -29,6 +29,7 @@ from d4rl_automl.simulators import closed_loop
 from d4rl_automl.simulators.closed_loop import Episodes, Moment, StepResult
 from d4rl_automl.tasks import outcomes, scores
 from d4rl_automl.tasks.seeds import episode_seeds
+from d4rl_automl.tasks.task import Task
 
 SCHEMA = pa.schema(
     [
@@ -46,14 +47,39 @@ SCHEMA = pa.schema(
         pa.field("terminated", pa.bool_(), nullable=False),
         pa.field("diverged", pa.bool_(), nullable=False),
         pa.field("normalised_score", pa.float64(), nullable=False),
+        pa.field("success", pa.bool_()),
+        pa.field("distance_left", pa.float64()),
+        pa.field("goal_x", pa.float64()),
+        pa.field("goal_y", pa.float64()),
+        pa.field("path_x", pa.list_(pa.field("element", pa.float32(), nullable=False))),
+        pa.field("path_y", pa.list_(pa.field("element", pa.float32(), nullable=False))),
     ]
 )
 """A rollout table. fraction and target (the commanded return per step, of an episode of full length) are null for a
 policy that is commanded no return; episode counts within a target; return is undiscounted; diverged: the physics blew
-up."""
+up.
+
+The others are null but where a task has a goal. success: the goal was reached, in `length` steps; distance_left: in
+metres, from where the episode ended; goal_x and goal_y: the goal, in metres; path_x and path_y: positions at the start,
+after every `PATH_STEPS` steps and at the end, in metres."""
+
+PATH_STEPS = 10
+"""Steps from one position of a path to the next."""
 
 Progress = Callable[[int, int], None]
 """Told after each step how many environment steps were made, and how many are saved by episodes that just ended."""
+
+
+@dataclass(frozen=True)
+class Played(Episodes):
+    """`Episodes`, and where they went; no columns (n, 0) where a task has no goal."""
+
+    goals: NDArray[np.float64]
+    """(n, k)."""
+    ends: NDArray[np.float64]
+    """Last positions (n, k)."""
+    paths: NDArray[np.float32]
+    """Positions (n, p, k), as `SCHEMA` says; NaN after the end."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +206,7 @@ def rollout_file(
     }
     first = 0
     for play, own_seeds in zip(plays, seeds, strict=True):
-        own = Episodes(*(getattr(played, field.name)[:, first : first + play.episodes] for field in fields(Episodes)))
+        own = Played(*(getattr(played, field.name)[:, first : first + play.episodes] for field in fields(Played)))
         first += play.episodes
         table = _table(metadata, simulator, play.purpose, fractions=fractions, seeds=own_seeds, played=own)
         own_facts = {**facts, "purpose": play.purpose, "env_steps": int(own.lengths.sum())}
@@ -218,7 +244,7 @@ def _play_any(  # noqa: PLR0917  As `_play`.
     seeds: NDArray[np.int64],
     processes: int,
     progress: Progress,
-) -> Episodes:
+) -> Played:
     """`_play` of a policy, or of a policy's file, split over `processes`."""
     if isinstance(policy, Policy):
         return _play(policy, variant, fractions, seeds, progress)
@@ -234,7 +260,7 @@ def _play(
     fractions: Sequence[float],
     seeds: NDArray[np.int64],
     progress: Progress,
-) -> Episodes:
+) -> Played:
     """Episodes (T, E) by target and seed. One batch holds them all, target by target."""
     targets = _targets(policy.metadata, fractions)
     simulator = simulators.make(policy.metadata["task"], len(targets) * len(seeds), variant)
@@ -243,6 +269,7 @@ def _play(
     if rule.of_return:
         commands = [rule.commanded(simulator.task, fraction) for fraction in fractions]
         commanded = np.repeat(np.array(commands), len(seeds))[:, None]
+    ways = _Ways(simulator.task, simulator.size)
 
     def act(moment: Moment) -> NDArray[np.float32]:
         outcome = rule.outcome(commanded[moment.ids], moment.returns, moment.step)
@@ -252,12 +279,36 @@ def _play(
             raise InputError(f"step {moment.step}: {error}") from None
 
     def tell(moment: Moment, result: StepResult) -> None:
+        ways.follow(moment, result)
         finished = int(np.count_nonzero(result.ended))
         progress(len(moment.ids), finished * (simulator.task.episode_steps - moment.step - 1))
 
     played = closed_loop.play(simulator, np.tile(seeds, len(targets)), act, tell)
-    shape = (len(targets), len(seeds))
-    return Episodes(*(getattr(played, field.name).reshape(shape) for field in fields(Episodes)))
+    values = [*(getattr(played, field.name) for field in fields(Episodes)), simulator.goals, ways.ends, ways.paths]
+    return Played(*(value.reshape(len(targets), len(seeds), *value.shape[1:]) for value in values))
+
+
+class _Ways:
+    """Where the episodes of a goal-reaching task are, step by step; of another task, nothing."""
+
+    def __init__(self, task: Task, size: int) -> None:
+        self._columns = list(task.goal.columns) if task.goal else []
+        width = len(self._columns)
+        points = (task.episode_steps - 1) // PATH_STEPS + 2
+        self.ends = np.full((size, width), np.nan)
+        self.paths = np.full((size, points, width), np.nan, np.float32)
+
+    def follow(self, moment: Moment, result: StepResult) -> None:
+        """Take down where a step started, if it is time to, and where it ended an episode."""
+        if not self._columns:
+            return
+        point = moment.step // PATH_STEPS
+        if moment.step % PATH_STEPS == 0:
+            self.paths[moment.ids, point] = moment.observations[:, self._columns]
+        if (ended := result.ended).any():
+            last = result.observations[ended][:, self._columns]
+            self.ends[moment.ids[ended]] = last
+            self.paths[moment.ids[ended], point + 1] = last
 
 
 def _table(
@@ -267,7 +318,7 @@ def _table(
     *,
     fractions: Sequence[float],
     seeds: NDArray[np.int64],
-    played: Episodes,
+    played: Played,
 ) -> pa.Table:
     rows = played.returns.size
     targets = _targets(metadata, fractions)
@@ -287,8 +338,26 @@ def _table(
         "terminated": played.terminated.ravel(),
         "diverged": played.diverged.ravel(),
         "normalised_score": scores.normalise(metadata["task"], played.returns.ravel()),
-    }
+    } | _reached(tasks.get(metadata["task"]), played)
     return pa.table(columns, schema=SCHEMA)
+
+
+def _reached(task: Task, played: Played) -> dict[str, pa.Array]:
+    """The columns that tell of goals, null where a task has none."""
+    names = ("success", "distance_left", "goal_x", "goal_y", "path_x", "path_y")
+    rows = played.returns.size
+    if task.goal is None:
+        return {name: pa.nulls(rows, SCHEMA.field(name).type) for name in names}
+    goals, ends = (values.reshape(rows, -1) for values in (played.goals, played.ends))
+    distances = task.goal.distances(ends, goals)
+    paths = played.paths.reshape(rows, *played.paths.shape[2:])
+    passed = ~np.isnan(paths[..., 0])
+    starts = np.concatenate([[0], passed.sum(axis=1).cumsum()]).astype(np.int32)
+    x, y = (
+        pa.ListArray.from_arrays(pa.array(starts), pa.array(paths[..., axis][passed]), type=SCHEMA.field("path_x").type)
+        for axis in (0, 1)
+    )
+    return dict(zip(names, (distances <= task.goal.radius, distances, goals[:, 0], goals[:, 1], x, y), strict=True))
 
 
 def _play_in_processes(
@@ -297,13 +366,13 @@ def _play_in_processes(
     fractions: Sequence[float],
     chunks: Sequence[NDArray[np.int64]],
     progress: Progress,
-) -> Episodes:
+) -> Played:
     """`_play` of each chunk of seeds in a process of its own, put together again episode by episode."""
     # Spawned, not forked: a fork copies the state of thread pools, but not their threads.
     context = multiprocessing.get_context("spawn")
     processes: list[SpawnProcess] = []
     receivers: list[Connection] = []
-    parts: dict[Connection, Episodes] = {}
+    parts: dict[Connection, Played] = {}
     try:
         for chunk in chunks:
             receiver, sender = context.Pipe(duplex=False)
@@ -324,7 +393,7 @@ def _play_in_processes(
                     raise ended_process(process.exitcode) from None
                 if isinstance(message, Exception):
                     raise message
-                if isinstance(message, Episodes):
+                if isinstance(message, Played):
                     parts[receiver] = message
                 else:
                     progress(*message)
@@ -333,8 +402,8 @@ def _play_in_processes(
             process.terminate()
             process.join()
     ordered = [parts[receiver] for receiver in receivers]
-    return Episodes(
-        *(np.concatenate([getattr(part, field.name) for part in ordered], axis=1) for field in fields(Episodes))
+    return Played(
+        *(np.concatenate([getattr(part, field.name) for part in ordered], axis=1) for field in fields(Played))
     )
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from d4rl_automl import tasks
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
+from d4rl_automl.evaluation.targets import commanded
 
 TARGET_RULES = {
     "selected": "the target chosen on separate selection episodes",
@@ -18,31 +20,38 @@ TARGET_RULES = {
 }
 """How the target behind a score was picked; an unconditional method scores the same by all three."""
 
-SCORE_COLUMNS = ("dataset", "provider", "method", "seed", "simulator", "target", "normalised")
+GROUP = ["provider", "suite", "simulator", "target"]
+"""What statistics never put together: datasets of two providers or suites, simulators, and target rules."""
+SCORE_COLUMNS = ("dataset", "provider", "suite", "method", "seed", "simulator", "target", "normalised")
 """The columns of a score table that statistics and figures read."""
-COMPARISON = ["provider", "simulator", "target", "method", "against", "datasets", "seeds"]
+SUCCESS_COLUMNS = ("success_rate", "success_low", "success_high", "median_steps_to_goal", "mean_distance_left")
+"""Those that are empty but where a task has a goal."""
+COMPARISON = [*GROUP, "method", "against", "datasets", "seeds"]
 COMPARISON += ["probability", "low", "high", "no_interval"]
 """The columns of `compare`."""
 
 
 def score_table(
     rollouts: pd.DataFrame,
-    targets: Iterable[Mapping[str, Any]],
+    choices: Iterable[Mapping[str, Any]],
     providers: Mapping[str, str],
 ) -> pd.DataFrame:
     """One row per dataset, method, training seed, simulator and target rule.
 
-    `rollouts`: report episodes (`tables.read_rollouts(paths, "report")`); `targets`: what
+    `rollouts`: report episodes (`tables.read_rollouts(paths, "report")`); `choices`: what
     `targets.choose` gave for every dataset, method and simulator; `providers`: of each
     dataset, in the order of the table. Columns: mean_return and std_return (over episodes,
     divisor n), mean_length (steps), terminated (share of episodes, 0 to 1), normalised (mean
-    normalised score), diverged (count). Where fraction 1.0 was not commanded, the rule
-    "fixed" has no row, and the log says so. Raises InputError for other than report
-    episodes, a target that is missing or was not commanded, and a dataset without provider.
+    normalised score), diverged (count). Where the task has a goal: success_rate (share of
+    episodes, 0 to 1) with success_low and success_high (`success_interval`), median_steps_to_goal
+    (of the successes, empty without any) and mean_distance_left (of all, in metres). Where fraction
+    1.0 was not commanded, the rule "fixed" has no row, and the log says so. Raises InputError for
+    other than report episodes, a target that is missing or was not commanded, and a dataset without
+    provider.
     """
     if set(rollouts["purpose"]) != {"report"}:
         raise InputError("column purpose: scores are made of report episodes only; pass the report tables")
-    chosen = {(entry["dataset"], entry["method"], entry["simulator"]): entry["fraction"] for entry in targets}
+    chosen = {(entry["dataset"], entry["method"], entry["simulator"]): entry["fraction"] for entry in choices}
     rows = []
     for key, group in rollouts.groupby(["dataset", "method", "training_seed", "simulator"], sort=False):
         dataset, method, seed, simulator = map(str, key)
@@ -50,6 +59,7 @@ def score_table(
             raise InputError(f"rollouts: the dataset {dataset!r} is none of {', '.join(providers)}")
         if (dataset, method, simulator) not in chosen:
             raise InputError(f"targets: none was chosen for {dataset}, {method}, {simulator}; choose it first")
+        task = tables.one_value(group, "task")
         for rule, fraction, episodes in _by_rule(group, chosen[dataset, method, simulator]):
             if episodes.empty and rule == "fixed":
                 logging.warning("%s, %s: fraction 1.0 was not commanded; no score at a fixed target", dataset, method)
@@ -60,6 +70,7 @@ def score_table(
                 {
                     "dataset": dataset,
                     "provider": providers[dataset],
+                    "suite": tasks.get(task).suite,
                     "method": method,
                     "kind": tables.one_value(group, "kind"),
                     "seed": int(seed),
@@ -73,9 +84,29 @@ def score_table(
                     "terminated": episodes["terminated"].mean(),
                     "normalised": episodes["normalised_score"].mean(),
                     "diverged": int(episodes["diverged"].sum()),
+                    **_success(episodes),
                 }
             )
     return in_order(pd.DataFrame(rows), list(providers))
+
+
+def _success(episodes: pd.DataFrame) -> dict[str, float]:
+    """`SUCCESS_COLUMNS` of some episodes of one task."""
+    if episodes["success"].isna().all():
+        return dict.fromkeys(SUCCESS_COLUMNS, np.nan)
+    reached = episodes["success"].to_numpy(bool)
+    low, high = success_interval(int(reached.sum()), len(reached))
+    steps = episodes["length"].to_numpy(np.float64)[reached]
+    values = (reached.mean(), low, high, np.median(steps) if len(steps) else np.nan, episodes["distance_left"].mean())
+    return dict(zip(SUCCESS_COLUMNS, map(float, values), strict=True))
+
+
+def success_interval(successes: int, episodes: int) -> tuple[float, float]:
+    """Wilson's 95 % interval, (low, high), of the success rate behind so many successes, by SciPy."""
+    from scipy import stats  # noqa: PLC0415  It takes half a second to load, which robots do not need.
+
+    found = stats.binomtest(successes, episodes).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def in_order(table: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
@@ -95,16 +126,22 @@ def _by_rule(group: pd.DataFrame, chosen: float | None) -> Iterator[tuple[str, f
             yield rule, None, group
         return
     for rule, fraction in (("selected", chosen), ("fixed", 1.0)):
-        yield rule, fraction, group[np.isclose(group["fraction"], np.nan if fraction is None else fraction)]
+        yield rule, fraction, commanded(group, fraction)
     yield "all", None, group
 
 
-def read_scores(path: str | Path, provider: str, simulator: str) -> pd.DataFrame:
-    """The rows of a score table that are of one provider and simulator; InputError where there is none."""
+def read_scores(path: str | Path, provider: str, simulator: str, suite: str | None = None) -> pd.DataFrame:
+    """The rows of a score table that are of one provider, simulator and suite (by default of every suite).
+
+    Raises InputError where there is none.
+    """
     table = tables.read_csv(path, SCORE_COLUMNS)
     kept = table[(table["provider"] == provider) & (table["simulator"] == simulator)]
+    if suite is not None:
+        kept = kept[kept["suite"] == suite]
     if kept.empty:
-        raise InputError(f"{path}: there is no score of provider {provider!r} in the simulator {simulator!r}")
+        what = f"provider {provider!r}" + (f" and suite {suite!r}" if suite else "")
+        raise InputError(f"{path}: there is no score of {what} in the simulator {simulator!r}")
     return kept
 
 

@@ -25,13 +25,13 @@ ONE_SEED = "one training seed"
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """One row per provider, method, simulator and target rule: statistics over seeds and datasets.
+    """One row per provider, suite, method, simulator and target rule: statistics over seeds and datasets.
 
     Providers stay apart, because an embedded dataset is not the D4RL dataset of a similar
-    name. Columns: datasets and seeds (counts), mean, iqm and optimality_gap (of normalised
-    scores; see `interquartile_mean` and `optimality_gap`), each of the last two with
-    _low and _high (see `interval`), and no_interval (why there is none, or empty). Raises
-    InputError where a method lacks a seed of a dataset.
+    name, and so do suites, as in every paper. Columns: datasets and seeds (counts), mean, iqm and
+    optimality_gap (of normalised scores; see `interquartile_mean` and `optimality_gap`), each of the
+    last two with _low and _high (see `interval`), and no_interval (why there is none, or empty).
+    Raises InputError where a method lacks a seed of a dataset.
     """
     rows = []
     for key, grids in _grids(scores):
@@ -41,7 +41,8 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
                 values, statistic=lambda draw: np.array([interquartile_mean(draw), optimality_gap(draw)])
             )
             rows.append(
-                {"provider": key[0], "method": method, "simulator": key[1], "target": key[2]}
+                dict(zip(score_tables.GROUP, key, strict=True))
+                | {"method": method}
                 | {"datasets": grid.shape[1], "seeds": grid.shape[0], "mean": values.mean()}
                 | {"iqm": interquartile_mean(values), "iqm_low": low[0], "iqm_high": high[0]}
                 | {
@@ -55,12 +56,12 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(scores: pd.DataFrame) -> pd.DataFrame:
-    """The probability of improvement, one row per ordered pair of methods of a provider, simulator and target rule.
+    """The probability of improvement, one row per ordered pair of methods that share a dataset.
 
-    Columns: provider, simulator, target, method, against, datasets (how many both methods were
-    trained on; a pair without one has no row), seeds (of method), probability (see
-    `probability_of_improvement`), low and high (see `interval`), no_interval. Raises InputError
-    where a method lacks a seed of a dataset.
+    Providers, suites, simulators and target rules stay apart. Columns: provider, suite, simulator,
+    target, method, against, datasets (how many both methods were trained on), seeds (of method),
+    probability (see `probability_of_improvement`), low and high (see `interval`), no_interval. Raises
+    InputError where a method lacks a seed of a dataset.
     """
     rows = []
     for key, grids in _grids(scores):
@@ -73,7 +74,7 @@ def compare(scores: pd.DataFrame) -> pd.DataFrame:
                 pair = [grids[name][common].to_numpy(np.float64) for name in (method, against)]
                 probability = probability_of_improvement(*pair)
                 (low,), (high,) = interval(*pair, statistic=lambda *draw: np.array([probability_of_improvement(*draw)]))
-                facts = dict(zip(("provider", "simulator", "target"), key, strict=True))
+                facts = dict(zip(score_tables.GROUP, key, strict=True))
                 reason = ONE_SEED if min(map(len, pair)) < 2 else None
                 for one, other, values in (
                     (method, against, (probability, low, high)),
@@ -92,20 +93,21 @@ def profiles(scores: pd.DataFrame, thresholds: NDArray[np.float64]) -> pd.DataFr
     """Performance profiles: the share of runs (a training seed on a dataset) that score above each threshold.
 
     `thresholds`: (T,) normalised scores. Score distributions of Agarwal et al. (2021), section
-    4.2, by rliable. Columns: provider, simulator, target, method, datasets, seeds, threshold,
+    4.2, by rliable. Columns: provider, suite, simulator, target, method, datasets, seeds, threshold,
     share, low and high (pointwise, see `interval`). Profiles compare only over the same
-    datasets: a method that lacks one of its provider's is left out, and the log says so.
+    datasets: a method that lacks one of its provider's and suite's is left out, and the log says so.
     """
     parts = []
-    for (provider, simulator, target), grids in _grids(scores):
+    for key, grids in _grids(scores):
         every = {name for grid in grids.values() for name in grid.columns}
         for method, grid in grids.items():
             if lacking := every - set(grid.columns):
-                logging.warning("%s is left out of the %s profiles: not trained on %s", method, provider, min(lacking))
+                where = " ".join(key[:2])
+                logging.warning("%s is left out of the %s profiles: not trained on %s", method, where, min(lacking))
                 continue
             values = grid.to_numpy(np.float64)
             low, high = interval(values, statistic=lambda draw: _shares_above(draw, thresholds))
-            facts: dict[str, Any] = {"provider": provider, "simulator": simulator, "target": target, "method": method}
+            facts: dict[str, Any] = {**dict(zip(score_tables.GROUP, key, strict=True)), "method": method}
             facts |= {"datasets": grid.shape[1], "seeds": grid.shape[0]}
             columns = {"threshold": thresholds, "share": _shares_above(values, thresholds), "low": low, "high": high}
             parts.append(pd.DataFrame(facts | columns))
@@ -116,9 +118,9 @@ def _shares_above(scores: NDArray[np.float64], thresholds: NDArray[np.float64]) 
     return np.mean(scores.reshape(-1, 1) > thresholds, axis=0)
 
 
-def _grids(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], dict[str, pd.DataFrame]]]:
-    """((provider, simulator, target rule), {method: normalised scores, seeds × datasets})."""
-    for key, group in scores.groupby(["provider", "simulator", "target"], sort=False):
+def _grids(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], dict[str, pd.DataFrame]]]:
+    """(values of `score_tables.GROUP`, {method: normalised scores, seeds × datasets})."""
+    for key, group in scores.groupby(score_tables.GROUP, sort=False):
         grids = {}
         for method, own in group.groupby("method", sort=False):
             grid = own.pivot(index="seed", columns="dataset", values="normalised")
@@ -126,8 +128,7 @@ def _grids(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], dict[st
                 seed, dataset = grid.stack(future_stack=True).pipe(lambda cells: cells[cells.isna()].index[0])
                 raise InputError(f"scores: {method} has no score of training seed {seed} on {dataset}; roll it out")
             grids[str(method)] = grid
-        provider, simulator, target = map(str, key)
-        yield (provider, simulator, target), grids
+        yield tuple(map(str, key)), grids
 
 
 def interquartile_mean(scores: NDArray[np.float64]) -> float:
@@ -220,7 +221,7 @@ def score(scores: Sequence[str | Path], *, output: str | Path, summary: str | Pa
     for table, path in ((every, output), (summed, summary), (compare(every), comparisons)):
         with files.whole(path) as part:
             table.to_csv(part, index=False)
-    shown = every[every["target"] == "selected"].drop(columns=["kind", "doubts"])
+    shown = every[every["target"] == "selected"].drop(columns=["kind", "doubts"]).dropna(axis="columns", how="all")
     doubtful = every.dropna(subset="doubts").drop_duplicates("dataset")
     told = [line for _, row in doubtful.iterrows() for line in doubts.lines(row["dataset"], [row["doubts"]])]
     return "\n".join(

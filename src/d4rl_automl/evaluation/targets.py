@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from d4rl_automl.core import files, tables
@@ -51,3 +52,27 @@ def choose(rollouts: pd.DataFrame) -> dict[str, Any]:
 def choose_file(rollouts: Sequence[str | Path], output: str | Path) -> None:
     """Choose from selection tables and write the choice as JSON."""
     files.write_json(output, choose(tables.read_rollouts(rollouts, "selection")))
+
+
+def chosen_fractions(
+    targets: Sequence[str | Path], dataset: str, simulator: str, methods: Sequence[str]
+) -> dict[str, float | None]:
+    """The chosen fraction of each method, from the JSON files of one dataset and simulator.
+
+    Raises InputError for a file of another dataset or simulator, and for a method without a choice.
+    """
+    chosen = {}
+    for path in targets:
+        found = tables.read_json(path, ("dataset", "method", "simulator", "fraction"))
+        if (found["dataset"], found["simulator"]) != (dataset, simulator):
+            raise InputError(f"{path}: is of {found['dataset']}, {found['simulator']}; expected {dataset}, {simulator}")
+        chosen[found["method"]] = found["fraction"]
+    if lacking := [method for method in methods if method not in chosen]:
+        raise InputError(f"targets: none was chosen for {dataset}, {lacking[0]}, {simulator}; choose it first")
+    return chosen
+
+
+def commanded(episodes: pd.DataFrame, fraction: float | None) -> pd.DataFrame:
+    """The episodes that were commanded a fraction or, for None, nothing."""
+    found = episodes["fraction"]
+    return episodes[found.isna() if fraction is None else np.isclose(found, fraction)]

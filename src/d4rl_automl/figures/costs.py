@@ -17,23 +17,25 @@ PANELS = {
 }
 
 
-def plot(costs: str | Path, scores: str | Path, provider: str, simulator: str, prefix: str | Path) -> None:
-    """Draw the methods of one provider's datasets in one simulator; files as `style.save`.
+def plot(
+    costs: str | Path, scores: str | Path, *, provider: str, suite: str, simulator: str, prefix: str | Path
+) -> None:
+    """Draw the methods of one provider's datasets of one suite, in one simulator; files as `style.save`.
 
     `costs`: CSV of `costs.measure`; `scores`: CSV of `statistics.score`. The CSV has one row
     per method: the summary at the selected target (`statistics.summarise`), with the costs' means
     over datasets and training seeds. A method that was made for some of the datasets alone is drawn
     hollow, with their number in the legend: it is a mean over other datasets. Raises InputError for
-    a table that cannot be read, and where there is no score of the provider and simulator.
+    a table that cannot be read, and where there is no score of these.
     """
-    shown = score_tables.read_scores(scores, provider, simulator)
+    shown = score_tables.read_scores(scores, provider, simulator, suite)
     shown = shown[shown["target"] == "selected"]
     spent = tables.read_csv(costs, COLUMNS)
     spent = spent[spent["dataset"].isin(shown["dataset"])].groupby("method")[COLUMNS[4:]].mean()
     drawn = statistics.summarise(shown).merge(spent, on="method", how="left")
     with style.settings():
         figure = Figure(figsize=(11, 5.0), layout="constrained")
-        what = f"Score against cost, {provider} datasets, simulator {simulator}"
+        what = f"Score against cost, {provider} {suite} datasets, simulator {simulator}"
         figure.suptitle(what + style.no_interval(drawn.rename(columns={"iqm_low": "low"})))
         for axes, (cost, title) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
             for index, row in enumerate(drawn.to_dict("records")):
@@ -51,4 +53,5 @@ def plot(costs: str | Path, scores: str | Path, provider: str, simulator: str, p
             axes.set_xlabel(title)
         figure.axes[0].set_ylabel("interquartile mean of normalised scores")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-        style.save(figure, drawn, prefix, {"kind": "costs", "provider": provider, "simulator": simulator})
+        facts = {"kind": "costs", "provider": provider, "suite": suite, "simulator": simulator}
+        style.save(figure, drawn, prefix, facts)

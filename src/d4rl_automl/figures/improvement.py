@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from d4rl_automl.core import tables
@@ -11,22 +12,25 @@ from d4rl_automl.evaluation import score_tables
 from d4rl_automl.figures import style
 
 
-def plot(comparisons: str | Path, reference: str, provider: str, simulator: str, prefix: str | Path) -> None:
-    """Draw the datasets of one provider in one simulator, a panel per target rule; files as `style.save`.
+def plot(
+    comparisons: str | Path, reference: str, *, provider: str, suite: str, simulator: str, prefix: str | Path
+) -> None:
+    """Draw the datasets of one provider and suite in one simulator, a panel per target rule; files as `style.save`.
 
     `comparisons`: CSV of `statistics.compare`; the CSV of the figure has its rows against
     `reference`. Raises InputError for a table that cannot be read, and where no method was
     compared with the reference.
     """
     table = tables.read_csv(comparisons, score_tables.COMPARISON)
-    drawn = table[(table["provider"] == provider) & (table["simulator"] == simulator) & (table["against"] == reference)]
+    wanted = {"provider": provider, "suite": suite, "simulator": simulator, "against": reference}
+    drawn = table[(table[list(wanted)] == pd.Series(wanted)).all(axis="columns")]
     if drawn.empty:
-        raise InputError(f"{comparisons}: no method is compared with {reference!r} ({provider}, {simulator})")
+        raise InputError(f"{comparisons}: no method is compared with {reference!r} ({provider}, {suite}, {simulator})")
     rules = [rule for rule in score_tables.TARGET_RULES if rule in set(drawn["target"])]
     methods = list(dict.fromkeys(drawn["method"]))
     with style.settings():
         figure = Figure(figsize=(2.2 + 3.4 * len(rules), 1.7 + 0.36 * len(methods)), layout="constrained")
-        what = f"Probability of scoring above {reference}, {provider} datasets, simulator {simulator}"
+        what = f"Probability of scoring above {reference}, {provider} {suite} datasets, simulator {simulator}"
         figure.suptitle(what + style.no_interval(drawn))
         panels = figure.subplots(1, len(rules), squeeze=False, sharey=True)[0]
         for axes, rule in zip(panels, rules, strict=True):
@@ -43,5 +47,4 @@ def plot(comparisons: str | Path, reference: str, provider: str, simulator: str,
             axes.grid(axis="y", visible=False)
         panels[0].set_yticks(range(len(methods)), methods)
         panels[0].set_ylim(len(methods) - 0.5, -0.5)
-        facts = {"kind": "improvement", "provider": provider, "simulator": simulator}
-        style.save(figure, drawn, prefix, facts | {"against": reference})
+        style.save(figure, drawn, prefix, {"kind": "improvement", **wanted})

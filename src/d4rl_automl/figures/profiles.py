@@ -12,14 +12,13 @@ STEPS = 101
 """Thresholds that a profile is evaluated at."""
 
 
-def plot(scores: str | Path, provider: str, simulator: str, prefix: str | Path) -> None:
-    """Draw the datasets of one provider in one simulator, a panel per target rule; files as `style.save`.
+def plot(scores: str | Path, provider: str, suite: str, simulator: str, prefix: str | Path) -> None:
+    """Draw the datasets of one provider and suite in one simulator, a panel per target rule; files as `style.save`.
 
     `scores`: CSV of `statistics.score`. The CSV is `statistics.profiles`. Raises
-    InputError for a table that cannot be read, and where there is no score of the provider
-    and simulator.
+    InputError for a table that cannot be read, and where there is no score of these.
     """
-    table = score_tables.read_scores(scores, provider, simulator)
+    table = score_tables.read_scores(scores, provider, simulator, suite)
     ends = min(0.0, float(table["normalised"].min())), max(100.0, float(table["normalised"].max()))
     drawn = statistics.profiles(table, np.linspace(*ends, STEPS))
     rules = [rule for rule in score_tables.TARGET_RULES if rule in set(drawn["target"])]
@@ -28,9 +27,8 @@ def plot(scores: str | Path, provider: str, simulator: str, prefix: str | Path) 
         figure = Figure(figsize=(1.2 + 4.4 * len(rules), 5.0), layout="constrained")
         datasets, seeds = (int(drawn[name].iloc[0]) for name in ("datasets", "seeds"))
         runs = f"{datasets} dataset{'s' * (datasets > 1)} × {seeds} training seed{'s' * (seeds > 1)}"
-        figure.suptitle(
-            f"Performance profiles, {provider} datasets, simulator {simulator}: {runs}{style.no_interval(drawn)}"
-        )
+        what = f"Performance profiles, {provider} {suite} datasets, simulator {simulator}: {runs}"
+        figure.suptitle(what + style.no_interval(drawn))
         panels = figure.subplots(1, len(rules), squeeze=False, sharey=True)[0]
         for axes, rule in zip(panels, rules, strict=True):
             for index, method in enumerate(methods):
@@ -47,5 +45,5 @@ def plot(scores: str | Path, provider: str, simulator: str, prefix: str | Path) 
             axes.set_xlabel("threshold (normalised score)")
         panels[0].set_ylabel("share of runs that score above")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-        facts = {"kind": "profiles", "provider": provider, "simulator": simulator}
+        facts = {"kind": "profiles", "provider": provider, "suite": suite, "simulator": simulator}
         style.save(figure, drawn, prefix, facts)

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from d4rl_automl import tasks
 from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
+from d4rl_automl.evaluation.targets import chosen_fractions
 from d4rl_automl.figures import style
 
 DEMONSTRATOR = "demonstrator"
@@ -47,15 +48,12 @@ def plot(
     """
     table = tables.read_rollouts(rollouts, "report")
     dataset, simulator, task = (tables.one_value(table, column) for column in ("dataset", "simulator", "task"))
-    chosen = chosen_fractions(targets, dataset, simulator)
+    methods = list(dict.fromkeys(table["method"]))
+    chosen = chosen_fractions(targets, dataset, simulator, methods)
     shown = tables.read_parquet(episodes, ("episode", "return", "split", "normalised_score"))
     shown = shown[shown["split"] != "unfinished"]
     if shown.empty:
         raise InputError(f"{episodes}: no episode is finished; the demonstrator has no return to draw")
-    methods = list(dict.fromkeys(table["method"]))
-    lacking = [method for method in methods if method not in chosen]
-    if lacking:
-        raise InputError(f"targets: none was chosen for {dataset}, {lacking[0]}, {simulator}; choose it first")
 
     columns = 1 if len(methods) == 1 else 2
     lines = -(-len(methods) // columns)
@@ -84,17 +82,6 @@ def plot(
         for column in ("training_seed", "episode"):
             data[column] = data[column].astype("Int64")
         style.save(figure, data, prefix, {"kind": "returns", "dataset": dataset, "simulator": simulator})
-
-
-def chosen_fractions(targets: Sequence[str | Path], dataset: str, simulator: str) -> dict[str, float | None]:
-    """Chosen fraction of each method, from the JSON files of one dataset and simulator."""
-    chosen = {}
-    for path in targets:
-        found = tables.read_json(path, ("dataset", "method", "simulator", "fraction"))
-        if (found["dataset"], found["simulator"]) != (dataset, simulator):
-            raise InputError(f"{path}: is of {found['dataset']}, {found['simulator']}; expected {dataset}, {simulator}")
-        chosen[found["method"]] = found["fraction"]
-    return chosen
 
 
 def _panel(axes: Axes, episodes: pd.DataFrame, demonstrated: pd.Series, *, chosen: float | None, colour: str) -> None:

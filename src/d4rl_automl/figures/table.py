@@ -44,8 +44,21 @@ def _learned(plan: "Plan", these: Wildcards) -> bool:
     return these["dataset"] in plan.learned
 
 
-def _provider_and_simulator(plan: "Plan", these: Wildcards) -> dict[str, str]:
-    return {name: these[name] for name in ("provider", "simulator")}
+def _robot_learned(plan: "Plan", these: Wildcards) -> bool:
+    """Where returns spread: those of a policy that is to reach a goal are 0 and 1."""
+    return _learned(plan, these) and not plan.has_goal(these["dataset"])
+
+
+def _maze_learned(plan: "Plan", these: Wildcards) -> bool:
+    return _learned(plan, these) and plan.has_goal(these["dataset"])
+
+
+def _summarised(plan: "Plan", these: Wildcards) -> bool:
+    return bool(plan.summarised(these["provider"], these["suite"]))
+
+
+def _group(plan: "Plan", these: Wildcards) -> dict[str, str]:
+    return {name: these[name] for name in ("provider", "suite", "simulator")}
 
 
 FIGURES = {
@@ -66,6 +79,7 @@ FIGURES = {
                 "episodes": paths.EPISODES.format(**these),
             },
             settings=lambda plan, these: {"fractions": plan.config.rollout.fractions},
+            drawn=lambda plan, these: not plan.has_goal(these["dataset"]),
             memory=2000,
         ),
         Figure(
@@ -77,14 +91,35 @@ FIGURES = {
                 "targets": plan.played(paths.TARGET, [these["dataset"]], [these["simulator"]]),
                 "episodes": paths.EPISODES.format(**these),
             },
-            drawn=_learned,
+            drawn=_robot_learned,
         ),
         Figure(
             "calibration",
             "Commanded against achieved return",
             OF_DATASET + "calibration.{simulator}",
             lambda plan, these: {"rollouts": plan.reported(these["dataset"], [these["simulator"]])},
-            drawn=_learned,
+            drawn=_robot_learned,
+        ),
+        Figure(
+            "success",
+            "Goals reached",
+            OF_DATASET + "success.{simulator}",
+            lambda plan, these: {
+                "scores": paths.DATASET_SCORES.format(**these),
+                "episodes": paths.EPISODES.format(**these),
+            },
+            settings=lambda plan, these: {"simulator": these["simulator"]},
+            drawn=_maze_learned,
+        ),
+        Figure(
+            "map",
+            "Ways through the maze",
+            OF_DATASET + "map.{simulator}",
+            lambda plan, these: {
+                "rollouts": plan.reported(these["dataset"], [these["simulator"]]),
+                "targets": plan.played(paths.TARGET, [these["dataset"]], [these["simulator"]]),
+            },
+            drawn=_maze_learned,
         ),
         Figure(
             "l2",
@@ -129,33 +164,35 @@ FIGURES = {
             "All scores",
             OF_ALL + "heat_table.{provider}.{simulator}",
             lambda plan, these: {"scores": paths.SCORES},
-            settings=_provider_and_simulator,
+            settings=lambda plan, these: {name: these[name] for name in ("provider", "simulator")},
             resources=("published_scores.csv",),
         ),
         Figure(
             "profiles",
             "Performance profiles",
-            OF_ALL + "profiles.{provider}.{simulator}",
+            OF_ALL + "profiles.{provider}.{suite}.{simulator}",
             lambda plan, these: {"scores": paths.SCORES},
-            settings=_provider_and_simulator,
+            settings=_group,
+            drawn=_summarised,
         ),
         Figure(
             "improvement",
             "Probability of improvement",
-            OF_ALL + "improvement.{provider}.{simulator}",
+            OF_ALL + "improvement.{provider}.{suite}.{simulator}",
             lambda plan, these: {"comparisons": paths.COMPARISONS},
             settings=lambda plan, these: {
                 "reference": plan.config.reference,
-                **_provider_and_simulator(plan, these),
+                **_group(plan, these),
             },
-            drawn=lambda plan, these: plan.is_compared(these["provider"]),
+            drawn=lambda plan, these: plan.is_compared(these["provider"], these["suite"]),
         ),
         Figure(
             "costs",
             "Score against cost",
-            OF_ALL + "costs.{provider}.{simulator}",
+            OF_ALL + "costs.{provider}.{suite}.{simulator}",
             lambda plan, these: {"costs": paths.COSTS, "scores": paths.SCORES},
-            settings=_provider_and_simulator,
+            settings=_group,
+            drawn=_summarised,
         ),
     )
 }

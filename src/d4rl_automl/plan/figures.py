@@ -36,6 +36,7 @@ def _combinations(plan: Plan, pattern: str) -> Iterator[Wildcards]:
         values: dict[str, Iterable[Any]] = {
             "dataset": [dataset],
             "provider": plan.providers,
+            "suite": plan.suites,
             "simulator": plan.config.simulators,
             "teacher": [teacher.name for teacher in plan.config.teachers_for(dataset)],
             "seed": plan.config.seeds,

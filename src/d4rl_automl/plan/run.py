@@ -48,6 +48,8 @@ class Plan:
         """The datasets that policies are made of. Of a task without simulator there are data alone."""
         self.providers = list(dict.fromkeys(self.datasets[name].provider for name in self.learned))
         """Of the datasets that policies are made of."""
+        self.suites = list(dict.fromkeys(self._suite(name) for name in self.learned))
+        """Of the same."""
 
     # What shapes what is made of an entry of the config, as text for params: another text, and it is stale.
 
@@ -79,6 +81,13 @@ class Plan:
             for name, entry in self.datasets.items()
             if PROVIDERS[entry.provider].own and not PROVIDERS[entry.provider].simulates
         ]
+
+    def has_goal(self, dataset: str) -> bool:
+        """Whether its task is to reach a goal."""
+        return tasks.get(self.datasets[dataset].task).goal is not None
+
+    def _suite(self, dataset: str) -> str:
+        return tasks.get(self.datasets[dataset].task).suite
 
     def dimensions(self, dataset: str) -> range:
         """The action dimensions of a dataset's task."""
@@ -256,9 +265,15 @@ class Plan:
         heavy = not FORMATS[self.making(method).format].ending
         return (4000 if heavy else 1000) * self.config.rollout.processes
 
-    def is_compared(self, provider: str) -> bool:
-        """Whether another method shares a dataset of this provider with the reference method."""
-        shared = [{m.name for m in self.config.methods_for(d)} for d in self.learned if d in self.provided_by(provider)]
+    # Statistics
+
+    def summarised(self, provider: str, suite: str) -> list[str]:
+        """The datasets that statistics put together: those of a provider and suite that policies are made of."""
+        return [name for name in self.provided_by(provider) if name in self.learned and self._suite(name) == suite]
+
+    def is_compared(self, provider: str, suite: str) -> bool:
+        """Whether another method shares a dataset of these with the reference method."""
+        shared = [{m.name for m in self.config.methods_for(name)} for name in self.summarised(provider, suite)]
         return any(self.config.reference in names and len(names) > 1 for names in shared)
 
 

@@ -50,6 +50,7 @@ _SCORE_COLUMNS = (
 )
 _SUMMARY_COLUMNS = (
     "provider",
+    "suite",
     "method",
     "simulator",
     "target",
@@ -136,7 +137,7 @@ def write(
         embedded=[dataset["name"] for dataset in config["datasets"] if dataset["provider"] == "embedded"],
         versions={"Python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         grids=_grids(score_table),
-        scores=_as_text(score_table.drop(columns=["provider", "kind", "doubts"])),
+        scores=_as_text(score_table.drop(columns=["provider", "kind", "doubts"]).dropna(axis="columns", how="all")),
         scores_link=os.path.relpath(scores, folder),
         summary=_summary(summary_table),
         summary_link=os.path.relpath(summary, folder),
@@ -226,17 +227,17 @@ def _mean_and_spread(values: pd.Series) -> str:
 
 
 def _summary(summary: pd.DataFrame) -> dict[str, Any]:
-    header = ["provider", "method", "simulator", "target", "datasets", "seeds", "mean"]
+    header = ["provider", "suite", "method", "simulator", "target", "datasets", "seeds", "mean"]
     for name in ("IQM", "optimality gap"):
         header += [name, "95 % interval"]
     rows = []
     for row in summary.to_dict("records"):
-        cells = [str(row[name]) for name in header[:6]] + [f"{row['mean']:.1f}"]
+        cells = [str(row[name]) for name in header[:7]] + [f"{row['mean']:.1f}"]
         for name in ("iqm", "optimality_gap"):
             low, high = row[f"{name}_low"], row[f"{name}_high"]
             cells += [f"{row[name]:.1f}", row["no_interval"] if pd.isna(low) else f"{low:.1f} to {high:.1f}"]
         rows.append(cells)
-    return {"header": header, "rows": rows, "text_columns": 4}
+    return {"header": header, "rows": rows, "text_columns": 5}
 
 
 def _students(students: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:

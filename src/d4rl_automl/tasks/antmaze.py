@@ -16,6 +16,7 @@ def _antmaze(name: str, robot: str, maze: mazes.Maze, episode_steps: int = 1000)
         reference_min=0.0,
         reference_max=1.0,
         robot=f"d4rl_automl.simulators.maze:{robot}",
+        suite="antmaze",
         episode_steps=episode_steps,
         maze=maze,
         # x and y of the torso, in metres.

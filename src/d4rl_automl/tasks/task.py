@@ -27,11 +27,15 @@ class Goal:
     draw: Callable[[Any], NDArray[np.float64]]
     """Goals (n, k) as the task has them, from the next draws of n generators."""
 
+    def distances(self, positions: NDArray[np.floating], goals: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Euclidean distances (n,) of positions, those entries of observations alone, to goals, both (n, k)."""
+        left = positions - goals
+        found: NDArray[np.floating] = (left * left).sum(axis=1) ** 0.5
+        return found
+
     def reached(self, observations: NDArray[np.floating], goals: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Whether (n,) observations (n, d) are at goals (n, k); one that is NaN is never reached."""
-        left = observations[:, self.columns] - goals
-        distance = (left * left).sum(axis=1) ** 0.5
-        return distance <= self.radius
+        return self.distances(observations[:, self.columns], goals) <= self.radius
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Task:
     """Those of `simulators.SIMULATORS` that it is played in; None for all."""
     why_not_others: str = ""
     """What is said to who asks for another one: why it is none of them."""
+    suite: str = "gym"
+    """That of D4RL's suites which it belongs to. Statistics are over the tasks of one."""
     episode_steps: int = 1000
     """The time limit of the environment, and what a commanded return is divided by."""
     goal: Goal | None = None
