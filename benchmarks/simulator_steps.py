@@ -1,8 +1,8 @@
 """Single steps of D4RL's original simulator against ours and stock Gymnasium's v4, and what each cure does.
 
 Reads tests/oracle/mujoco210.npz, and of AntMaze, by the kinds of tests/oracle/record_antmaze.py, antmaze210.npz. An
-error is the largest difference of any position or velocity after one step from the same state with the same action. Steps whose outcome in the original hangs on the last bit of the state are left out,
-and counted.
+error is the largest difference of any position or velocity after one step from the same state with the same action.
+Steps whose outcome in the original hangs on the last bit of the state are left out, and counted.
 """
 
 import argparse
