@@ -2,8 +2,9 @@
 
 Of one process with one thread, in every maze, with actions that hold for some steps and so get the ants somewhere:
 
-- of physics: the simulator's steps beside mj_step along the same controls in a compiled loop, from the same states to
-  the same positions (support/physics.c), MuJoCo's timer off, in turns;
+- of physics: rollouts, of a network of two layers of 256 and the simulator, beside mj_step along the same controls in a
+  compiled loop, from the same states to the same positions (support/physics.c), MuJoCo's timer off, in turns. The
+  network is asked and its actions are not played: it is untrained, and would stay where it is;
 - listed, searched, both: processor time of physics, relative to the simulator's own, if the pairs that may touch are
   in the model's list, if MuJoCo looks for all of them, and if the floor's are listed and the walls looked for. All have
   the same states, to the bit. No walls: the same controls on open ground;
@@ -15,7 +16,10 @@ With --policy, a policy's handle, that plays its own task instead: its success i
 """
 
 import dataclasses
+import itertools
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -35,6 +39,7 @@ from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.models import make_model
 from d4rl_automl.tasks import antmaze, mazes
 from d4rl_automl.tasks.seeds import episode_seeds
+from tests.support.policies import metadata_of, write_policy
 
 MAZES = ("antmaze-umaze", "antmaze-medium-play", "antmaze-large-play")
 """A task in each."""
@@ -112,8 +117,8 @@ def spread(simulator: BatchSimulator, seed: int) -> NDArray[np.float64]:
 
 
 def rollout(task: str, environments: int, steps: int, repeats: int) -> dict[str, Any]:
-    """The simulator beside its physics, step by step in turns."""
-    whole, physics = Clock(), Clock()
+    """A network and the simulator beside the physics, step by step in turns."""
+    whole, physics, network = Clock(), Clock(), _network(task)
     for seed in range(repeats):
         simulator, act = BatchSimulator(task, environments), random(environments, seed)
         observations = spread(simulator, seed)
@@ -121,6 +126,7 @@ def rollout(task: str, environments: int, steps: int, repeats: int) -> dict[str,
             states = simulator.batch.state.copy()
             actions = act(step, observations, np.arange(environments))
             whole.start()
+            network.act(observations, None)
             observations, *_ = simulator.step(actions)
             whole.stop(environments)
             chunk = floors.Chunk(simulator.model, states, simulator.robot.frame_skip)
@@ -209,6 +215,17 @@ def _depth(model: mujoco.MjModel, data: mujoco.MjData) -> float:
         return 0.0
     limbs = np.where(boxes[walls, 0], pairs[walls, 1], pairs[walls, 0])
     return max(0.0, float((-data.contact.dist[walls] / model.geom_size[limbs, 0]).max()))
+
+
+def _network(task: str) -> Policy:
+    metadata = metadata_of(task, "none")
+    sizes = [metadata["observation_size"], 256, 256, metadata["action_size"]]
+    generator = np.random.default_rng(0)
+    layers = [(generator.normal(0, n**-0.5, (n, m)), np.zeros(m)) for n, m in itertools.pairwise(sizes)]
+    with tempfile.TemporaryDirectory() as folder:
+        return load_policy(
+            write_policy(Path(folder), task, "none", [(w.astype(np.float32), b.astype(np.float32)) for w, b in layers])
+        )
 
 
 def _maze(task: str) -> mazes.Maze:

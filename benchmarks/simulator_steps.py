@@ -1,12 +1,13 @@
 """Single steps of D4RL's original simulator against ours and stock Gymnasium's v4, and what each cure does.
 
-Reads tests/oracle/mujoco210.npz. An error is the largest difference of any position or velocity after one step from the
-same state with the same action. Steps whose outcome in the original hangs on the last bit of the state are left out,
-and counted.
+Reads tests/oracle/mujoco210.npz, and of AntMaze, by the kinds of tests/oracle/record_antmaze.py, antmaze210.npz. An
+error is the largest difference of any position or velocity after one step from the same state with the same action.
+Steps whose outcome in the original hangs on the last bit of the state are left out, and counted.
 """
 
 import argparse
 import json
+from unittest import mock
 
 import mujoco
 import numpy as np
@@ -15,9 +16,9 @@ from support import ROOT
 
 from d4rl_automl.core.files import write_json
 from d4rl_automl.core.script import run
-from d4rl_automl.simulators import robots
+from d4rl_automl.simulators import batch, robots
 from d4rl_automl.simulators.models import make_model
-from d4rl_automl.tasks import gym
+from d4rl_automl.tasks import antmaze, gym
 
 # What the simulators differ by: a variant, and a factor on its contact margins.
 MODELS = {
@@ -31,13 +32,17 @@ MODELS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recording", default=ROOT / "tests/oracle/mujoco210.npz")
+    parser.add_argument("--mazes", default=ROOT / "tests/oracle/antmaze210.npz")
     parser.add_argument("--output", default=ROOT / "results/benchmarks/simulator_steps.json")
     arguments = parser.parse_args()
     with np.load(arguments.recording, allow_pickle=False) as arrays:
         recording = dict(arrays)
     table = pd.DataFrame([measure(recording, task.name, model) for task in gym.TASKS for model in MODELS])
     print(table.to_string(index=False))
-    write_json(arguments.output, table.to_dict("records"))
+    with np.load(arguments.mazes, allow_pickle=False) as arrays:
+        mazes = pd.DataFrame(measure_mazes(dict(arrays)))
+    print(mazes.to_string(index=False))
+    write_json(arguments.output, {"robots": table.to_dict("records"), "antmaze": mazes.to_dict("records")})
 
 
 def measure(recording: dict[str, np.ndarray], task: str, model: str) -> dict[str, object]:
@@ -82,6 +87,58 @@ def measure(recording: dict[str, np.ndarray], task: str, model: str) -> dict[str
         "reward, largest": shorten(np.abs(rewards - steps["reward"]).max()),
         "terminations that differ": int((terminated != steps["terminated"]).sum()),
     }
+
+
+def measure_mazes(recording: dict[str, np.ndarray]) -> list[dict[str, object]]:
+    """A row for each kind of step, of the three mazes together: as the model is, and without the solver's tolerance."""
+    kinds = json.loads(str(recording["metadata"]))["kinds"]
+    found: dict[str, list[np.ndarray]] = {}
+    for task in antmaze.TASKS[::2]:
+        assert task.maze is not None
+        name = task.name.split("-")[1]
+        steps = {key.split("/")[-1]: values for key, values in recording.items() if key.startswith(f"{name}/steps/")}
+        for tolerance in (None, 0.0):
+            errors, differing = step_mazes(task.name, steps, tolerance)
+            for number, kind in enumerate(kinds):
+                rows = steps["kind"] == number
+                found.setdefault(kind if tolerance is None else f"{kind}, unstopped", []).append(errors[rows])
+            assert not differing.any()
+    rows = {kind: np.concatenate(errors) for kind, errors in found.items()}
+    return [
+        {
+            "kind": kind,
+            "steps": len(rows[kind]),
+            "median": shorten(np.median(rows[kind])),
+            "99 %": shorten(np.quantile(rows[kind], 0.99)),
+            "largest": shorten(rows[kind].max()),
+            "within 1e-9": round(float((rows[kind] <= 1e-9).mean()), 4),
+            "largest, solver unstopped": shorten(rows[f"{kind}, unstopped"].max()),
+        }
+        for kind in kinds
+    ]
+
+
+def step_mazes(task: str, steps: dict[str, np.ndarray], tolerance: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of the recorded steps of a maze, and whether reward or end differ."""
+
+    def model(*arguments: str) -> mujoco.MjModel:
+        made = make_model(*arguments)
+        made.opt.tolerance = made.opt.tolerance if tolerance is None else tolerance
+        return made
+
+    with mock.patch.object(batch, "make_model", model):
+        simulator = batch.BatchSimulator(task, len(steps["kind"]))
+    simulator.set_state(steps["qpos"], steps["qvel"])
+    simulator.goals[:] = steps["goal"]
+    differing = np.zeros(simulator.size, bool)
+    for single in (True, False):
+        ids = np.flatnonzero(steps["single"] == single)
+        actions = steps["action"][ids]
+        given = actions.astype(np.float32) if single else actions.astype(np.float64)
+        _, rewards, terminated, _ = simulator.step(given, ids)
+        differing[ids] = (rewards != steps["reward"][ids]) | (terminated != steps["terminated"][ids])
+    qpos, qvel = np.abs(simulator.qpos - steps["next_qpos"]), np.abs(simulator.qvel - steps["next_qvel"])
+    return np.maximum(qpos.max(axis=1), qvel.max(axis=1)), differing
 
 
 def shorten(value: float) -> float:

@@ -75,7 +75,8 @@ def test_what_is_not_exact_is_the_solvers_tolerance_or_a_limb_in_a_wall(replayed
         deep = steps["kind"] == KINDS.index("deep")
         upright = (steps["upright"] > 0.5) & ~deep
         assert (errors[upright] <= 1e-9).mean() >= 0.99
-        assert errors[~deep].max() <= 1e-6
+        assert errors[upright].max() <= 1e-6
+        assert errors[~deep].max() <= 1e-5
         # No step of these hangs on the last bit of the state.
         assert steps["twin_error"].max() < 1e-9
 

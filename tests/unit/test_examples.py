@@ -76,7 +76,7 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch):
     variables = {}
     for block in blocks:
         exec(block, variables)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     assert asked == ["hopper-medium-v2"] * 2
     assert variables["dataset"].keys() == arrays().keys()
     assert len(variables["batch"]["rewards"]) == 50 - 1 - 2

@@ -68,7 +68,7 @@ def test_policies_of_antmaze_are_played_there(project: Path, hosts: Hosts) -> No
     snakemake("--cores", "2", "results/scores.csv", *CONFIG, directory=project)
     assert not hosts.asked
     for method in ("bc", "rvs-32"):
-        played = pq.read_table(project / f"results/antmaze-umaze-v2/rollouts/{method}-s0-d4rl-report.parquet")
+        played = pq.read_table(project / f"results/antmaze-umaze-v2/rollouts/{method}-s0.d4rl.report.parquet")
         table = played.to_pandas()
         assert len(table) == 3
         assert not table["diverged"].any()
