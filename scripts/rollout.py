@@ -16,7 +16,7 @@ def main() -> None:
         nargs="*",
         type=float,
         required=True,
-        help="commanded fractions of the expert's return; none for an unconditional policy",
+        help="commanded fractions of the expert's return; none for a policy that is commanded no return",
     )
     parser.add_argument(
         "--play",

@@ -39,16 +39,16 @@ def recording(episodes: int, seed: int) -> dict[str, NDArray[np.generic]]:
     parts = []
     for _ in range(episodes):
         length = int(generator.integers(1, 58))
-        ahead = bool(generator.integers(2))
         walked = SPEED * np.arange(length)
         start = generator.uniform(0, LENGTH - walked[-1])
-        along = start + (walked if ahead else walked[::-1])
-        parts.append((along, np.full(length, ahead), np.arange(length) == length - 1))
-    along, forwards, ends = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        goes_ahead = bool(generator.integers(2))
+        places = start + (walked if goes_ahead else walked[::-1])
+        parts.append((places, np.full(length, goes_ahead), np.arange(length) == length - 1))
+    along, ahead, ends = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     paid = (along > PAID[0]) & (along < PAID[1])
     others = generator.standard_normal((len(along), 27)) * 0.1
     actions = np.zeros((len(along), 8))
-    actions[:, :2] = 0.8 * directions(along, forwards)
+    actions[:, :2] = 0.8 * directions(along, ahead)
     return {
         "observations": np.column_stack([positions(along), others]).astype(np.float32),
         "actions": actions.astype(np.float32),

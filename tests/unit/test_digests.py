@@ -120,7 +120,7 @@ def test_what_a_named_function_imports_counts(tree: Path) -> None:
     edit(package / "learners/networks.py", "MORE = 1")
     after = fits()
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {f"{kind}, onnx" for kind in ("student", "mlp", "rvs_r", "rvs", "bc")}
+    assert changed == {f"{kind}, onnx" for kind in ("student", "mlp", "rvs_r", "rvs_g", "rvs", "bc")}
     edit(package / "learners/forests.py", "MORE = 1")
     again = fits()
     changed = {name for name in before if after[name] != again[name]}

@@ -226,6 +226,28 @@ def test_a_fit_whose_goals_are_drawn_goes_on_from_wherever_it_was_interrupted(sm
         pd.testing.assert_frame_equal(*(fit.curve.drop(columns="seconds") for fit in (found, expected)))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("drawn", ["later", "pairs"])
+def test_goals_are_drawn_on_a_gpu_beside_the_graph_of_an_update(small, tmp_path, drawn):
+    """Repeated and gone on from to the bit, and near the processor's loss."""
+    arguments = small[drawn], small["held out"], fitting.Settings(32, 2, 60, 40, 1e-3, gaussian=drawn == "pairs")
+
+    class Save(checkpoints.Checkpoint):
+        def on_update(self, training):
+            if training.update == 31:
+                super().on_update(training)
+
+    here = HERE | {"device": "cuda"}
+    first = fitting.fit(*arguments, **here, callbacks=[Save(tmp_path / "c.pt")])
+    again = fitting.fit(*arguments, **here)
+    resumed = fitting.fit(*arguments, **here, callbacks=[checkpoints.Checkpoint(tmp_path / "c.pt")])
+    for other in (again, resumed):
+        weights = other.network.state_dict()
+        assert all(torch.equal(value, weights[name]) for name, value in first.network.state_dict().items())
+    loss = fitting.fit(*arguments, **HERE).summary["validation_loss"]
+    assert first.summary["validation_loss"] == pytest.approx(loss, rel=0.2, abs=0.1)
+
+
 def test_goals_are_drawn_anew_for_every_batch_and_held_out_ones_once(small):
     training_ = fitting.Training(
         small["later"], small["held out"], fitting.Settings(8, 1, 9, 100, 1e-2), seed=0, device="cpu", threads=1

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -78,26 +78,6 @@ class Settings:
         return self.learning_rate * (1 + math.cos(math.pi * update / self.updates)) / 2
 
 
-class Labelled(Protocol):
-    """A teacher's labels, as `teachers.labels.Labels` has them."""
-
-    @property
-    def observations(self) -> NDArray[np.float32]:
-        """(N, d)."""
-
-    @property
-    def outcomes(self) -> NDArray[np.float32]:
-        """(N, k)."""
-
-    @property
-    def actions(self) -> NDArray[np.float32]:
-        """(N, a), within [-1, 1]."""
-
-    @property
-    def rule(self) -> OutcomeRule:
-        """By which the teacher is conditioned."""
-
-
 @dataclass(frozen=True)
 class Samples:
     """What a network is fitted to."""
@@ -149,11 +129,6 @@ class Samples:
             return replace(found, relabelling=relabelling)
         states, goals = (drawn.numpy() for drawn in Draws(relabelling, "cpu", seed).pairs(len(found)))
         return replace(found.take(states), outcomes=rows.visited.positions[goals])
-
-    @classmethod
-    def labelled(cls, labels: Labelled) -> "Samples":
-        """A teacher's labels."""
-        return cls(labels.observations, labels.outcomes, labels.actions, labels.rule)
 
 
 class Batch(NamedTuple):

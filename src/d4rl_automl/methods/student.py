@@ -39,7 +39,7 @@ def fit(
     from d4rl_automl.learners import fitting, network_policies
     from d4rl_automl.teachers import labels as label_tables
 
-    train, validation = (fitting.Samples.labelled(label_tables.read(labels, split)) for split in label_tables.SPLITS)
+    train, validation = (fitting.Samples(*label_tables.read(labels, split)) for split in label_tables.SPLITS)
     network_policies.make_policy(
         train,
         validation,
