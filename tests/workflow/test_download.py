@@ -50,7 +50,7 @@ def test_what_one_host_began_the_mirror_ends_and_antmaze_becomes_transitions(pro
     # Of AntMaze there are data alone.
     plan = snakemake("-n", *CONFIG, directory=project).stdout
     assert "results/hopper-medium-v2/policies/mlp-s0.onnx" in plan
-    assert "results/antmaze-umaze-v2/figures/reward_to_go.png" in plan
+    assert "results/antmaze-umaze-v2/figures/card.png" in plan
     assert "results/antmaze-umaze-v2/policies" not in plan
     assert "results/antmaze-umaze-v2/students.csv" not in plan
 
@@ -62,7 +62,7 @@ def test_data_alone_are_a_whole_run(project: Path, hosts: Hosts) -> None:
     (project / "own" / names["antmaze-umaze-v2"]).write_bytes(ant)
     snakemake("--cores", "2", *CONFIG, directory=project)
     assert not hosts.asked
-    assert (project / "results/antmaze-umaze-v2/figures/reward_to_go.png").stat().st_size > 0
+    assert (project / "results/antmaze-umaze-v2/figures/card.png").stat().st_size > 0
     assert not (project / "results/report").exists()
 
 

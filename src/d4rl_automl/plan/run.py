@@ -73,10 +73,6 @@ class Plan:
         """The datasets of a provider."""
         return [name for name, entry in self.datasets.items() if entry.provider == provider]
 
-    def has_goal(self, dataset: str) -> bool:
-        """Whether its task is to reach a goal."""
-        return tasks.get(self.datasets[dataset].task).goal is not None
-
     def _suite(self, dataset: str) -> str:
         return tasks.get(self.datasets[dataset].task).suite
 
@@ -87,6 +83,10 @@ class Plan:
     def per_dimension(self, pattern: str, dataset: str, **wildcards: str | int) -> list[str]:
         """`pattern` for every action dimension of a dataset."""
         return expand(pattern, dataset=dataset, **wildcards, dimension=self.dimensions(dataset))
+
+    def has_goal(self, dataset: str) -> bool:
+        """Whether a dataset's task is to reach a goal."""
+        return tasks.get(self.datasets[dataset].task).goal is not None
 
     def of_teachers(self, pattern: str, datasets: Iterable[str] | None = None) -> list[str]:
         """`pattern` for every teacher of the datasets (all by default) and every training seed."""
