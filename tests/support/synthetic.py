@@ -87,34 +87,34 @@ def maze_rollouts(
     task = tasks.get(dataset.removesuffix("-v2"))
     assert task.maze is not None and task.goal is not None
     ways, steps = Ways(task.maze), task.episode_steps
-    goal_cell = np.array(task.maze.centre(task.maze.goal))
-    rows = []
-    for episode in range(episodes):
-        # Every method and training seed meets the same goals.
-        goal = goal_cell + np.random.default_rng(episode).uniform(0, 1.4, 2)
-        generator = np.random.default_rng([training_seed, episode, *f"{method} {dataset} {purpose}".encode()])
-        reaches, lost = generator.random() < skill, generator.integers(30, 400)
-        path = [generator.uniform(-0.1, 0.1, 2)]
-        for step in range(1, steps + 1):
-            towards = ways.waypoints(path[-1][None], goal[None])[0] - path[-1]
-            speed = 0.1 if reaches or step < lost else 0.0
-            towards *= speed / max(np.hypot(*towards), 0.3)
-            path.append(path[-1] + towards + generator.normal(0, 0.06, 2) * (speed > 0))
-            if success := bool(task.goal.reached(path[-1][None], goal[None])[0]):
-                break
-        kept = np.array([*path[:-1:10], path[-1]])
+    # Every method and training seed meets the same goals.
+    goals = np.random.default_rng(0).uniform(0, 1.4, (episodes, 2)) + task.maze.centre(task.maze.goal)
+    generator = np.random.default_rng([training_seed, *f"{method} {dataset} {purpose}".encode()])
+    halts = np.where(generator.random(episodes) < skill, steps, generator.integers(30, steps // 4, episodes))
+    tracks = np.empty((steps + 1, episodes, 2))
+    tracks[0] = generator.uniform(-0.1, 0.1, (episodes, 2))
+    for step in range(steps):
+        towards = ways.waypoints(tracks[step], goals) - tracks[step]
+        walked = 0.1 * towards / np.linalg.norm(towards, axis=1, keepdims=True).clip(0.3)
+        walked += generator.normal(0, 0.06, (episodes, 2))
+        tracks[step + 1] = tracks[step] + walked * (step < halts)[:, None]
+    rows: list[dict[str, Any]] = []
+    for track, goal in zip(tracks.swapaxes(0, 1), goals, strict=True):
+        near = np.linalg.norm(track - goal, axis=1) <= task.goal.radius
+        length = int(near.argmax()) if near.any() else steps
+        x, y = track[[*range(0, length, 10), length]].astype(np.float32).T
         rows.append(
             {
-                "episode": episode,
-                "return": float(success),
-                "length": np.int32(step),
-                "terminated": success,
-                "success": success,
-                "distance_left": float(np.hypot(*(path[-1] - goal))),
+                "episode": len(rows),
+                "return": float(near.any()),
+                "length": np.int32(length),
+                "terminated": near.any(),
+                "success": near.any(),
+                "distance_left": np.linalg.norm(track[length] - goal),
                 "goal_x": goal[0],
                 "goal_y": goal[1],
-                "path_x": kept[:, 0].astype(np.float32),
-                "path_y": kept[:, 1].astype(np.float32),
+                "path_x": x,
+                "path_y": y,
             }
         )
     return pd.DataFrame(rows).assign(

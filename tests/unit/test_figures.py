@@ -1,6 +1,7 @@
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
@@ -9,9 +10,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.evaluation import targets
-from d4rl_automl.figures import actions, calibration, returns, reward_to_go, style
+from d4rl_automl.evaluation import score_tables, targets
+from d4rl_automl.figures import actions, calibration, map, returns, reward_to_go, style, success
 from d4rl_automl.figures import curves as curve_figure
 from d4rl_automl.figures import importance as importance_figure
 from d4rl_automl.figures.table import FIGURES, OF_DATASET
@@ -34,14 +36,14 @@ def test_a_matplotlibrc_of_the_users_changes_no_figure(tmp_path: Path) -> None:
     assert files[0] == files[1]
 
 
-def drawn(prefix: Path, *titles: str) -> pd.DataFrame:
+def drawn(prefix: Path, *titles: str, dataset: str = DATASET) -> pd.DataFrame:
     """The CSV of a figure whose PNG and SVG are sound; `titles` must stand in the SVG."""
     with Image.open(f"{prefix}.png") as image:
         image.load()
         assert min(image.size) > 300
         assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
         facts = json.loads(image.info["d4rl_automl"])
-    assert facts["dataset"] == DATASET
+    assert facts["dataset"] == dataset
     assert FIGURES[facts["kind"]].job.startswith(OF_DATASET)
     root = ElementTree.parse(f"{prefix}.svg").getroot()
     text = " ".join("".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text"))
@@ -236,6 +238,78 @@ def test_eight_methods_look_different() -> None:
     looks = [style.look(index) for index in range(16)]
     assert len(set(looks)) == 16
     assert len({colour for colour, _ in looks[:8]}) == len({marker for _, marker in looks[:8]}) == 8
+
+
+LARGE = "antmaze-large-play-v2"
+SKILLS = {"rvs-g": 0.9, "bc": 0.0, "rvs-r": 0.5}
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Arguments of `map.plot`: three methods in a maze, one of which is commanded a return, two seeds each."""
+    folder = tmp_path_factory.mktemp("walked")
+    reports, choices = [], []
+    for method, skill in SKILLS.items():
+        selection = []
+        for seed in (0, 1):
+            what = {"dataset": LARGE, "skill": skill, "fraction": 1.0 if method == "rvs-r" else None}
+            for purpose, paths, episodes in (("report", reports, 25), ("selection", selection, 2)):
+                table = synthetic.maze_rollouts(method, training_seed=seed, purpose=purpose, episodes=episodes, **what)
+                paths.append(synthetic.write_rollouts(folder / f"{method}-s{seed}.{purpose}.parquet", table))
+        choices.append(folder / f"{method}.json")
+        targets.choose_file(selection, choices[-1])
+    return {"rollouts": reports, "targets": choices}
+
+
+def test_map(walked: dict[str, Any], tmp_path: Path) -> None:
+    map.plot(**walked, prefix=tmp_path / "map")
+    played = pd.concat([pd.read_parquet(path) for path in walked["rollouts"]], ignore_index=True)
+    shares = played.groupby("method")["success"].mean()
+    titles = (f"{shares['rvs-g']:.0%}".replace("%", " % of 50 episodes"), "0 % of 50 episodes", "f = 1.0")
+    data = drawn(tmp_path / "map", f"{LARGE}, simulator d4rl", *SKILLS, *titles, dataset=LARGE)
+    # The first twenty episodes of both seeds.
+    key = ["method", "training_seed", "episode"]
+    assert set(data["episode"]) == set(range(20)) and len(data[key].drop_duplicates()) == 3 * 40
+    for (method, seed, episode), path in data.groupby(key):
+        (row,) = played.query(f"method == '{method}' and training_seed == {seed} and episode == {episode}").to_dict(
+            "records"
+        )
+        np.testing.assert_allclose(path[["x", "y"]].T, [row["path_x"], row["path_y"]], atol=6e-4)
+        assert path["success"].unique().tolist() == [row["success"]]
+        assert path["point"].tolist() == list(range(len(path)))
+    robot = synthetic.write_rollouts(tmp_path / "robot.parquet", episodes=2)
+    table = pd.read_parquet(robot).assign(**dict.fromkeys(("goal_x", "goal_y", "path_x", "path_y"), 0.0))
+    synthetic.write_parquet(robot, table, {"policy": {"task": "hopper", "kind": "mlp"}})
+    with pytest.raises(InputError, match=r"robot\.parquet: is of hopper, which is no maze"):
+        map.plot([robot], [], tmp_path / "none")
+    with pytest.raises(InputError, match=r"targets: none was chosen for .*rvs-r"):
+        map.plot(walked["rollouts"], walked["targets"][:2], tmp_path / "none")
+
+
+def test_success(walked: dict[str, Any], tmp_path: Path) -> None:
+    card, scored = tmp_path / "card.json", tmp_path / "scores.csv"
+    files.write_json(card, {"dataset": LARGE, "provider": "d4rl", "doubts": []})
+    score_tables.score_dataset(walked["rollouts"], walked["targets"], card, scored)
+    returns = [0.0] * 30 + [1.0] * 5 + [87.0] * 5 + [3.0]
+    recorded = pd.DataFrame({"return": returns, "split": ["train"] * 40 + ["unfinished"]})
+    ends = synthetic.write_parquet(tmp_path / "episodes.parquet", recorded)
+    success.plot(scored, ends, "d4rl", tmp_path / "success")
+    data = drawn(tmp_path / "success", *SKILLS, "data: rewarded episodes", "25 %", dataset=LARGE)
+    demonstrator, *rows = data.to_dict("records")
+    assert (demonstrator["method"], demonstrator["success_rate"], demonstrator["episodes"]) == (
+        "demonstrator",
+        0.25,
+        40,
+    )
+    expected = pd.read_csv(scored).query("target == 'selected'")
+    assert [(row["method"], row["seed"]) for row in rows] == [(name, seed) for name in SKILLS for seed in (0, 1)]
+    for name in ("success_rate", "success_low", "success_high"):
+        assert [row[name] for row in rows] == expected[name].tolist()
+    with pytest.raises(InputError, match="no success rate of every method in the simulator 'mujoco-py'"):
+        success.plot(scored, ends, "mujoco-py", tmp_path / "none")
+    synthetic.write_parquet(ends, recorded[recorded["split"] == "unfinished"])
+    with pytest.raises(InputError, match="no episode is finished"):
+        success.plot(scored, ends, "d4rl", tmp_path / "none")
 
 
 def curve_of(path: Path, method: str, seed: int, loss: str, held_out: bool = True) -> Path:

@@ -31,12 +31,13 @@ def drawn(prefix: Path, *titles: str) -> pd.DataFrame:
     return pd.read_csv(f"{prefix}.csv")
 
 
-def scored(folder: Path, datasets: list[str], provider: str, seeds: int) -> Path:
+def scored(folder: Path, datasets: list[str], provider: str, seeds: int, mazes: tuple[str, ...] = ()) -> Path:
+    """The scores of some datasets, and with them the comparisons; those of `mazes` are of another suite."""
     generator = np.random.default_rng(len(datasets))
     rows = [
-        (dataset, provider, method, seed, "d4rl", rule, 40 + 20 * index + generator.normal(0, 3))
+        (dataset, provider, suite, method, seed, "d4rl", rule, 40 + 20 * index + generator.normal(0, 3))
         for rule in score_tables.TARGET_RULES
-        for dataset in datasets
+        for dataset, suite in (*((name, "gym") for name in datasets), *((name, "antmaze") for name in mazes))
         for index, method in enumerate(METHODS)
         for seed in range(seeds)
     ]
@@ -73,34 +74,38 @@ def test_another_simulator_has_no_published_scores(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_profiles_and_improvement(tmp_path: Path, seeds: int) -> None:
-    scores = scored(tmp_path, ["a", "b"], "embedded", seeds)
+    scores = scored(tmp_path, ["a", "b"], "embedded", seeds, mazes=("c",))
     titles = ["target: selected", "target: fixed", "target: all"] + ["no intervals"] * (seeds == 1)
-    profiles.plot(scores, "embedded", "d4rl", tmp_path / "profiles")
+    profiles.plot(scores, "embedded", "gym", "d4rl", tmp_path / "profiles")
     lines = drawn(tmp_path / "profiles", *titles, *METHODS)
     assert lines["low"].isna().all() == (seeds == 1)
     # 0 is below every score and 100 above: all runs, then none.
     assert list(lines.loc[lines["threshold"] == 0, "share"]) == [1.0] * 9
     assert list(lines.loc[lines["threshold"] == 100, "share"]) == [0.0] * 9
-    where = {"provider": "embedded", "simulator": "d4rl", "prefix": tmp_path / "improvement"}
+    assert set(lines["datasets"]) == {2}
+    where = {"provider": "embedded", "suite": "gym", "simulator": "d4rl", "prefix": tmp_path / "improvement"}
     improvement.plot(tmp_path / "comparisons.csv", "mlp", **where)
     points = drawn(tmp_path / "improvement", *titles, "Probability of scoring above mlp")
     # The methods are further apart than their noise.
     assert list(points["probability"]) == [1.0] * 6
     assert list(points["method"]) == ["student", "rwdtp"] * 3
+    assert set(points["datasets"]) == {2}
     with pytest.raises(InputError, match="no method is compared with 'teacher'"):
         improvement.plot(tmp_path / "comparisons.csv", "teacher", **where)
+    with pytest.raises(InputError, match="no score of provider 'd4rl' and suite 'gym'"):
+        profiles.plot(scores, "d4rl", "gym", "d4rl", tmp_path / "none")
 
 
 def test_costs(tmp_path: Path) -> None:
-    scores = scored(tmp_path, ["a", "b"], "embedded", 2)
+    scores = scored(tmp_path, ["a", "b"], "embedded", 2, mazes=("c",))
     rows = [(d, m, "k", s, 1, 1, 100, 2, 10 * (s + 1), 5, 7) for d in "abc" for m in METHODS for s in (0, 1)]
     pd.DataFrame(rows, columns=COLUMNS).to_csv(tmp_path / "costs.csv", index=False)
-    where = {"provider": "embedded", "simulator": "d4rl", "prefix": tmp_path / "figure"}
+    where = {"provider": "embedded", "suite": "gym", "simulator": "d4rl", "prefix": tmp_path / "figure"}
     costs.plot(tmp_path / "costs.csv", scores, **where)
     table = drawn(tmp_path / "figure", "Score against cost", *METHODS)
     assert "of the datasets" not in (tmp_path / "figure.svg").read_text()
     assert list(table["with_teacher_core_seconds"]) == [15.0] * 3
-    selected = pd.read_csv(scores).query("target == 'selected'")
+    selected = pd.read_csv(scores).query("target == 'selected' and suite == 'gym'")
     expected = statistics.summarise(selected)["iqm"]
     np.testing.assert_allclose(table["iqm"], expected)
     some = pd.read_csv(scores)

@@ -72,7 +72,7 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
             for seed in seeds:
                 for rule in ("selected", "fixed", "all"):
                     score = float(generator.normal(50, 10))
-                    rows.append((name, provider, method, "kind", seed, "d4rl", rule, 20, score * 30, score))
+                    rows.append((name, provider, "gym", method, "kind", seed, "d4rl", rule, 20, score * 30, score))
         # Given in another order than that of the page.
         for kind in ("calibration", "reward_to_go"):
             prefix = home / "figures" / f"{kind}.d4rl"
@@ -100,6 +100,7 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
     names = [
         "dataset",
         "provider",
+        "suite",
         "method",
         "kind",
         "seed",
@@ -113,6 +114,7 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
     pd.DataFrame(
         {
             "provider": "embedded",
+            "suite": "gym",
             "method": METHODS,
             "simulator": "d4rl",
             "target": "selected",

@@ -24,10 +24,12 @@ from hypothesis import strategies as st
 from d4rl_automl import tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
-from d4rl_automl.evaluation.rollout import SCHEMA, Play, rollout
+from d4rl_automl.evaluation.rollout import PATH_STEPS, SCHEMA, Play, rollout
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.handle import write_handle
 from d4rl_automl.policies.loading import load_policy
+from d4rl_automl.simulators import maze
+from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks import scores
 from d4rl_automl.tasks.seeds import PURPOSES, episode_seeds
 from tests.support.policies import metadata_of, weights_of, write_policy
@@ -155,6 +157,66 @@ def test_the_file_that_is_left(tmp_path):
     assert metadata["policy_sha256"] == sha256(handle)
     assert metadata["policy"] == json.loads(handle.read_text())
     assert (metadata["simulator"], metadata["purpose"], metadata["rollout_seed"]) == ("d4rl", "report", 0)
+
+
+GOAL_COLUMNS = ["success", "distance_left", "goal_x", "goal_y", "path_x", "path_y"]
+
+
+class Flails(Policy):
+    """An ant that moves its legs by where they are."""
+
+    def __init__(self):
+        super().__init__(metadata_of("antmaze-umaze", "none"))
+
+    def predict(self, observations, outcome):
+        return np.sin(3 * observations[:, 7:15] + observations[:, 15:23]).astype(np.float32)
+
+
+def test_where_episodes_of_a_maze_went_is_what_single_environments_say(monkeypatch):
+    """Goals are put where the first two ants are on their ways; the third never gets there."""
+    episodes, steps = 3, 700
+    seeds = episode_seeds(0, "antmaze-umaze-some-v1", "report", episodes)
+    tracks = []
+    for seed in seeds:
+        simulator = BatchSimulator("antmaze-umaze", 1)
+        observation, ended = simulator.reset([seed]), False
+        simulator.goals[:] = 100.0
+        tracks.append([observation[0, :2]])
+        while not ended:
+            observation, _, _, (ended,) = simulator.step(Flails().act(observation))
+            tracks[-1].append(observation[0, :2])
+    goals = np.array([tracks[0][-1] + 0.3, tracks[1][437], [100.0, 100.0]])
+    monkeypatch.setattr(maze.UMAZE, "goals", lambda generators: goals)
+    table = rollout(Flails(), episodes=episodes)
+    assert table.schema == SCHEMA
+    for row, track, goal in zip(table.to_pylist(), tracks, goals, strict=True):
+        distances = [np.linalg.norm(position - goal) for position in track]
+        length = next((step for step, left in enumerate(distances) if left <= 0.5), steps)
+        assert (row["length"], row["success"]) == (length, distances[length] <= 0.5)
+        assert row["terminated"] == row["success"] == (row["return"] == 1) == (row["normalised_score"] == 100)
+        assert row["distance_left"] == pytest.approx(distances[length], abs=1e-12)
+        assert [row["goal_x"], row["goal_y"]] == goal.tolist()
+        kept = [*range(0, length, PATH_STEPS), length]
+        expected = np.array(track, np.float32)[kept]
+        np.testing.assert_array_equal(np.column_stack([row["path_x"], row["path_y"]]), expected)
+    assert table["success"].to_pylist() == [True, True, False]
+    assert max(table["length"].to_pylist()[:2]) < steps
+
+
+def test_a_file_of_a_maze_is_the_same_for_every_number_of_processes(tmp_path):
+    handle = write_policy(tmp_path, "antmaze-umaze", "none")
+    tables = [play_file(handle, tmp_path / f"{n}.parquet", episodes=3, processes=n) for n in (1, 2)]
+    assert tables[0].equals(tables[1]) and tables[0].schema.equals(SCHEMA)
+    frame = tables[0].to_pandas()
+    assert not frame[GOAL_COLUMNS].isna().any(axis=None)
+    ends = frame[["path_x", "path_y"]].map(lambda path: path[-1]).to_numpy(np.float64)
+    left = np.hypot(*(ends - frame[["goal_x", "goal_y"]].to_numpy()).T)
+    np.testing.assert_allclose(frame["distance_left"], left, atol=1e-6)
+
+
+def test_robots_have_no_goals(tmp_path):
+    table = play_file(write_policy(tmp_path), tmp_path / "x.parquet", episodes=2)
+    assert all(table[name].null_count == len(table) for name in GOAL_COLUMNS)
 
 
 def test_an_unconditional_policy_has_one_target_null(tmp_path):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from d4rl_automl import tasks
 from d4rl_automl.core import paths
 from d4rl_automl.data.providers.table import PROVIDERS
 from d4rl_automl.evaluation import costs
@@ -262,13 +263,13 @@ def test_memory_and_minutes(plan: Plan) -> None:
 
 def test_methods_are_compared_where_one_shares_a_dataset_with_the_reference(plan: Plan) -> None:
     assert plan.config.reference == "m-mlp"
-    assert plan.is_compared("d4rl") and plan.is_compared("embedded")
-    assert not plan.is_compared("file")
+    assert plan.is_compared("d4rl", "gym") and plan.is_compared("embedded", "gym")
+    assert not plan.is_compared("file", "gym") and not plan.is_compared("d4rl", "antmaze")
     elsewhere = plan_of(reference="m-student")
-    assert elsewhere.is_compared("d4rl")
-    assert not elsewhere.is_compared("embedded")
+    assert elsewhere.is_compared("d4rl", "gym")
+    assert not elsewhere.is_compared("embedded", "gym")
     alone = plan_of(teachers=[], methods=[{"name": "m", "kind": "mlp"}])
-    assert not alone.is_compared("d4rl")
+    assert not alone.is_compared("d4rl", "gym")
 
 
 # Figures ---------------------------------------------------------------------------------------
@@ -276,7 +277,8 @@ def test_methods_are_compared_where_one_shares_a_dataset_with_the_reference(plan
 
 def test_figures_of_a_run(plan: Plan) -> None:
     expected = [
-        *(f"results/{dataset}/figures/{name}" for dataset in plan.datasets for name in ("card", "reward_to_go")),
+        *(f"results/{dataset}/figures/card" for dataset in plan.datasets),
+        *(f"results/{dataset}/figures/reward_to_go" for dataset in (HOPPER, CHEETAH)),
         *(
             f"results/{dataset}/figures/{name}"
             for dataset in (HOPPER, CHEETAH)
@@ -288,8 +290,8 @@ def test_figures_of_a_run(plan: Plan) -> None:
         *(f"results/{HOPPER}/figures/actions-t-s{seed}" for seed in SEEDS),
         *(f"results/{CHEETAH}/figures/actions-all-rows-s{seed}" for seed in SEEDS),
         *(
-            f"results/figures/{name}.{provider}.{simulator}"
-            for name in ("heat_table", "profiles", "improvement", "costs")
+            f"results/figures/{name.format(provider)}.{simulator}"
+            for name in ("heat_table.{}", "profiles.{}.gym", "improvement.{}.gym", "costs.{}.gym")
             for provider in ("d4rl", "embedded")
             for simulator in ("d4rl", "gymnasium")
         ),
@@ -302,7 +304,30 @@ def test_figures_of_a_run(plan: Plan) -> None:
     assert kinds == sorted(kinds, key=list(FIGURES).index)
 
 
-def test_figures_that_would_be_empty_are_not_drawn() -> None:
+def test_in_a_maze_goals_are_drawn_and_statistics_are_of_its_suite_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "SIMULATED", tuple(tasks.TASKS))
+    mixed = plan_of(
+        datasets=[HOPPER, CHEETAH, ANT],
+        simulators=["d4rl"],
+        teachers=[],
+        methods=[{"name": name, "kind": "mlp"} for name in ("m", "n")],
+    )
+    found = [path.removeprefix("results/").removesuffix(".png") for path in planned(mixed)]
+    of_the_maze = [path.removeprefix(f"{ANT}/figures/") for path in found if path.startswith(f"{ANT}/")]
+    assert of_the_maze == ["card", "success.d4rl", "map.d4rl", "l2", "curves"]
+    assert not [path for path in found if path.startswith((HOPPER, CHEETAH)) and ("success" in path or "map" in path)]
+    groups = ["d4rl.gym", "d4rl.antmaze", "embedded.gym"]
+    for name in ("profiles", "improvement", "costs"):
+        own = [path for path in found if path.startswith(f"figures/{name}.")]
+        assert sorted(own) == sorted(f"figures/{name}.{group}.d4rl" for group in groups)
+    assert mixed.summarised("d4rl", "gym") == [HOPPER] and mixed.summarised("d4rl", "antmaze") == [ANT]
+    assert mixed.summarised("embedded", "antmaze") == []
+    these = {"dataset": ANT, "simulator": "d4rl"}
+    assert FIGURES["success"].inputs(mixed, these)["scores"] == f"results/{ANT}/scores.csv"
+    assert FIGURES["map"].inputs(mixed, these)["rollouts"] == mixed.reported(ANT)
+
+
+def test_figures_that_would_be_empty_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     bare = plan_of(
         datasets=[HOPPER],
         teachers=[{"name": "t", "preset": "medium"}],
@@ -316,12 +341,14 @@ def test_figures_that_would_be_empty_are_not_drawn() -> None:
     names = {path.split("/")[-1].split(".")[0] for path in planned(alone)}
     assert not names & {"importance", "improvement"}
     assert not any(name.startswith("actions") for name in names)
-    data = plan_of(datasets=[ANT], teachers=[], methods=[{"name": "m", "kind": "mlp"}])
-    assert planned(data) == [f"results/{ANT}/figures/{name}.png" for name in ("card", "reward_to_go")]
+    monkeypatch.setattr(tasks, "SIMULATED", ())
+    data = plan_of(datasets=[CHEETAH, ANT], teachers=[], methods=[{"name": "m", "kind": "mlp"}])
+    expected = [(CHEETAH, "card"), (ANT, "card"), (CHEETAH, "reward_to_go")]
+    assert planned(data) == [f"results/{dataset}/figures/{name}.png" for dataset, name in expected]
 
 
 def test_figures_are_drawn_from_files_of_the_run(plan: Plan) -> None:
-    these = {"dataset": HOPPER, "provider": "d4rl", "simulator": "gymnasium", "teacher": "t", "seed": 3}
+    these = {"dataset": HOPPER, "provider": "d4rl", "suite": "gym", "simulator": "gymnasium", "teacher": "t", "seed": 3}
     files = {name: figure.inputs(plan, these) for name, figure in FIGURES.items()}
     assert files["returns"] == {
         "rollouts": plan.reported(HOPPER, ["gymnasium"]),
@@ -343,12 +370,14 @@ def test_figures_are_drawn_from_files_of_the_run(plan: Plan) -> None:
 
 
 def test_settings_of_figures_come_from_the_config(plan: Plan) -> None:
-    these = {"dataset": HOPPER, "provider": "d4rl", "simulator": "gymnasium"}
+    these = {"dataset": HOPPER, "provider": "d4rl", "suite": "gym", "simulator": "gymnasium"}
     assert FIGURES["reward_to_go"].settings(plan, these) == {"fractions": (0.5, 1.0)}
     assert FIGURES["l2"].settings(plan, these) == {"dataset": HOPPER, "provider": "d4rl"}
     assert FIGURES["improvement"].settings(plan, these) == {
         "reference": "m-mlp",
         "provider": "d4rl",
+        "suite": "gym",
         "simulator": "gymnasium",
     }
+    assert FIGURES["heat_table"].settings(plan, these) == {"provider": "d4rl", "simulator": "gymnasium"}
     assert FIGURES["returns"].settings(plan, these) == {}

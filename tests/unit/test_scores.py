@@ -71,6 +71,36 @@ def test_a_row_is_what_numpy_says_of_its_episodes() -> None:
         assert (row["provider"], row["kind"]) == ("embedded", "student")
 
 
+MAZE = "antmaze-medium-play-v2"
+
+
+def test_in_a_maze_success_has_an_interval_and_time_and_distance() -> None:
+    played = pd.concat(
+        [synthetic.maze_rollouts(dataset=MAZE, training_seed=seed, skill=skill) for seed, skill in ((0, 0.5), (1, 0.0))]
+    )
+    robot = synthetic.rollouts("rvs-g", fractions=[None])
+    table = score_tables.score_table(
+        pd.concat([played, robot], ignore_index=True),
+        [chosen(None, "rvs-g", dataset) for dataset in (MAZE, DATASET)],
+        {MAZE: "d4rl", DATASET: "embedded"},
+    )
+    selected = table[table["target"] == "selected"].set_index(["suite", "seed"])
+    for seed in (0, 1):
+        row, own = selected.loc["antmaze", seed], played[played["training_seed"] == seed]
+        n, share = len(own), own["success"].mean()
+        # The interval of Wilson (1927): where the share is 1.96 of its standard deviations from what it would be.
+        z = scipy.stats.norm.ppf(0.975)
+        middle, width = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        expected = [(middle - width) / (1 + z**2 / n), (middle + width) / (1 + z**2 / n)]
+        assert [row["success_low"], row["success_high"]] == pytest.approx(expected, abs=1e-9)
+        assert row["success_rate"] == share == row["mean_return"] == row["normalised"] / 100
+        assert row["mean_distance_left"] == pytest.approx(own["distance_left"].mean())
+    reached = played[(played["training_seed"] == 0) & played["success"]]
+    assert selected.loc[("antmaze", 0), "median_steps_to_goal"] == np.median(reached["length"])
+    assert 0 < len(reached) < 20 and np.isnan(selected.loc[("antmaze", 1), "median_steps_to_goal"])
+    assert selected.loc["gym", list(score_tables.SUCCESS_COLUMNS)].isna().all(axis=None)
+
+
 def test_an_unconditional_method_scores_the_same_by_every_rule() -> None:
     rollouts = synthetic.rollouts("bc", fractions=[None])
     table = score_tables.score_table(rollouts, [chosen(None, "bc")], {DATASET: "embedded"})
@@ -98,12 +128,13 @@ def test_what_cannot_be_scored_is_refused() -> None:
         score_tables.score_table(rollouts, [chosen(0.9)], {"another": "embedded"})
 
 
-def grid(values: np.ndarray, provider: str = "embedded", method: str = "mlp") -> pd.DataFrame:
+def grid(values: np.ndarray, provider: str = "embedded", method: str = "mlp", suite: str = "gym") -> pd.DataFrame:
     """Scores of shape (training seeds, datasets) as a table."""
     return pd.DataFrame(
         [
             {
                 "provider": provider,
+                "suite": suite,
                 "method": method,
                 "simulator": "d4rl",
                 "target": "selected",
@@ -238,10 +269,17 @@ def test_one_seed_has_no_interval(datasets: int) -> None:
     assert (compared["no_interval"] == "one training seed").all()
 
 
-def test_providers_are_never_put_together_and_gaps_are_refused() -> None:
-    both = pd.concat([grid(np.full((2, 1), 10.0)), grid(np.full((2, 1), 90.0), "d4rl")])
-    table = statistics.summarise(both)
-    assert dict(zip(table["provider"], table["iqm"], strict=True)) == {"embedded": 10.0, "d4rl": 90.0}
+def test_providers_and_suites_are_never_put_together_and_gaps_are_refused() -> None:
+    parts = {("embedded", "gym"): 10.0, ("d4rl", "gym"): 90.0, ("d4rl", "antmaze"): 30.0}
+    mixed = pd.concat([grid(np.full((2, 1), score), *key[:1], suite=key[1]) for key, score in parts.items()])
+    table = statistics.summarise(mixed)
+    assert dict(zip(zip(table["provider"], table["suite"], strict=True), table["iqm"], strict=True)) == parts
+    both = pd.concat([mixed, mixed.assign(method="other", normalised=mixed["normalised"] + 1)])
+    compared = statistics.compare(both)
+    assert compared.groupby(["provider", "suite"], sort=False).size().to_dict() == dict.fromkeys(parts, 2)
+    assert set(compared["datasets"]) == {1}
+    shares = statistics.profiles(mixed, np.array([20.0, 50.0])).set_index(["provider", "suite", "threshold"])["share"]
+    assert [shares["d4rl", "antmaze", 20.0], shares["d4rl", "antmaze", 50.0], shares["d4rl", "gym", 50.0]] == [1, 0, 1]
     with pytest.raises(InputError, match="mlp has no score of training seed 1 on dataset-1"):
         statistics.summarise(grid(np.ones((2, 2))).iloc[:-1])
 

@@ -52,7 +52,7 @@ def test_what_one_host_began_the_mirror_ends_and_antmaze_becomes_transitions(pro
     plan = snakemake("-n", *CONFIG, directory=project).stdout
     for dataset in names:
         assert f"results/{dataset}/policies/mlp-s0.onnx" in plan
-        assert f"results/{dataset}/figures/reward_to_go.png" in plan
+        assert f"results/{dataset}/figures/card.png" in plan
 
 
 def test_policies_of_antmaze_are_played_there(project: Path, hosts: Hosts) -> None:
