@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import card, checksums, datasets, making, recordings
+from d4rl_automl.data import admission, card, checksums, datasets, making, recordings
 from d4rl_automl.data.evidence import Evidence
 from d4rl_automl.data.providers import file
 from d4rl_automl.simulators import robots
@@ -49,7 +49,9 @@ def made_into_tables(path: Path) -> dict[str, Any]:
 def card_of(path: Path) -> dict[str, Any]:
     """The card of what was taken in."""
     tables = {"transitions": path / "t.parquet", "episodes": path / "e.parquet"}
-    card.write(path / "raw.hdf5", path / "raw.json", **tables, output=path / "card.json", markdown=path / "card.md")
+    raw, said, found = path / "raw.hdf5", path / "raw.json", path / "simulator.json"
+    admission.write(raw, said, found)
+    card.write(raw, said, found, **tables, simulators=["d4rl"], output=path / "card.json", markdown=path / "card.md")
     return card.read(path / "card.json")
 
 
@@ -283,7 +285,8 @@ def test_of_files_that_the_catalogue_knows_nothing_is_changed(tmp_path: Path, mo
     for provenance in (made, {name: value for name, value in made.items() if name != "findings"}):
         (tmp_path / "raw.json").write_text(json.dumps(provenance))
         assert made_into_tables(tmp_path)["repairs"] == {}
-        assert card_of(tmp_path)["doubts"] == said["doubts"]
+        # The card has one more: its steps are nobody's.
+        assert card_of(tmp_path)["doubts"][: len(said["doubts"])] == said["doubts"]
         assert card_of(tmp_path)["continuity"] == "broken"
     np.testing.assert_array_equal(datasets.load_dataset(path, "hopper").timeouts, content["timeouts"])
 

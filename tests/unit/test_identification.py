@@ -249,9 +249,10 @@ def test_what_cannot_be_told_is_said_to_be_so(tmp_path, content, reason):
     assert not admission.doubts(found, ["d4rl"])
 
 
-def test_a_maze_is_not_known(tmp_path):
+def test_what_has_no_simulator_is_not_known(tmp_path, monkeypatch):
     content = {"observations": np.zeros((40, 29), np.float32), "actions": np.zeros((40, 8), np.float32)}
     content |= {"rewards": np.zeros(40, np.float32), "terminals": np.zeros(40, bool), "timeouts": np.arange(40) == 39}
+    monkeypatch.setattr(replay, "_tasks", lambda sizes: ())
     found = identify_simulator(store(tmp_path / "raw.hdf5", content), "antmaze-umaze")
     assert (found["verdict"], found["evidence"]) == ("not known", [])
     assert "the steps of task antmaze-umaze cannot be replayed" in found["reason"]

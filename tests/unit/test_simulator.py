@@ -281,8 +281,8 @@ def test_timer_callback_is_gone():
 
 
 def test_refusals(monkeypatch):
-    with pytest.raises(InputError, match=r"'ant' is unknown.*halfcheetah, hopper, walker2d"):
-        robots.get("ant")
+    with pytest.raises(InputError, match=r"'humanoid' is unknown.*halfcheetah, hopper, walker2d"):
+        robots.get("humanoid")
     with pytest.raises(InputError, match=r"'antmaze-umaze' is not played in .* 'gymnasium' \(.* d4rl, mujoco-py"):
         BatchSimulator("antmaze-umaze", 1, "gymnasium")
     monkeypatch.setitem(tasks.TASKS, "hopper", dataclasses.replace(tasks.get("hopper"), robot=None))

@@ -80,7 +80,9 @@ def fit(module, path, **given):
     )
     policy = loading.load_policy(output)
     rows = transitions.read(path)
-    assert np.abs(policy.act(rows.observations, policy.outcome_rule.recorded(rows))).max() <= 1
+    assert (
+        np.abs(policy.act(rows.observations, policy.outcome_rule.recorded(rows, np.random.default_rng(0)))).max() <= 1
+    )
     return output
 
 
