@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -53,31 +52,6 @@ def test_what_one_host_began_the_mirror_ends_and_antmaze_becomes_transitions(pro
     for dataset in names:
         assert f"results/{dataset}/policies/mlp-s0.onnx" in plan
         assert f"results/{dataset}/figures/card.png" in plan
-
-
-def test_policies_of_antmaze_are_played_there(project: Path, hosts: Hosts) -> None:
-    """A clone, and a network that is commanded all of the return, which is 0 or 1."""
-    ant = hdf5(project / "b.hdf5", "antmaze-umaze")
-    (project / "own").mkdir()
-    names = provide(project, antmaze_umaze_v2=ant)
-    (project / "own" / names["antmaze-umaze-v2"]).write_bytes(ant)
-    small = {"network": {"width": 32}, "updates": 50}
-    methods = [{"name": "bc", "kind": "bc", **small}, {"name": "rvs-32", "kind": "rvs", **small}]
-    rollout = {"fractions": [1.0], "selection_episodes": 1, "report_episodes": 3}
-    write_config(project, list(names), methods=methods, rollout=rollout, device="cpu")
-    snakemake("--cores", "2", "results/scores.csv", *CONFIG, directory=project)
-    assert not hosts.asked
-    for method in ("bc", "rvs-32"):
-        played = pq.read_table(project / f"results/antmaze-umaze-v2/rollouts/{method}-s0.d4rl.report.parquet")
-        table = played.to_pandas()
-        assert len(table) == 3
-        assert not table["diverged"].any()
-        # Such policies do not get there.
-        assert (table[["return", "normalised_score"]] == 0).all(axis=None)
-        assert (table["length"] == 700).all()
-        assert not table["terminated"].any()
-    scores = pd.read_csv(project / "results/scores.csv")
-    assert set(scores["dataset"]) == {"antmaze-umaze-v2"}
 
 
 def test_wrong_bytes_leave_nothing_and_the_error_names_every_host(project: Path, hosts: Hosts) -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.project import snakemake
-from tests.support.tiny import ARGUMENTS, CONFIG, D4RL, EMBEDDED, MINE
+from tests.support.tiny import ARGUMENTS, CONFIG, D4RL, EMBEDDED, MAZE, MINE
 
 METHODS = {method["name"] for method in CONFIG["methods"] if method["kind"] != "rvs_r"}
 
@@ -38,7 +38,7 @@ def test_second_run_has_nothing_to_do(finished: Path) -> None:
 
 def test_every_method_is_played_and_scored(finished: Path) -> None:
     scores = pd.read_csv(finished / "results/scores.csv")
-    assert set(scores["dataset"]) == {EMBEDDED, MINE, D4RL}
+    assert set(scores["dataset"]) == {EMBEDDED, MINE, D4RL, MAZE}
     assert set(scores[scores["dataset"] == EMBEDDED]["method"]) == METHODS
     assert "rvs-r" in set(scores[scores["dataset"] == D4RL]["method"])
     assert set(scores["simulator"]) == {"d4rl"}
@@ -50,6 +50,15 @@ def test_every_method_is_played_and_scored(finished: Path) -> None:
     expected = report[report["fraction"] == chosen]["return"].mean()
     told = scores.query("dataset == @EMBEDDED and method == 'student' and target == 'selected'")
     assert told["mean_return"].item() == pytest.approx(expected)
+
+
+def test_policies_of_antmaze_are_played_in_the_maze(finished: Path) -> None:
+    """A network of random data does not get anywhere, but it gets all of its time."""
+    played = pq.read_table(finished / f"results/{MAZE}/rollouts/mlp-s0.d4rl.report.parquet").to_pandas()
+    assert len(played) == 2 * 3
+    assert (played["length"] == 700).all()
+    assert not played[["terminated", "diverged"]].any(axis=None)
+    assert (played[["return", "normalised_score"]] == 0).all(axis=None)
 
 
 def test_files_open_in_other_tools(finished: Path) -> None:
