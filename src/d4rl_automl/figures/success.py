@@ -50,7 +50,7 @@ def plot(scores: str | Path, episodes: str | Path, simulator: str, prefix: str |
             _bar(axes, place, float(own["success_rate"].mean()), colour)
             heights = place + _BAR * ((np.arange(len(own)) + 0.5) / len(own) - 0.5)
             axes.hlines(heights, own["success_low"], own["success_high"], color=style.INK, linewidth=1.2, zorder=3)
-            axes.plot(own["success_rate"], heights, "o", color=style.INK, markersize=4, zorder=4)
+            axes.plot(own["success_rate"], heights, "o", color=style.INK, markersize=4, zorder=4, clip_on=False)
         axes.set_yticks(range(len(methods) + 1), ["data: rewarded episodes", *methods])
         axes.set_ylim(len(methods) + 0.5, -0.5)
         axes.set_xlim(0, 1)
