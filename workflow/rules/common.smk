@@ -103,3 +103,10 @@ def input_files(wildcards, input):
 def per_dimension(pattern):
     """An input function: `pattern` for every action dimension."""
     return lambda wildcards: PLAN.per_dimension(pattern, **dict(wildcards.items()))
+
+
+def tell_doubts():
+    """What is doubtful about the datasets of this run, once more, where the end of a run is looked at."""
+    for name in PLAN.datasets:
+        for line in doubts.on_card(paths.CARD.format(dataset=name)):
+            print(line, file=sys.stderr)
