@@ -197,6 +197,7 @@ def card(
                 "terminated_share": 0.125,
                 "action_entries_clipped": 0,
                 "doubts": list(doubts),
+                "demonstrator": None,
                 "simulator": {"verdict": "d4rl", "evidence": evidence},
                 "provenance": {},
             }

@@ -5,6 +5,7 @@ from collections import deque
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from d4rl_automl import identify_simulator, tasks
 from d4rl_automl.behaviour import navigation, walking
 from d4rl_automl.behaviour.policies import draw_chance
+from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import catalogue, collection, recordings
+from d4rl_automl.data import admission, card, catalogue, collection, making, recordings
 from d4rl_automl.data.recipes import BEHAVIOUR
+from d4rl_automl.figures import card as card_figure
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks import mazes
 
@@ -188,6 +191,46 @@ def test_recorded_mazes_are_as_d4rls(collected):
     with recordings.reading(folder / "raw.hdf5", "antmaze-umaze") as reader:
         assert np.flatnonzero(reader.truncated).tolist() == [699, 1399]
         assert not reader.terminated.any()
+
+
+def test_the_card_tells_how_the_collector_did(collected, tmp_path):
+    """Of a file as D4RL has them, too: no next observations, states a row late, flags as numbers."""
+    folder, _ = collected
+    said = json.loads((folder / "raw.json").read_text())
+    with h5py.File(folder / "raw.hdf5") as ours, h5py.File(tmp_path / "raw.hdf5", "w") as file:
+        for name in ("observations", "actions", "rewards", "timeouts", "infos/goal"):
+            file[name] = ours[name][()]
+        file["terminals"] = ours["terminals"][()].astype(np.float32)
+        for name in ("infos/qpos", "infos/qvel"):
+            file[name] = np.roll(ours[name][()], -1, axis=0)
+        positions, goals = ours["observations"][:, :2], ours["infos/goal"][()]
+    files.write_json(tmp_path / "raw.json", said | {"provider": "d4rl", "sha256": files.sha256(tmp_path / "raw.hdf5")})
+    cards = []
+    for place in (folder, tmp_path):
+        raw, provenance, simulator = place / "raw.hdf5", place / "raw.json", place / "simulator.json"
+        tables = place / "transitions.parquet", place / "episodes.parquet"
+        split = {"seed": 0, "validation": 0, "test": 0}
+        making.make_transitions(raw, provenance, split, output=tables[0], episodes_output=tables[1])
+        admission.write(raw, provenance, simulator)
+        outputs = {"output": place / "card.json", "markdown": place / "card.md"}
+        card.write(raw, provenance, simulator, *tables, simulators=["d4rl"], **outputs)
+        card_figure.plot(place / "card.json", tables[1], place / "card")
+        cards.append(card.read(place / "card.json"))
+    expected = []
+    for first, last in ((0, 699), (700, 1399)):
+        hits = np.flatnonzero(np.hypot(*(positions - goals)[first + 1 : last + 1].T) <= 0.5)
+        expected += [int(hits[0]) + 1] if len(hits) else []
+    for told in cards:
+        assert told["demonstrator"]["episodes"] == 2
+        assert told["demonstrator"]["steps_to_goal"] == expected
+        assert told["simulator"]["verdict"] == "d4rl"
+        # Whatever an episode collects at its goal, none is worth more than one success.
+        assert told["normalised_scores"]["max"] in (0, 100)
+        assert told["repairs"].get("unmarked_resets", 0) == 0
+    assert cards[0]["doubts"] == []
+    assert "reached the goal that was commanded" in (folder / "card.md").read_text()
+    drawn = pd.read_csv(tmp_path / "card.csv")
+    assert (set(drawn["panel"]), drawn["reached"].sum()) == ({"steps_to_goal"}, len(expected))
 
 
 def test_a_collection_is_repeatable_and_its_maze_is_recognised(collected, tmp_path):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from d4rl_automl import tasks
 from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import admission, evidence, recordings
+from d4rl_automl.data import admission, demonstrator, evidence, recordings
 
 QUANTILES = {"min": 0.0, "1 %": 0.01, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
 CLIPPED_SHARE = 0.01
@@ -75,6 +75,7 @@ def write(
             "action_entries": reader.rows * task.action_size,
             "action_entries_clipped": facts["repairs"].get("actions_clipped", 0),
             "ranges": _ranges(reader, seen),
+            "demonstrator": demonstrator.describe(reader, task),
             "simulator": _identified(simulator, made["sha256"]),
             "provenance": made,
         }
@@ -106,6 +107,7 @@ def summary(card: Mapping[str, Any]) -> dict[str, Any]:
         "mean_return": card["returns"]["mean"],
         **{f"score_{name}": card["normalised_scores"][name] for name in ("min", "median", "mean", "max")},
         "terminated_share": card["terminated_share"],
+        "demonstrator_success": (card["demonstrator"] or {}).get("success"),
         "action_entries_clipped": card["action_entries_clipped"],
         "doubts": " ".join(card["doubts"]),
         "simulator": made["verdict"],
@@ -222,7 +224,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
                 f"{card['episodes']:,}, of which {card['finished_episodes']:,} finished; "
                 f"the longest has {card['longest_episode']:,} steps",
             ],
-            ["terminated (the robot fell)", f"{card['terminated_share']:.1%} of the finished episodes"],
+            _how_episodes_went(card),
             [
                 "split, in episodes",
                 ", ".join(f"{name} {count:,}" for name, count in card["split"]["episodes"].items()),
@@ -297,6 +299,17 @@ def _simulator_lines(found: Mapping[str, Any]) -> list[str]:
         "",
         *_table(header, rows),
     ]
+
+
+def _how_episodes_went(card: Mapping[str, Any]) -> list[str]:
+    """A row of the first table: falls, or goals that were reached."""
+    told = card["demonstrator"]
+    if told is None:
+        return ["terminated (the robot fell)", f"{card['terminated_share']:.1%} of the finished episodes"]
+    how = f"{told['success']:.1%} of {told['episodes']:,} finished episodes"
+    if told["reached"]:
+        how += f", after {np.median(told['steps_to_goal']):,.0f} steps (median) and {told['mean_path']:.1f} m (mean)"
+    return ["reached the goal that was commanded", how]
 
 
 def _provenance_lines(made: Mapping[str, Any]) -> list[str]:

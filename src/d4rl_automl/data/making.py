@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from d4rl_automl import tasks
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import recordings, returns
@@ -161,9 +162,15 @@ def _episodes_table(
             "terminated": pa.array(reader.terminated[last]),
             "truncated": pa.array(reader.truncated[last]),
             "split": _split_column(split_of),
-            "normalised_score": pa.array(scores.normalise(task, total), mask=~where.finished),
+            "normalised_score": pa.array(_scores(task, total), mask=~where.finished),
         }
     )
+
+
+def _scores(task: str, total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Normalised scores (E,) of returns (E,). A recorded episode goes on at its goal, where one that is played ends."""
+    known = tasks.get(task)
+    return scores.normalise(task, total if known.goal is None else np.minimum(total, known.reference_max))
 
 
 def _split_column(codes: NDArray[np.int8]) -> pa.DictionaryArray:

@@ -284,7 +284,8 @@ def _replayed(
     observations, rewards, _ = _stepped(task, name, steps, chosen, actions)
     errors, reward_errors = np.full((2, len(steps.rows)), np.nan)
     errors[chosen] = np.abs(observations - steps.following[chosen]).max(axis=1)
-    reward_errors[chosen] = np.abs(rewards - steps.rewards[chosen])
+    if tasks.get(task).goal is None:  # Of which goal a reward is, an observation does not tell.
+        reward_errors[chosen] = np.abs(rewards - steps.rewards[chosen])
     # v4's and v5's control cost is that of the action before it is clipped.
     reward_errors[(np.abs(actions) > 1).any(axis=1)] = np.nan
     return _Trial(task, name, len(_usable(robots.get(task), steps)), errors, reward_errors)
