@@ -19,6 +19,7 @@ from d4rl_automl import simulators, tasks
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import hdf5, recordings
+from d4rl_automl.simulators import robots
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.models import VARIANTS
 
@@ -97,6 +98,7 @@ def replay(reader: recordings.Reader, task: str, rows: int = REPLAYED_ROWS, seed
     """
     if tasks.get(task).robot is None:
         return {"reason": f"there is no simulator for {task}"}
+    robot = robots.get(task)
     if not all(isinstance(reader.file.get(f"infos/{name}"), h5py.Dataset) for name in ("qpos", "qvel")):
         return {"reason": "the file has no infos/qpos and infos/qvel"}
     following = "next_observations" in reader
@@ -116,7 +118,7 @@ def replay(reader: recordings.Reader, task: str, rows: int = REPLAYED_ROWS, seed
         return {"reason": f"infos/qpos and infos/qvel have {qpos.shape[1:]} and {qvel.shape[1:]} entries a row"}
     if not (np.isfinite(qpos).all() and np.isfinite(qvel).all()):
         return {"reason": "infos/qpos or infos/qvel hold NaN or infinity"}
-    apart = np.abs(one.robot.observe(qpos, qvel) - found["observations"]).max(axis=1)
+    apart = np.abs(robot.observe(qpos, qvel) - found["observations"]).max(axis=1)
     if np.median(apart) > _SAME_STATE:
         return {"reason": "infos/qpos and infos/qvel are not the states of the observations in the same rows"}
     errors = {}
