@@ -31,6 +31,8 @@ from support import floors, reporting
 from support.processes import Clock
 
 from d4rl_automl import tasks
+from d4rl_automl.behaviour import navigation
+from d4rl_automl.data.recipes import BEHAVIOUR
 from d4rl_automl.evaluation import rollout as evaluation
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.loading import load_policy
@@ -55,7 +57,14 @@ def main() -> None:
     reporting.add_repeats(parser)
     parser.add_argument("--environments", type=int, default=200, help="or episodes of a policy")
     parser.add_argument("--policy", help="the handle of a policy of an AntMaze task")
+    parser.add_argument("--guided", action="store_true", help="play the ant that collects, led by waypoints, in both")
     arguments = parser.parse_args()
+    if arguments.guided:
+        rows = [
+            {"task": task} | row for task in arguments.tasks for row in of_policy(Guided(task), arguments.environments)
+        ]
+        reporting.report(arguments, rows, {})
+        return
     if arguments.policy:
         reporting.report(arguments, of_policy(load_policy(arguments.policy), arguments.environments), {})
         return
@@ -68,6 +77,23 @@ def main() -> None:
         row |= depths(simulator, spread(simulator, 0), random(arguments.environments, 0))
         rows.append(row)
     reporting.report(arguments, rows, {"of physics": ">= 0.85"})
+
+
+class Guided(Policy):
+    """The ant that collects embedded data, led to its goal by waypoints, without noise."""
+
+    def __init__(self, task: str) -> None:
+        sizes = {"observation_size": 29, "action_size": 8}
+        super().__init__(
+            {"method": "guided", "seed": 0, "dataset": task, "task": task, "outcome_rule": "goal", "kind": "guided"}
+            | sizes
+        )
+        self._guide = navigation.Guide(BEHAVIOUR / "ant-expert.npz", _maze(task), 0.0)
+
+    def predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.floating]:
+        assert outcome is not None
+        still = np.zeros((len(observations), 8), np.float32)
+        return self._guide.act(np.concatenate([observations, outcome], axis=1), still)[0]
 
 
 def of_policy(policy: Policy, episodes: int) -> list[dict[str, Any]]:
