@@ -16,7 +16,9 @@ GYM = [
     for robot in ("halfcheetah", "hopper", "walker2d")
     for quality in ("random", "medium", "medium-replay", "medium-expert")
 ]
-DIMENSIONS = {"halfcheetah": 6, "hopper": 3, "walker2d": 6}
+MAZES = [f"antmaze-{maze}-v2" for maze in ("umaze", "umaze-diverse")]
+MAZES += [f"antmaze-{maze}-{goals}-v2" for maze in ("medium", "large") for goals in ("play", "diverse")]
+DIMENSIONS = {"halfcheetah": 6, "hopper": 3, "walker2d": 6, "antmaze": 8}
 
 
 def jobs(output: str) -> dict[str, int]:
@@ -24,34 +26,35 @@ def jobs(output: str) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"^([a-z_]+) +(\d+)$", output, re.M)}
 
 
-def test_bare_dry_run_plans_all_twelve_datasets(project: Path) -> None:
+def test_bare_dry_run_plans_all_eighteen_datasets(project: Path) -> None:
     output = snakemake("-n", directory=project).stdout
     planned = jobs(output)
-    for dataset in GYM:
+    for dataset in (*GYM, *MAZES):
         assert f"results/{dataset}/raw.hdf5" in output
-    dimensions = sum(DIMENSIONS[name.split("-")[0]] for name in GYM)
-    assert planned["download"] == planned["make_transitions"] == 12
+    dimensions = sum(DIMENSIONS[name.split("-")[0]] for name in (*GYM, *MAZES))
+    assert planned["download"] == planned["make_transitions"] == 18
     assert "train_behaviour" not in planned
     # Three seeds of the medium teacher everywhere, and of five more on one HalfCheetah dataset.
     assert planned["train_teacher"] == 3 * (dimensions + 5 * 6)
-    assert planned["fit_student"] == planned["fit_catboost_student"] == planned["label_teacher"] == 3 * 12
-    assert planned["fit_bc"] == 3 * 12 * 3
-    assert {planned[f"fit_{kind}"] for kind in ("rvs_r", "mlp", "rcdtp", "rwdtp")} == {3 * 12}
-    assert planned["rollout"] == (12 * 11 + 1) * 3
+    assert planned["fit_student"] == planned["fit_catboost_student"] == planned["label_teacher"] == 3 * 18
+    assert planned["fit_bc"] == 3 * 18 * 3
+    assert {planned[f"fit_{kind}"] for kind in ("rvs_r", "mlp", "rcdtp", "rwdtp")} == {3 * 18}
+    assert planned["fit_rvs_g"] == 3 * 6
+    assert planned["rollout"] == (18 * 11 + 1 + 6) * 3
 
 
 def test_behaviour_policies_are_trained_when_asked_for(project: Path) -> None:
     asked = jobs(snakemake("-n", "behaviour", directory=project).stdout)
-    assert asked == {"train_behaviour": 3, "choose_behaviour": 1, "plot_behaviour": 1, "behaviour": 1, "total": 6}
+    assert asked == {"train_behaviour": 4, "choose_behaviour": 1, "plot_behaviour": 1, "behaviour": 1, "total": 7}
 
 
-def test_data_of_the_embedded_config_are_all_twelve_and_nothing_is_trained(project: Path) -> None:
+def test_data_of_the_embedded_config_are_all_eighteen_and_nothing_is_trained(project: Path) -> None:
     output = snakemake("data", "-n", "--configfile", "config/embedded.yaml", directory=project).stdout
     planned = jobs(output)
-    for dataset in GYM:
+    for dataset in (*GYM, *MAZES):
         assert f"results/{dataset.removesuffix('-v2')}-embedded-v1/card.md" in output
-    made = dict.fromkeys(("collect", "identify_simulator", "make_transitions", "make_card", "plot_card"), 12)
-    assert planned == {**made, "merge_cards": 1, "data": 1, "total": 62}
+    made = dict.fromkeys(("collect", "identify_simulator", "make_transitions", "make_card", "plot_card"), 18)
+    assert planned == {**made, "merge_cards": 1, "data": 1, "total": 92}
 
 
 def test_quickstart_means_the_same_over_the_benchmark_config_and_alone(project: Path, tmp_path: Path) -> None:

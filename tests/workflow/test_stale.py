@@ -49,7 +49,7 @@ CONFIG: dict[str, Any] = {
         {"name": "autogluon_student", "kind": "autogluon_student", "teacher": "one", "export": True},
         {"name": "student", "kind": "student", "teacher": "one"},
         {"name": "catboost_student", "kind": "catboost_student", "teacher": "one"},
-        {"name": "mlp", "kind": "mlp", "datasets": [EMBEDDED, MINE, D4RL]},
+        {"name": "mlp", "kind": "mlp", "datasets": [EMBEDDED, MINE, D4RL, MAZE]},
         {"name": "rvs_r", "kind": "rvs_r", "datasets": HERE},
         {"name": "rvs_g", "kind": "rvs_g", "datasets": [MAZE]},
         {"name": "rvs", "kind": "rvs", "datasets": HERE},
@@ -242,7 +242,7 @@ UNTAUGHT = ("rvs_r", "rvs", "bc", "rcdtp", "rwdtp")
 TAUGHT = ("teacher", "autogluon_student", "student", "catboost_student")
 NEW_JOBS: list[tuple[dict[str, Any], tuple[str, ...], set[str]]] = [
     ({"seeds": [0, 1]}, ("train_teacher", *FITTED_TO_DATA), set()),
-    ({"simulators": ["d4rl", "mujoco-py"]}, ("rollout",), set()),
+    ({"simulators": ["d4rl", "mujoco-py"]}, ("rollout",), {"make_card", "plot_card", "merge_cards"}),
     ({"datasets.embedded.name": "another-embedded"}, ("collect",), set()),
     ({"datasets.embedded.task": "walker2d"}, ("collect",), set()),
     ({"datasets.file.name": "another"}, ("link",), set()),
@@ -353,7 +353,7 @@ def test_another_provider_of_a_dataset_under_the_same_name(done: Project) -> Non
     entry = {"name": EMBEDDED, "provider": "file", "task": "hopper", "path": "mine.hdf5"}
     done.write_config({**CONFIG, "datasets": [entry, *CONFIG["datasets"][1:]]})
     rules = {done.jobs[id].rule for id in done.made_of("report", "collect")}
-    assert {job.rule for job in done.plan().values()} == rules - {"collect"} | {"link"}
+    assert {job.rule for job in done.plan().values()} == rules - {"collect"} | {"link", "admit"}
 
 
 def test_a_dataset_more_leaves_the_others_alone(done: Project) -> None:
@@ -630,7 +630,7 @@ RUN = f"results/{EMBEDDED}"
          (f"choose_target dataset={EMBEDDED} method=mlp",)),
         ("deleted", f"{RUN}/rollouts/mlp-s0.d4rl.selection.parquet", ()),
         ("deleted", f"{RUN}/figures/returns.d4rl.png", (f"plot_returns dataset={EMBEDDED}",)),
-        ("deleted", "results/figures/profiles.d4rl.gym.d4rl.png", ("plot_profiles provider=d4rl",)),
+        ("deleted", "results/figures/profiles.d4rl.gym.d4rl.png", ("plot_profiles provider=d4rl suite=gym",)),
         ("deleted", "results/summary.csv", ("score",)),
         ("deleted", f"{RUN}/students.csv", (f"compare_students dataset={EMBEDDED}",)),
         ("deleted", f"{RUN}/card.md", (f"make_card dataset={EMBEDDED}",)),
