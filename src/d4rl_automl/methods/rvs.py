@@ -1,8 +1,8 @@
 """RvS at a size of one's own: the network, likelihood and optimiser of RvS, smaller and trained more briefly.
 
 It is conditioned as RvS-G where the task has a goal, else as RvS-R. It differs from both in more than its size: the
-validation and test episodes stay held out, and transitions that are not drawn, as RvS-G's are, are put in a new order in
-every epoch, since a small batch of consecutive ones would hold two or three episodes.
+validation and test episodes stay held out, and RvS-R's transitions are put in a new order in every epoch, since a small
+batch of consecutive ones would hold two or three episodes.
 """
 
 from typing import Literal
