@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from d4rl_automl.core import files
+from d4rl_automl.data import admission, card, making
 
 PROVENANCE = {"dataset": "some-hopper", "provider": "file", "task": "hopper"}
 SPLIT = {"seed": 5, "validation": 0.2, "test": 0.2}
@@ -95,3 +96,14 @@ def write_provenance(folder: Path) -> None:
     """What a provider says of the file beside it."""
     said = {**PROVENANCE, "sha256": files.sha256(folder / "raw.hdf5")}
     (folder / "raw.json").write_text(json.dumps(said))
+
+
+def make_card(folder: Path, split: Mapping[str, Any] = SPLIT) -> dict[str, Any]:
+    """The tables and the card, made as the workflow makes them, of raw.hdf5 and the raw.json beside it; the card."""
+    raw, provenance, simulator = (folder / name for name in ("raw.hdf5", "raw.json", "simulator.json"))
+    transitions, episodes = (folder / f"{name}.parquet" for name in ("transitions", "episodes"))
+    admission.write(raw, provenance, simulator)
+    making.make_transitions(raw, provenance, split, output=transitions, episodes_output=episodes)
+    outputs = {"output": folder / "card.json", "markdown": folder / "card.md"}
+    card.write(raw, provenance, simulator, transitions, episodes, simulators=["d4rl"], **outputs)
+    return card.read(folder / "card.json")

@@ -8,21 +8,12 @@ from PIL import Image
 
 from d4rl_automl.core import doubts, files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import admission, card, catalogue, collection, datasets, making
+from d4rl_automl.data import card, catalogue, collection, datasets
 from d4rl_automl.figures import card as figure
+from tests.support.datasets import make_card
 
 SPLIT = {"seed": 0, "validation": 0.1, "test": 0.1}
 ROWS = 3000
-
-
-def made(folder):
-    """A raw dataset's tables and card."""
-    names = ("raw.hdf5", "raw.json", "simulator.json", "transitions.parquet", "episodes.parquet")
-    inputs = [folder / name for name in names]
-    admission.write(*inputs[:3])
-    making.make_transitions(*inputs[:2], SPLIT, output=inputs[3], episodes_output=inputs[4])
-    card.write(*inputs, simulators=["d4rl"], output=folder / "card.json", markdown=folder / "card.md")
-    return json.loads((folder / "card.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +29,7 @@ def collected(tmp_path_factory):
         }
     )
     collection.collect(asked, folder / "raw.hdf5", folder / "raw.json", 2)
-    return folder, asked, made(folder)
+    return folder, asked, make_card(folder, SPLIT)
 
 
 def changed(collected, folder, **arrays):
@@ -52,7 +43,7 @@ def changed(collected, folder, **arrays):
                 copy[name] = values(source[name][()])
     said = json.loads((origin / "raw.json").read_text())
     files.write_json(folder / "raw.json", said | {"sha256": files.sha256(folder / "raw.hdf5")})
-    return made(folder)
+    return make_card(folder, SPLIT)
 
 
 def test_numbers_are_those_of_the_file(collected):
@@ -131,7 +122,7 @@ def test_antmaze_has_a_card(tmp_path):
         file["timeouts"] = np.arange(400) % 100 == 99
     said = {"dataset": "mine", "provider": "file", "task": "antmaze-umaze"}
     files.write_json(tmp_path / "raw.json", said | {"sha256": files.sha256(tmp_path / "raw.hdf5")})
-    found = made(tmp_path)
+    found = make_card(tmp_path, SPLIT)
     assert found["simulator"]["verdict"] == "none"
     with h5py.File(tmp_path / "raw.hdf5") as file:
         assert found["action_entries_clipped"] == (np.abs(file["actions"][()]) > 1).sum() > 0

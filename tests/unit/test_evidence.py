@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import admission, card, checksums, datasets, making, recordings
+from d4rl_automl.data import admission, checksums, datasets, making, recordings
 from d4rl_automl.data.evidence import Evidence
 from d4rl_automl.data.providers import file
 from d4rl_automl.simulators import robots
-from tests.support.datasets import SPLIT, arrays, store, walk
+from tests.support.datasets import SPLIT, arrays, make_card, store, walk
 
 Arrays = dict[str, np.ndarray]
 LENGTHS = [30, 1, 50, 50, 7, 50, 41, 50, 50, 20]
@@ -46,13 +46,13 @@ def made_into_tables(path: Path) -> dict[str, Any]:
     return json.loads(pq.read_schema(path / "t.parquet").metadata[b"d4rl_automl"])
 
 
-def card_of(path: Path) -> dict[str, Any]:
-    """The card of what was taken in."""
-    tables = {"transitions": path / "t.parquet", "episodes": path / "e.parquet"}
-    raw, said, found = path / "raw.hdf5", path / "raw.json", path / "simulator.json"
-    admission.write(raw, said, found)
-    card.write(raw, said, found, **tables, simulators=["d4rl"], output=path / "card.json", markdown=path / "card.md")
-    return card.read(path / "card.json")
+def test_a_file_whose_ends_were_found_is_admitted_and_has_a_card(tmp_path: Path) -> None:
+    """With none marked, whoever reads it without what its provider found finds no episode."""
+    content = walk([100] * 30) | {"timeouts": np.zeros(3000, bool)}
+    _, episodes = taken_in(tmp_path, content)
+    assert episodes["length"].tolist() == [100] * 30
+    admission.admit(tmp_path / "raw.hdf5", tmp_path / "raw.json", tmp_path / "admitted.json")
+    assert make_card(tmp_path)["repairs"] == {"ends_found": 30}
 
 
 def joined(*pieces: Arrays) -> Arrays:
@@ -285,9 +285,10 @@ def test_of_files_that_the_catalogue_knows_nothing_is_changed(tmp_path: Path, mo
     for provenance in (made, {name: value for name, value in made.items() if name != "findings"}):
         (tmp_path / "raw.json").write_text(json.dumps(provenance))
         assert made_into_tables(tmp_path)["repairs"] == {}
-        # The card has one more: its steps are nobody's.
-        assert card_of(tmp_path)["doubts"][: len(said["doubts"])] == said["doubts"]
-        assert card_of(tmp_path)["continuity"] == "broken"
+        *same, nobodys = make_card(tmp_path)["doubts"]
+        assert same == said["doubts"]
+        assert nobodys.startswith("No simulator known here repeats its steps")
+        assert make_card(tmp_path)["continuity"] == "broken"
     np.testing.assert_array_equal(datasets.load_dataset(path, "hopper").timeouts, content["timeouts"])
 
 

@@ -313,7 +313,7 @@ def test_a_file_of_scaled_actions_is_refused_until_it_says_so(tmp_path):
     content = content | {"actions": content["actions"] * np.float32(200)}
     with pytest.raises(InputError, match=r"raw.hdf5: its actions .* write scale_actions: 200 in the dataset's entry"):
         admitted(tmp_path, content, "hopper")
-    found = admitted(tmp_path, content, "hopper", findings={"scale_actions": 200.0})
+    found = admitted(tmp_path, content, "hopper", findings={"continuity": "holds", "scale_actions": 200.0})
     assert (found["verdict"], admission.doubts(found, ["gymnasium"])) == ("gymnasium", [])
 
 

@@ -15,11 +15,12 @@ from d4rl_automl.behaviour import navigation, walking
 from d4rl_automl.behaviour.policies import draw_chance
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.data import admission, card, catalogue, collection, making, recordings
+from d4rl_automl.data import catalogue, collection, recordings
 from d4rl_automl.data.recipes import BEHAVIOUR
 from d4rl_automl.figures import card as card_figure
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.tasks import mazes
+from tests.support.datasets import make_card
 
 MAZES = {"umaze": mazes.UMAZE, "medium": mazes.MEDIUM, "large": mazes.LARGE}
 ROWS = 1500
@@ -207,15 +208,8 @@ def test_the_card_tells_how_the_collector_did(collected, tmp_path):
     files.write_json(tmp_path / "raw.json", said | {"provider": "d4rl", "sha256": files.sha256(tmp_path / "raw.hdf5")})
     cards = []
     for place in (folder, tmp_path):
-        raw, provenance, simulator = place / "raw.hdf5", place / "raw.json", place / "simulator.json"
-        tables = place / "transitions.parquet", place / "episodes.parquet"
-        split = {"seed": 0, "validation": 0, "test": 0}
-        making.make_transitions(raw, provenance, split, output=tables[0], episodes_output=tables[1])
-        admission.write(raw, provenance, simulator)
-        outputs = {"output": place / "card.json", "markdown": place / "card.md"}
-        card.write(raw, provenance, simulator, *tables, simulators=["d4rl"], **outputs)
-        card_figure.plot(place / "card.json", tables[1], place / "card")
-        cards.append(card.read(place / "card.json"))
+        cards.append(make_card(place, {"seed": 0, "validation": 0, "test": 0}))
+        card_figure.plot(place / "card.json", place / "episodes.parquet", place / "card")
     expected = []
     for first, last in ((0, 699), (700, 1399)):
         hits = np.flatnonzero(np.hypot(*(positions - goals)[first + 1 : last + 1].T) <= 0.5)

@@ -94,9 +94,8 @@ def read(path: str | Path) -> dict[str, Any]:
 def _identified(raw: str | Path, provenance: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is said of a raw dataset, and what its steps say."""
     made = tables.read_json(provenance, ("dataset", "task", "sha256"))
-    with recordings.reading(raw, made["task"]) as reader:
-        scale = made.get("findings", {}).get("scale_actions")
-        found = replay.identify(reader, made["task"], scale_actions=scale)
+    with recordings.reading(raw, made["task"], made.get("findings")) as reader:
+        found = replay.identify(reader, made["task"], scale_actions=reader.action_scale)
     log.info("%s: %s: %s", made["dataset"], found["verdict"], found["reason"])
     return made, found
 
