@@ -10,7 +10,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--raw", required=True, help="HDF5 file in D4RL's layout")
     parser.add_argument("--provenance", required=True, help="the JSON file made with it")
-    parser.add_argument("--output", required=True, help="JSON file: the verdict, its evidence and doubts")
+    parser.add_argument("--output", required=True, help="JSON file: the verdict and its evidence")
     given = parser.parse_args()
     admission.write(given.raw, given.provenance, given.output)
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import returns
+from d4rl_automl.tasks.gym import VELOCITY_LIMIT
 
 if TYPE_CHECKING:
     from d4rl_automl.data.recordings import Reader
@@ -35,8 +36,6 @@ SPACINGS = 4
 """Units in the last place of the coarser type by which two copies of one value differ at most."""
 NEAR_START = 1.0
 """By which two initial observations of a gym robot differ at most, in any entry (its reset noise is 0.1)."""
-CLIPPED = 10.0
-"""Gymnasium's hopper and walker clip the velocities in their observations to plus and minus this."""
 BEYOND_PHYSICS = 1e10
 """MuJoCo gives a state up beyond this (mjMAXVAL)."""
 BEYOND_ROBOTS = 1e3
@@ -134,7 +133,7 @@ class Evidence:
             # The last row's follower is not known yet.
             asked = np.flatnonzero(self.marked[rows] | ~joined)
             positions, velocities = np.split(following[asked], [task.observation_size // 2], axis=1)
-            clipped = np.where(np.abs(velocities) < CLIPPED, velocities, np.inf)
+            clipped = np.where(np.abs(velocities) < VELOCITY_LIMIT, velocities, np.inf)
             self.fell[rows.start + asked] = task.fell(positions, velocities)
             self.stood[rows.start + asked] = ~task.fell(positions, clipped)
 

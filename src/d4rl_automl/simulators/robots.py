@@ -127,7 +127,7 @@ class Runner(Robot):
     reset_noise: ClassVar[float]
     normal_velocity: ClassVar[bool] = False
     """Initial velocities are drawn from a normal distribution rather than a uniform one."""
-    velocity_limit: ClassVar[float] = 10.0
+    velocity_limit: ClassVar[float] = gym.VELOCITY_LIMIT
     """Velocities in the observation are clipped to plus and minus this."""
 
     def specification(self, variant: str) -> mujoco.MjSpec:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+VELOCITY_LIMIT = 10.0
+"""The hopper and the walker observe velocities clipped to plus and minus this (m/s, rad/s)."""
+
+
 def never_fell(positions: NDArray[np.floating], velocities: NDArray[np.floating]) -> NDArray[np.bool_]:
     """The cheetah cannot fall."""
     return positions[:, 0] < float("-inf")
