@@ -18,9 +18,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 demo: $(INSTALLED)
-	$(BIN)/snakemake --cores $(CORES) --configfile config/quickstart.yaml
-	@cat logs/score.log
-	@echo "The report: results/report/index.html"
+	$(BIN)/snakemake --cores $(CORES) --configfile config/quickstart.yaml --logger d4rl-automl
 
 plan: $(INSTALLED)
 	@said=$$($(BIN)/snakemake -n --quiet rules host reason $(if $(CONFIG),--configfile $(CONFIG)) 2>&1) \

@@ -14,8 +14,7 @@ from support import reporting
 
 from d4rl_automl.core import paths
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.core.script import run
-from d4rl_automl.evaluation.costs import PROCESSOR_TIME
+from d4rl_automl.core.script import PROCESSOR_TIME, run
 
 
 def jobs(results: Path) -> Iterator[dict[str, Any]]:

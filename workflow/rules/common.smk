@@ -1,5 +1,6 @@
 # The validated config, the plan of the run, and how a script is started: all rules stand on these.
 
+import atexit
 import gc
 import json
 import os
@@ -9,17 +10,20 @@ from pathlib import Path
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 
 include: "package.smk"
 
 
-from d4rl_automl.core.errors import InputError, killed_process
+from d4rl_automl.core.errors import InputError
 from d4rl_automl.core import doubts, paths
 from d4rl_automl.plan.config import Config, validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
 from d4rl_automl.plan.yaml_files import refuse_losses
+from d4rl_automl.terminal import end
+from d4rl_automl.terminal.events import Listener
 
 # Whether a workflow imports this one as a module (docs/use-in-your-workflow.md). What holds for all of Snakemake is
 # then left to that workflow.
@@ -105,8 +109,12 @@ def per_dimension(pattern):
     return lambda wildcards: PLAN.per_dimension(pattern, **dict(wildcards.items()))
 
 
-def tell_doubts():
-    """What is doubtful about the datasets of this run, once more, where the end of a run is looked at."""
-    for name in PLAN.datasets:
-        for line in doubts.on_card(paths.CARD.format(dataset=name)):
-            print(line, file=sys.stderr)
+HEARD = Listener()
+if not IMPORTED:
+    logger.addHandler(HEARD)
+
+
+def tell_at_the_end(lines):
+    """Say something, and what is doubtful about the datasets, after everything that Snakemake has to say."""
+    doubtful = [line for name in PLAN.datasets for line in doubts.on_card(paths.CARD.format(dataset=name))]
+    atexit.register(print, "\n".join(["", *doubtful, *lines]), file=sys.stderr)

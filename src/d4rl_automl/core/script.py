@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import resource
 import signal
 import sys
@@ -10,6 +11,9 @@ from collections.abc import Callable
 
 from d4rl_automl.core.errors import InputError, MachineError, machine_error
 from d4rl_automl.core.processes import end_with_parent, hide_gpus
+
+PROCESSOR_TIME = re.compile(r"([\d.]+) s of processor time$", re.MULTILINE)
+"""What `run` writes at the end of a log."""
 
 
 def run(main: Callable[[], None], *, gpu: bool = False) -> None:

@@ -1,7 +1,6 @@
 """What every policy cost to make, from the benchmark files and logs of its jobs, and what it costs to act with."""
 
 import logging
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +10,7 @@ import pandas as pd
 
 from d4rl_automl.core import files, paths, tables
 from d4rl_automl.core.errors import InputError
-
-PROCESSOR_TIME = re.compile(r"([\d.]+) s of processor time$", re.MULTILINE)
-"""What `script.run` writes at the end of a log."""
+from d4rl_automl.core.script import PROCESSOR_TIME
 
 COLUMNS = [
     "dataset",
