@@ -9,7 +9,7 @@ Of one process with one thread, in every maze, with actions that hold for some s
   in the model's list, if MuJoCo looks for all of them, and if the floor's are listed and the walls looked for. All have
   the same states, to the bit. No walls: the same controls on open ground;
 - deep: of the physics steps in which a limb touches a wall, those in which its axis is in it, where MuJoCo 2.1.0 does
-  something else than later versions (docs/simulator.md); deepest in radii of the limb.
+  something else than later versions (docs/evidence/simulator.md); deepest in radii of the limb.
 
 With --policy, a policy's handle, that plays its own task instead: its success in the simulator and in D4RL's original
 (envs/mujoco-py/install.sh), from the same starts to the same goals, and how deep its contacts get.

@@ -54,7 +54,7 @@ def replay(steps, task):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_single_steps_equal_the_original(replayed, kind):
-    """Of every kind but "deep": there MuJoCo 2.1.0 reports other contacts than later ones (docs/simulator.md)."""
+    """Of every kind but "deep": MuJoCo 2.1.0 reports other contacts there (docs/evidence/simulator.md)."""
     errors = []
     for steps, (found, differing) in replayed.values():
         assert not differing.any()

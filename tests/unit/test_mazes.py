@@ -236,7 +236,7 @@ def test_a_collection_is_repeatable_and_its_maze_is_recognised(collected, tmp_pa
 
 
 def test_the_shipped_ant_reaches_its_goals():
-    """Two of three of a few episodes at least; docs/behaviour-policies.md has the rates."""
+    """Two of three of a few episodes at least; docs/evidence/behaviour-policies.md has the rates."""
     simulator = navigation.Wanderings("antmaze-umaze", 6, "fixed", 0)
     guide = navigation.Guide(BEHAVIOUR / "ant-expert.npz", simulator.task.maze, 0.2)
     chance = draw_chance(guide, np.arange(6), simulator.task.episode_steps)

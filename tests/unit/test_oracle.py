@@ -64,7 +64,7 @@ def test_single_steps_equal_the_original(recording, task):
 
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_undetermined_steps_are_few_and_self_contacts_of_the_hopper(recording, task):
-    """Two limbs of a folded hopper cross, and the direction of their contact is 0/0 (docs/simulator.md)."""
+    """Two limbs of a folded hopper cross, and the direction of their contact is 0/0 (docs/evidence/simulator.md)."""
     steps = part(recording, task, "steps")
     undetermined = ~is_determined(steps)
     if task != "hopper":

@@ -6,10 +6,10 @@ returns is compared with what was observed next. Every physics that is known her
 tried; where none of the task's own repeats the steps, so are those of the other robots of the same sizes.
 
 `repeats` of a row means that no entry of the next observation differs by more than `TOLERANCE`. What that is chosen by
-(docs/which-simulator.md has the figures): in the simulator that made them, 99.6 % of the steps or more come out within
-1e-4, whether they were stored as float32 (whose rounding a step magnifies) or as float64; in any other, of the steps
-that differ at all 98 % differ by more than 1e-3. Steps in which another physics does the same, in the air for one, say
-nothing: two are told apart by the steps that one of them alone repeats.
+(docs/evidence/which-simulator.md has the figures): in the simulator that made them, 99.6 % of the steps or more come
+out within 1e-4, whether they were stored as float32 (whose rounding a step magnifies) or as float64; in any other, of
+the steps that differ at all 98 % differ by more than 1e-3. Steps in which another physics does the same, in the air
+for one, say nothing: two are told apart by the steps that one of them alone repeats.
 """
 
 import functools

@@ -255,7 +255,7 @@ class Plan:
     # Resources
 
     def autogluon_memory(self, dataset: str, teacher: str) -> int:
-        """MB: twice what was seen, for the models and for the copies of the rows (docs/performance.md)."""
+        """MB: twice what was seen, for the models and for the copies of the rows (docs/evidence/performance.md)."""
         settings = self.teachers[teacher]
         draws = settings.goal_draws if outcome_for(self.datasets[dataset].task).drawn else 1
         return 3000 + (settings.rows or MOST_ROWS) * draws // 500
