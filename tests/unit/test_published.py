@@ -32,9 +32,16 @@ def test_one_row_per_convention_and_source() -> None:
     assert set(table["dataset"][versions == "v2"]) <= set(catalogue.names())
 
 
-@pytest.mark.parametrize("method", ["MBOP", "MOPO", "BRAC"])
+@pytest.mark.parametrize("method", ["MBOP", "MOPO", "BRAC", "MOReL"])
 def test_numbers_older_than_the_v2_data_are_not_called_v2(method: str) -> None:
     table = published.read()
     quoted = table[(table["method"] == method) & (table["convention"] == "as quoted")]
     assert len(quoted) == 9
     assert quoted["dataset"].str.endswith("-v0").all()
+
+
+def test_what_is_called_ten_percent_cloning_is_not_one_thing() -> None:
+    table = published.read()
+    corls = table[(table["method"] == "10% BC") & table["source"].str.startswith("CORL")]
+    assert len(corls) == 30
+    assert corls["note"].str.startswith("not the Decision Transformer's").all()
