@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -71,7 +70,7 @@ def test_quickstart_means_the_same_over_the_benchmark_config_and_alone(project: 
 
 def test_own_data_go_over_the_benchmark_config_as_the_readme_says(project: Path) -> None:
     readme = (ROOT / "README.md").read_text()
-    snippet = textwrap.dedent(re.search(r"^    datasets:\n(?:     .*\n)+", readme, re.M)[0])
+    (snippet,) = re.findall(r"^```yaml\n(datasets:\n.*?)^```", readme, re.M | re.S)
     (project / "mine.yaml").write_text(snippet.replace("~/data/", ""))
     shutil.copy(project / "config/config.yaml", project / "my_hopper.hdf5")
     planned = jobs(snakemake("-n", "--configfile", "mine.yaml", directory=project).stdout)
