@@ -4,6 +4,7 @@
 # make schema the config's schema and reference page, from its models
 # make oracle the simulator against D4RL's original     make bench  the speed, against physics alone
 # make behaviour   the behaviour policies, trained anew
+# make docs   the pages of docs/ as a site, in site/: open site/index.html
 # make wheel  the package without the workflow around it, in dist/
 # And the tests that `make test` leaves out:
 # make test-slow      faults on real processes; the wheel in fresh environments, for which pip brings packages from PyPI
@@ -16,6 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c $
 CORES ?= all
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+SITE := .venv/.installed-docs
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/quickstart.yaml --logger d4rl-automl
@@ -55,6 +57,15 @@ install: $(INSTALLED)
 # Snakemake's plugin for Slurm, apart: Snakemake loads every plugin there is whenever it starts, and this one loads pandas.
 install-cluster: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r envs/lock-cluster.txt
+
+# A warning, such as a link that leads nowhere, fails it.
+docs: $(SITE)
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --doctree-dir build/doctrees docs site
+	@echo "open site/index.html"
+
+$(SITE): $(INSTALLED) envs/lock-docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r envs/lock-docs.txt
+	@touch $@
 
 # What an earlier build left would go into it.
 wheel: $(INSTALLED)
@@ -103,12 +114,12 @@ $(INSTALLED): envs/lock.txt pyproject.toml
 # One lock serves Python 3.11 to 3.13: the pins of the oldest have wheels for all three.
 lock:
 	$(LOCK) --upgrade --extra workflow --extra dev --output-file envs/lock.txt
-	rm -f envs/lock-cluster.txt
-	$(LOCK) --all-extras --constraint envs/lock.txt $$(sed -n 's/^\([^ =]*\)==.*/--no-emit-package \1/p' envs/lock.txt) \
-	  --output-file envs/lock-cluster.txt
+	set -e; for extra in cluster docs; do rm -f envs/lock-$$extra.txt; \
+	  $(LOCK) --extra $$extra --constraint envs/lock.txt $$(sed -n 's/^\([^ =]*\)==.*/--no-emit-package \1/p' envs/lock.txt) \
+	  --output-file envs/lock-$$extra.txt; done
 
 LOCK := uv pip compile pyproject.toml --quiet --generate-hashes --no-annotate --no-header \
   --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
   --excludes envs/lock-excludes.txt --no-emit-package torch
 
-.PHONY: demo plan test test-slow test-all test-cluster lint install install-cluster wheel schema oracle behaviour bench bench-full lock
+.PHONY: demo plan test test-slow test-all test-cluster lint install install-cluster docs wheel schema oracle behaviour bench bench-full lock

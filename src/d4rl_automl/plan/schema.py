@@ -10,11 +10,15 @@ import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from d4rl_automl import simulators
 from d4rl_automl.data.catalogue import OWN_PROVIDERS
 from d4rl_automl.data.providers.table import PROVIDERS
+from d4rl_automl.figures.table import FIGURES
 from d4rl_automl.methods.table import METHODS
 from d4rl_automl.plan.config import Config
 from d4rl_automl.settings.kinds import Method
+from d4rl_automl.simulators import SIMULATORS
+from d4rl_automl.tasks import TASKS
 
 _NAMES = {
     r"d4rl_automl__methods__(\w+?)__Settings": r"\1_method",
@@ -58,13 +62,14 @@ def reference() -> str:
     for key, title in named.items():
         lines += [f"## {title}", "", *_section(whole, whole["properties"][key])]
     lines += ["## A teacher", "", *_section(whole, {"$ref": "#/$defs/teacher"})]
-    lines += ["## Datasets of your own", "", "| provider | what it provides |", "|---|---|"]
-    lines += [f"| `{name}` | {PROVIDERS[name].about} |" for name in OWN_PROVIDERS]
+    lines += ["## Datasets", "", "| provider | what it provides |", "|---|---|"]
+    lines += [*(f"| `{name}` | {provider.about} |" for name, provider in PROVIDERS.items()), ""]
     for name in OWN_PROVIDERS:
-        lines += ["", f"### `provider: {name}`", "", *_section(whole, {"$ref": f"#/$defs/{name}_dataset"})]
+        lines += [f"### `provider: {name}`", "", *_section(whole, {"$ref": f"#/$defs/{name}_dataset"})]
     lines += ["## Methods", "", *kinds()]
     for name in METHODS:
         lines += [f"### `kind: {name}`", "", *_section(whole, {"$ref": f"#/$defs/{name}_method"})]
+    lines += ["## Tasks", "", *_tasks(), "## Simulators", "", *_simulators(), "## Figures", "", *_figures()]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -76,6 +81,24 @@ def kinds() -> list[str]:
         outcome = _conditioned(method)
         lines.append(f"| `{name}` | {method.about} | {method.needs.value} | {outcome} | {formats} |")
     return [*lines, ""]
+
+
+def _tasks() -> list[str]:
+    lines = ["| task | observations | actions | steps at most | played in |", "|---|---|---|---|---|"]
+    for name, task in TASKS.items():
+        names = ", ".join(f"`{simulator}`" for simulator in simulators.of(name)) if task.simulators else "all"
+        lines.append(f"| `{name}` | {task.observation_size} | {task.action_size} | {task.episode_steps:,} | {names} |")
+    return [*lines, ""]
+
+
+def _simulators() -> list[str]:
+    rows = (f"| `{name}` | {variant.description} |" for name, variant in SIMULATORS.items())
+    return ["| simulator | what it is |", "|---|---|", *rows, ""]
+
+
+def _figures() -> list[str]:
+    rows = (f"| `{figure.name}` | {figure.title} | `results/{figure.job}` |" for figure in FIGURES.values())
+    return ["| figure | what it shows | files, as .png, .svg and .csv |", "|---|---|---|", *rows, ""]
 
 
 def _conditioned(method: Method) -> str:
