@@ -15,8 +15,10 @@ myst_heading_anchors = 4
 
 html_theme = "furo"
 html_title = project
-html_static_path = ["site"]
+html_static_path = ["site.css", "site.js"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_use_index = False
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
