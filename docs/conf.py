@@ -49,11 +49,12 @@ def contents(readme: str) -> str:
 
 
 def read(app: Sphinx, page: str, source: list[str]) -> None:
-    """Put a page of the root in the place of its stand-in here."""
+    """Put a page of the root in the place of its stand-in here. A link that a file names gets the title instead."""
     if page in OF_THE_ROOT:
         source[0] = from_here((ROOT / OF_THE_ROOT[page]).read_text(encoding="utf-8"))
     if page == "index":
         source[0] += contents(source[0])
+    source[0] = re.sub(r"\[[\w-]+\.md\]\((?=[\w./-]+\.md)", "[](", source[0])
 
 
 def setup(app: Sphinx) -> None:
