@@ -1,4 +1,4 @@
-"""The pages lead somewhere: every link of the README and the docs has its file and its heading, and every page a link."""
+"""The pages lead somewhere: every link of README and docs has its file and heading, and every page is linked to."""
 
 import re
 from functools import cache
@@ -8,7 +8,12 @@ import pytest
 
 from tests.support.project import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "config/README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 LANGUAGES = {"sh", "python", "yaml", "text", "rst"}
 LINK = re.compile(r"(?<!\!)\[[^]]*\]\(([^)\s]+)\)")
 PICTURE = re.compile(r"!\[[^]]*\]\(([^)\s]+)\)")
