@@ -97,7 +97,7 @@ def test_never_two_jobs_have_one_card_and_all_cards_are_used(tmp_path, locks, mo
 def test_a_killed_job_leaves_its_card_even_if_what_it_started_lives_on(tmp_path, locks, monkeypatch):
     pretend(tmp_path / "bin", monkeypatch, CARDS[:1])
     # A child by fork has all that its parent had open.
-    first = start(locks, "if os.fork() == 0: time.sleep(30); os._exit(0)\nprint(end='', flush=True); time.sleep(30)")
+    first = start(locks, "if os.fork() == 0: time.sleep(600)\ntime.sleep(600)")
     told(locks, 1)
     second = start(locks, "")
     assert second.stderr is not None
@@ -107,8 +107,7 @@ def test_a_killed_job_leaves_its_card_even_if_what_it_started_lives_on(tmp_path,
     killed = time.monotonic()
     first.send_signal(signal.SIGKILL)
     try:
-        assert second.wait(timeout=60) == 0
-        assert Path(f"/proc/{children[0]}").exists()
+        assert second.wait(timeout=30) == 0
     finally:
         os.kill(int(children[0]), signal.SIGKILL)
     assert first.wait() == -signal.SIGKILL

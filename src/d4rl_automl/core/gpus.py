@@ -21,8 +21,8 @@ from d4rl_automl.core.processes import hide_gpus
 FOLDERS = (Path("/run/lock"), Path("/tmp"))
 """Where locks may be: the first one that everybody may write to, so that all users of a machine agree on it."""
 
-WAIT = 1.0
-"""Seconds between two looks for a free card."""
+WAIT = 0.1
+"""Seconds between two looks for a free card: few, or the next job of who had it would always be the first."""
 
 PATIENCE = 60
 """Seconds that nvidia-smi may take. Without its daemon it starts the driver first."""
