@@ -62,11 +62,15 @@ def test_the_documented_table_is_the_measured_one() -> None:
         for number, where in enumerate(("GPU", "1 threads", "8 threads")):
             exact = row[f"s per 1,000 updates, {where}"]
             assert float(told[number].replace(",", "")) == pytest.approx(exact, rel=0.05), (row["network"], where)
+        errors = [row.get(f"squared error after 1000, {where}") for where in ("GPU", "8 threads")]
+        assert told[5:7] == ["not measured" if error is None else f"{error:.4f}" for error in errors]
+    errors_of = {(row["model"], row["device"]): row.get("RMSE") for row in measured("autogluon", "autogluon")}
     for model, seconds in seconds_by_model().items():
         (told,) = [words for what, words in rows.items() if f"`{model}`" in what]
         assert float(told[0]) == pytest.approx(seconds["cuda"], rel=0.05), model
         assert float(told[2]) == pytest.approx(seconds["cpu"], rel=0.05), model
         assert told[3].startswith("a GPU" if model in FASTER_ON_GPU else "the processor"), model
+        assert told[5:7] == [f"{errors_of[model, device]:.3f}" for device in ("cuda", "cpu")], model
 
 
 @pytest.mark.parametrize(
