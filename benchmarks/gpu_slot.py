@@ -67,7 +67,15 @@ def command(home: Path, seed: int, slots: int) -> list[str]:
     home.mkdir()
     config = CONFIG | {"seeds": [seed]}
     (home / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile"), "--directory", str(home)]
+    words = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(ROOT / "workflow/Snakefile"),
+        "--directory",
+        str(home),
+    ]
     words += ["--configfile", str(home / "config.json"), "--cores", "all", "--resources", f"gpu={slots}"]
     return [*words, "--quiet", "all", "--scheduler", "greedy", "policies"]
 

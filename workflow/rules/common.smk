@@ -15,7 +15,8 @@ include: "package.smk"
 
 
 from d4rl_automl.core.errors import InputError, killed_process
-from d4rl_automl.core import doubts, gpus, paths
+from d4rl_automl.core import doubts, paths
+from d4rl_automl.core.gpus import visible as visible_gpus
 from d4rl_automl.plan.config import Config, validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
@@ -45,7 +46,7 @@ if not IMPORTED:
 slots = workflow.global_resources.get("gpu").value
 # Where jobs run on this machine, and not on nodes of a scheduler, no more of them than there are cards.
 if CONFIG.device != "cpu" and workflow.is_main_process and workflow.resource_settings.nodes is None:
-    here = max(len(gpus.visible()), int(CONFIG.device == "cuda"))
+    here = max(len(visible_gpus()), int(CONFIG.device == "cuda"))
     slots = here if slots is None else min(slots, here)
     if not IMPORTED:
         workflow.global_resources["gpu"] = slots
