@@ -89,7 +89,7 @@ def physics(index: int, asked: Entry, path: Path) -> dict[str, processes.Measure
 
 
 def main() -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.parser(__doc__, reporting.ROBOTS)
     parser.add_argument("--recipes", nargs="+", default=[prepared.RECIPE])
     parser.add_argument("--transitions", type=int, help="rows of each dataset; default: 2,000,000; 100,000 if --quick")
     reporting.add_repeats(parser)

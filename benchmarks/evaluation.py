@@ -84,7 +84,7 @@ def proportional_set_size(process: psutil.Popen) -> int:
 
 
 def main() -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.parser(__doc__, reporting.ROBOTS)
     parser.add_argument("--episodes", type=int, help="per commanded target; default: 200, or 10 with --quick")
     parser.add_argument("--memory-episodes", type=int, nargs="+", default=[50, 200, 800], help="per commanded target")
     arguments = parser.parse_args()

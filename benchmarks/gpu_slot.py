@@ -1,7 +1,8 @@
-"""Who is on the GPU while the workflow trains: never two processes at once, and how much of the time one.
+"""Who is on the GPUs while the workflow trains: never two processes on one, and how much of the time one.
 
-Fits six networks on made-up transitions, on all cores with one GPU slot, and looks at the card's processes four
-times a second. Needs a GPU and nvidia-smi.
+Fits six networks and two forests on made-up transitions, on all cores, and looks at the cards' processes four times a
+second. Two Snakemakes share the work, one seed each, and each may use all GPUs: what keeps their jobs apart is the lock
+on a card. Needs a GPU and nvidia-smi; no other process may be on the cards.
 """
 
 import collections
@@ -16,45 +17,67 @@ import h5py
 import numpy as np
 from support import ROOT, reporting
 
+from d4rl_automl.core import gpus
+
 CONFIG = {
-    "datasets": [{"name": "made-up", "provider": "file", "task": "hopper", "path": "made-up.hdf5"}],
-    "seeds": [0, 1],
-    "device": "cuda",
+    "datasets": [{"name": "made-up", "provider": "file", "task": "hopper", "path": "../made-up.hdf5"}],
+    "device": "auto",
     "teachers": [],
     "methods": [
         {"name": "rvs", "kind": "rvs", "updates": 20_000},
         {"name": "rvs-large", "kind": "rvs", "network": {"width": 1024}, "updates": 5_000},
         {"name": "bc", "kind": "bc", "updates": 20_000},
+        {"name": "rcdtp", "kind": "rcdtp"},
     ],
 }
+NETWORKS = 3
+"""Of these methods: the forest is fitted by the processor."""
 
 
 def main() -> None:
     arguments = reporting.parser(__doc__).parse_args()
+    cards = gpus.visible()
+    if not cards:
+        sys.exit("nvidia-smi finds no GPU")
     with tempfile.TemporaryDirectory() as folder:
         make_up(Path(folder, "made-up.hdf5"))
-        Path(folder, "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", folder]
-        command += ["--configfile", str(Path(folder, "config.json")), "--cores", "all", "--resources", "gpu=1"]
-        command += ["--quiet", "all", "--scheduler", "greedy", "policies"]
+        homes = [Path(folder, f"seed-{seed}") for seed in (0, 1)]
         started = time.time()
-        looks: list[list[str]] = []
-        with subprocess.Popen(command) as run:
-            while run.poll() is None:
-                looks.append(on_the_card())
-                time.sleep(0.25)
-        if run.returncode:
-            for log in Path(folder).glob("logs/**/*.log"):
+        looks: list[dict[str, list[str]]] = []
+        runs = [subprocess.Popen(command(home, seed, len(cards))) for seed, home in enumerate(homes)]
+        while any([run.poll() is None for run in runs]):  # noqa: C419  Every one of them is asked.
+            looks.append(on_the_cards())
+            time.sleep(0.25)
+        if any(run.returncode for run in runs):
+            for log in Path(folder).glob("*/logs/**/*.log"):
                 print(f"{log}:\n{log.read_text()[-2000:]}")
-            sys.exit(f"snakemake ended with {run.returncode}")
-        jobs = len(list(Path(folder).glob("results/made-up/policies/*.json")))
-    at_once = collections.Counter(map(len, looks))
-    row = {"jobs on the GPU": jobs, "seconds": round(time.time() - started, 1), "looks": len(looks)}
-    row |= {f"looks with {count} on it": number for count, number in sorted(at_once.items())}
-    row["different processes"] = len({one for look in looks for one in look})
-    reporting.report(arguments, [row], {"processes on the GPU at once": "1"})
+            sys.exit(f"snakemake ended with {[run.returncode for run in runs]}")
+    at_once = collections.Counter(len(look.get(card, ())) for look in looks for card in cards)
+    row = {"cards": len(cards), "networks": NETWORKS * len(homes), "seconds": round(time.time() - started, 1)}
+    row |= {"looks": len(looks)}
+    row |= {f"looks at a card with {count} on it": number for count, number in sorted(at_once.items())}
+    row["different processes"] = len({one for look in looks for of_card in look.values() for one in of_card})
+    reporting.report(arguments, [row], {"processes on a card at once": "1", "different processes": "the networks"})
     if max(at_once) > 1:
-        sys.exit(f"{max(at_once)} processes were on the GPU at once")
+        sys.exit(f"{max(at_once)} processes were on a card at once")
+
+
+def command(home: Path, seed: int, slots: int) -> list[str]:
+    """A run of the workflow in a folder of its own, whose config this writes."""
+    home.mkdir()
+    config = CONFIG | {"seeds": [seed]}
+    (home / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    words = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(ROOT / "workflow/Snakefile"),
+        "--directory",
+        str(home),
+    ]
+    words += ["--configfile", str(home / "config.json"), "--cores", "all", "--resources", f"gpu={slots}"]
+    return [*words, "--quiet", "all", "--scheduler", "greedy", "policies"]
 
 
 def make_up(path: Path) -> None:
@@ -69,10 +92,14 @@ def make_up(path: Path) -> None:
         file["timeouts"] = np.zeros(rows, bool)
 
 
-def on_the_card() -> list[str]:
-    """Numbers of the processes that compute on the GPU."""
-    query = ["nvidia-smi", "--query-compute-apps=pid", "--format=csv,noheader"]
-    return subprocess.run(query, check=True, capture_output=True, text=True).stdout.split()
+def on_the_cards() -> dict[str, list[str]]:
+    """Numbers of the processes that compute on each GPU, by its UUID; of a divided card, on all of it."""
+    query = ["nvidia-smi", "--query-compute-apps=gpu_uuid,pid", "--format=csv,noheader"]
+    found: dict[str, list[str]] = {}
+    for line in subprocess.run(query, check=True, capture_output=True, text=True).stdout.splitlines():
+        card, process = line.split(", ")
+        found.setdefault(card, []).append(process)
+    return found
 
 
 if __name__ == "__main__":

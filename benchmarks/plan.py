@@ -1,6 +1,6 @@
-"""What Snakemake itself costs: dry runs of config.yaml and of 1,200 GPU jobs, and a run that finds nothing to do.
+"""What Snakemake itself costs: dry runs of config.yaml and of 1,200 training jobs, and a run with nothing to do.
 
-The 1,200 GPU jobs train the teachers of config.yaml's datasets, 60 action dimensions together, at AutoGluon's four
+The 1,200 training jobs train the teachers of config.yaml's datasets, 60 action dimensions together, at AutoGluon's four
 presets with five seeds; every teacher is played and scored. The run that finds nothing to do is of a small workflow on
 embedded data, made for this in a folder of its own (about a minute, once). Floors are Snakemake itself: dry runs of as
 many plain jobs, without functions or parameters, once with one input each and once with as many inputs as the plan of
@@ -124,7 +124,7 @@ def main() -> None:
         plain("floor: as many plain jobs", folder / "plain", jobs, 1),
         plain("floor: and with as many inputs", folder / "linked", jobs, round(2 * edges / jobs)),
         ours,
-        timed("1,200 GPU jobs", "-n", "-q", "rules", *whole, folder / "grid.yaml"),
+        timed("1,200 training jobs", "-n", "-q", "rules", *whole, folder / "grid.yaml"),
         nothing,
     ]
     for _ in range(reporting.repeats(arguments)):

@@ -12,7 +12,7 @@ from d4rl_automl.policies.loading import load_policy
 
 
 def main() -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.parser(__doc__, reporting.ROBOTS)
     watching.add_window(parser)
     arguments = parser.parse_args()
     window = watching.window(arguments)

@@ -14,7 +14,7 @@ from d4rl_automl.policies.loading import load_policy
 
 
 def main() -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.parser(__doc__, reporting.ROBOTS)
     watching.add_window(parser)
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 2_000])
     arguments = parser.parse_args()

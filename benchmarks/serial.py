@@ -94,7 +94,7 @@ def serial(index: int, handle: str, seconds: float) -> dict[str, processes.Measu
 
 
 def main() -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.parser(__doc__, reporting.ROBOTS)
     watching.add_window(parser)
     parser.add_argument("--seconds", type=float, help="of a run of the loop; default: 10, or 2 with --quick")
     arguments = parser.parse_args()

@@ -164,7 +164,7 @@ def against_predict(
 
 
 def main() -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.parser(__doc__, reporting.ROBOTS)
     watching.add_window(parser)
     parser.add_argument("--policy", type=Path, help="handle of a teacher of your own that AutoGluon plays, instead")
     parser.set_defaults(tasks=["hopper"])

@@ -115,7 +115,7 @@ def ways(task: str, path: Path, seconds: float) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.parser(__doc__, reporting.ROBOTS)
     watching.add_window(parser)
     parser.add_argument("--trees", type=int, help="of each forest; default: 500, or 100 with --quick")
     arguments = parser.parse_args()

@@ -151,7 +151,7 @@ def measured(task: str, environments: int, window: Window, repeats: int, beside:
 
 
 def main() -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.parser(__doc__, reporting.ROBOTS)
     watching.add_window(parser)
     arguments = parser.parse_args()
     window, repeats = watching.window(arguments), reporting.repeats(arguments)

@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from d4rl_automl.core import gpus
 from d4rl_automl.core.script import run
 from d4rl_automl.methods.autogluon_student import Settings
 from d4rl_automl.teachers import distillation
@@ -19,6 +20,7 @@ def main() -> None:
     parser.add_argument("--threads", required=True, type=int)
     parser.add_argument("--output", required=True, help="output: the distilled directory, for acting")
     given = vars(parser.parse_args())
+    gpus.take(given["device"])
     distillation.distill_dimension(settings=Settings.model_validate(given.pop("settings")), **given)
 
 

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import json
 
-from d4rl_automl.core.processes import hide_gpus
+from d4rl_automl.core import gpus
 from d4rl_automl.core.script import run
 
 
@@ -19,9 +19,7 @@ def main() -> None:
     parser.add_argument("--labels", help="the teacher's labels, of a method that needs them")
     parser.add_argument("--deployed", nargs="+", help="directories for acting, of a method that needs them, in order")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
-    if "deployed" in given:
-        # AutoGluon's predictors are asked here, or pointed at, but not trained.
-        hide_gpus()
+    gpus.take(given["device"])
     module = importlib.import_module(f"d4rl_automl.methods.{given['settings']['kind']}")
     module.fit(settings=module.Settings.model_validate(given.pop("settings")), **given)
 

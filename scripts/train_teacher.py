@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from d4rl_automl.core import gpus
 from d4rl_automl.core.script import run
 from d4rl_automl.teachers import training
 from d4rl_automl.teachers.settings import TeacherSettings
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--metrics", required=True, help="output: CSV")
     parser.add_argument("--leaderboard", required=True, help="output: CSV")
     given = vars(parser.parse_args())
+    gpus.take(given["device"])
     training.train_dimension(settings=TeacherSettings.model_validate(given.pop("settings")), **given)
 
 

@@ -21,11 +21,12 @@ ROBOTS = tuple(task.name for task in gym.TASKS)
 """The tasks of the gym suite, of which there are behaviour policies to measure with."""
 
 
-def parser(description: str | None, tasks: Sequence[str] = ROBOTS) -> argparse.ArgumentParser:
-    """The options that every benchmark which measures has, of these `tasks`."""
+def parser(description: str | None, tasks: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The options of every benchmark that measures; --tasks where it can measure with some of these `tasks` alone."""
     result = _parser(description)
     result.add_argument("--quick", action="store_true", help="short sizes: a look, not a figure to quote")
-    result.add_argument("--tasks", nargs="+", default=tasks, choices=tasks)
+    if tasks:
+        result.add_argument("--tasks", nargs="+", default=tasks, choices=tasks)
     result.add_argument("--output", type=Path, help=f"JSON file; default: {RESULTS.relative_to(ROOT)}/…")
     return result
 

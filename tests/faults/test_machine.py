@@ -134,8 +134,9 @@ def test_a_gpu_that_is_not_there(project: Path, monkeypatch: pytest.MonkeyPatch)
     assert asked.returncode == 1
     assert "error: device: found 'cuda', but torch" in asked.stdout
     assert "Traceback" not in asked.stdout
+    # Where it is known before the job that there is none, it is told to use the processor.
     snakemake(*ARGUMENTS, student, "--config", "device=auto", "--allowed-rules", "fit_student", directory=project)
-    assert "device: auto, torch" in (project / f"logs/{DATASET}/policies/student-s0.log").read_text()
+    assert (project / student).exists()
 
 
 def collect(project: Path) -> list[str]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from d4rl_automl.core import gpus
 from d4rl_automl.methods import mlp
+from tests.support.pretend_gpus import pretend
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,17 +71,22 @@ def test_who_does_not_train_finds_no_gpu(how, seen, monkeypatch):
 
 def test_the_scripts_that_may_use_a_gpu_are_those_that_train():
     scripts = {path.stem for path in (ROOT / "scripts").glob("*.py") if "gpu=True" in path.read_text()}
-    assert scripts == {"train_teacher", "distill_teacher", "fit_policy", "train_behaviour"}
+    assert scripts == {"train_teacher", "distill_teacher", "fit_policy"}
+    for name in scripts:
+        assert 'gpus.take(given["device"])' in (ROOT / f"scripts/{name}.py").read_text()
 
 
-@pytest.mark.parametrize(("given", "seen"), [([], "7"), (["--deployed", "ac0"], "")])
-def test_a_policy_that_only_asks_predictors_is_made_without_gpu(monkeypatch, given, seen):
+@pytest.mark.parametrize(("device", "given", "seen"), [("auto", [], "GPU-1"), ("cpu", ["--deployed", "ac0"], "")])
+def test_a_policy_sees_the_gpu_that_it_is_fitted_on_and_no_other(monkeypatch, tmp_path, device, given, seen):
     spec = importlib.util.spec_from_file_location("fit_policy", ROOT / "scripts/fit_policy.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    pretend(tmp_path / "bin", monkeypatch, ["GPU-0", "GPU-1"])
+    monkeypatch.setattr(gpus, "FOLDERS", (tmp_path,))
+    monkeypatch.setattr(gpus, "_held", [])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     settings = json.dumps({"name": "m", "kind": "mlp"})
-    common = ["--settings", settings, "--transitions", "t", "--seed", "0", "--device", "auto"]
+    common = ["--settings", settings, "--transitions", "t", "--seed", "0", "--device", device]
     monkeypatch.setattr(sys, "argv", ["fit_policy", *common, "--threads", "1", "--output", "o", *given])
     found = []
 

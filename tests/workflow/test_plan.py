@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.support.planner import Planner
+from tests.support.pretend_gpus import pretend
 from tests.support.project import ROOT, snakemake
 
 GYM = [
@@ -101,13 +102,36 @@ def test_wrong_config_is_refused_before_any_job(project: Path, change: dict[str,
     assert "Traceback" not in done.stdout
 
 
-def test_rules_that_train_ask_for_the_gpu_unless_the_device_is_the_cpu(project: Path) -> None:
-    quickstart = ("-n", "--configfile", "config/quickstart.yaml")
-    cpu = snakemake(*quickstart, directory=project).stdout
-    assert "gpu=1" not in cpu
-    auto = snakemake(*quickstart, "--config", "device=auto", directory=project).stdout
-    asking = {match[1] for match in re.finditer(r"rule (\w+):\n(?:    .*\n)*?    resources: .*gpu=1", auto)}
-    assert asking == {"train_teacher", "distill_teacher", "fit_student", "fit_mlp"}
+@pytest.mark.parametrize(
+    ("cards", "arguments", "device"),
+    [
+        (["GPU-0"], (), "auto"),
+        # Nothing waits for what is not there.
+        ([], ("--resources", "gpu=1"), "cpu"),
+        # The jobs are for other machines.
+        ([], ("--jobs", "9", "--resources", "gpu=9"), "auto"),
+    ],
+    ids=["one", "none", "elsewhere"],
+)
+def test_jobs_that_a_gpu_makes_faster_ask_for_one_where_there_is_one(  # noqa: PLR0917  A case.
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cards: list[str],
+    arguments: tuple[str, ...],
+    device: str,
+) -> None:
+    pretend(tmp_path / "bin", monkeypatch, cards)
+    quickstart = ("-n", "--configfile", "config/quickstart.yaml", "--config", "device=auto")
+    told = snakemake(*quickstart, *arguments, directory=project).stdout
+    asked = {
+        rule: {word for word in resources.split(", ") if word.startswith(("gpu=", "device="))}
+        for rule, resources in re.findall(r"rule (\w+):\n(?:    .*\n)*?    resources: (.*)\n", told)
+    }
+    gains, others = {"fit_student", "fit_mlp"}, {"train_teacher", "distill_teacher", "fit_teacher"}
+    assert {rule for rule in asked if "gpu=1" in asked[rule]} == (gains if device == "auto" else set())
+    for rule in gains | others:
+        assert f"device={device if rule in gains else 'cpu'}" in asked[rule], rule
 
 
 def test_every_job_has_a_log_an_environment_and_its_code_and_asks_for_more_each_time(project: Path) -> None:

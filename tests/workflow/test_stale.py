@@ -189,7 +189,7 @@ CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
     ("d4rl_dir", "elsewhere", ()),
     ("mirrors", ["https://example.org"], ()),
     ("reference", "rvs", ("plot_improvement",)),
-    ("device", "auto", ("train_teacher", *FITTED_TO_DATA)),
+    ("device", "cuda", ()),
     ("split.seed", 1, ("make_transitions",)),
     ("split.validation", 0.2, ("make_transitions",)),
     ("split.test", 0.2, ("make_transitions",)),

@@ -18,6 +18,7 @@ include: "package.smk"
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core import doubts, paths
+from d4rl_automl.core.gpus import visible as visible_gpus
 from d4rl_automl.plan.config import Config, validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
@@ -42,19 +43,26 @@ if sys.getfilesystemencoding() != "utf-8" and not (said := str(CONFIG)).isascii(
         f"config: found {ascii(letters)}, letters that the jobs write as UTF-8, and the locale of this shell as "
         f"{sys.getfilesystemencoding()}: set PYTHONUTF8=1 for Snakemake, or a locale in UTF-8"
     )
-PLAN = Plan(CONFIG)
+# How many GPUs jobs may have at a time. Snakemake takes a resource without a limit as unlimited, and drops a profile's
+# limit as soon as --resources is given; a workflow that imports this one sets its own.
+if not IMPORTED:
+    workflow.global_resources.setdefault("gpu", 1)
+slots = workflow.global_resources.get("gpu").value
+# Where jobs run on this machine, and not on nodes of a scheduler, no more of them than there are cards.
+if CONFIG.device != "cpu" and workflow.is_main_process and workflow.resource_settings.nodes is None:
+    here = max(len(visible_gpus()), int(CONFIG.device == "cuda"))
+    slots = here if slots is None else min(slots, here)
+    if not IMPORTED:
+        workflow.global_resources["gpu"] = slots
+PLAN = Plan(CONFIG, gpu=slots != 0)
 if PLAN.teachers:
     demand("autogluon", "torch")
 
-# How many GPU slots a rule that may use the GPU asks for, and its software environment, with the torch for this device.
-GPU = 0 if CONFIG.device == "cpu" else 1
+# The software environment of what trains, with the torch for this device.
 LEARNING = f"../../envs/learning-{'cpu' if CONFIG.device == 'cpu' else 'cuda'}.yaml"
 
 if not IMPORTED:
-    # One job at a time holds the GPU unless the caller says otherwise: Snakemake treats a resource
-    # without a limit as unlimited, and a profile's limit is dropped as soon as --resources is given.
-    workflow.global_resources.setdefault("gpu", 1)
-    # Likewise downloads: more at a time would only strain the host.
+    # Likewise limited: more downloads at a time would only strain the host.
     workflow.global_resources.setdefault("download", 3)
     # A plan of thousands of jobs makes millions of objects and hardly a cycle of them: looking for
     # cycles as often as Python does by default is a tenth of a dry run.
@@ -97,6 +105,11 @@ def growing(amount):
     """Memory or minutes that double with every further attempt; `amount` may depend on the wildcards."""
     first = amount if callable(amount) else lambda wildcards: amount
     return lambda wildcards, attempt: first(wildcards) * 2 ** (attempt - 1)
+
+
+def slots_of(device):
+    """How many GPUs a job asks for that trains on this device."""
+    return 0 if device == "cpu" else 1
 
 
 def input_files(wildcards, input):

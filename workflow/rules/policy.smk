@@ -31,15 +31,16 @@ for kind, making, own in PLAN.makings():
         resources:
             mem_mb=growing(making.memory),
             runtime=growing(making.minutes),
-            gpu=GPU if kind.uses_gpu else 0,
+            gpu=slots_of(PLAN.device(kind)),
+            # Not params: where it is fitted makes nothing stale.
+            device=PLAN.device(kind),
         params:
             settings=lambda wildcards: PLAN.shaping(PLAN.methods[wildcards.method]),
-            device=CONFIG.device,
             files=input_files,
             code=lambda wildcards: PLAN.fitted_by(wildcards.method),
         shell:
             "script fit_policy --settings {params.settings:q} {params.files} --seed {wildcards.seed}"
-            " --device {params.device} --threads {threads} --output {output.handle:q} > {log:q} 2>&1"
+            " --device {resources.device} --threads {threads} --output {output.handle:q} > {log:q} 2>&1"
 
 
 rule compare_students:

@@ -27,15 +27,16 @@ rule train_teacher:
     resources:
         mem_mb=growing(lambda wildcards: PLAN.autogluon_memory(wildcards.dataset, wildcards.teacher)),
         runtime=growing(lambda wildcards: autogluon_minutes(PLAN.teachers[wildcards.teacher].time_limit)),
-        gpu=GPU,
+        gpu=lambda wildcards: slots_of(PLAN.autogluon_device(wildcards.teacher)),
+        # Not params: where it is fitted makes nothing stale.
+        device=lambda wildcards: PLAN.autogluon_device(wildcards.teacher),
     params:
         settings=lambda wildcards: PLAN.training_of(wildcards.dataset, wildcards.teacher),
-        device=CONFIG.device,
         code=digest("train_teacher"),
     shell:
         "script train_teacher --settings {params.settings:q}"
         " --transitions {input.transitions:q} --dimension {wildcards.dimension}"
-        " --seed {wildcards.seed} --device {params.device} --threads {threads}"
+        " --seed {wildcards.seed} --device {resources.device} --threads {threads}"
         " --predictor {output.predictor:q} --deployed {output.deployed:q}"
         " --metrics {output.metrics:q} --leaderboard {output.leaderboard:q} > {log:q} 2>&1"
 
@@ -141,14 +142,15 @@ rule distill_teacher:
     resources:
         mem_mb=growing(lambda wildcards: PLAN.autogluon_memory(wildcards.dataset, PLAN.teacher_of(wildcards.method))),
         runtime=growing(lambda wildcards: autogluon_minutes(PLAN.methods[wildcards.method].time_limit)),
-        gpu=GPU,
+        gpu=lambda wildcards: slots_of(PLAN.autogluon_device(wildcards.method)),
+        # Not params: where it is fitted makes nothing stale.
+        device=lambda wildcards: PLAN.autogluon_device(wildcards.method),
     params:
         # How its policy is played does not shape it.
         settings=lambda wildcards: PLAN.shaping(PLAN.methods[wildcards.method], "export"),
-        device=CONFIG.device,
         code=digest("distill_teacher"),
     shell:
         "script distill_teacher --settings {params.settings:q}"
         " --transitions {input.transitions:q} --predictor {input.predictor:q}"
-        " --dimension {wildcards.dimension} --seed {wildcards.seed} --device {params.device} --threads {threads}"
+        " --dimension {wildcards.dimension} --seed {wildcards.seed} --device {resources.device} --threads {threads}"
         " --output {output.distilled:q} > {log:q} 2>&1"

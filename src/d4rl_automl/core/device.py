@@ -36,8 +36,13 @@ def resolve(device: str) -> Device:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
         if torch.version.cuda is None:
             why = "is built without CUDA: install a CUDA build of it"
+        elif hidden == "":
+            why = "finds no CUDA device, and CUDA_VISIBLE_DEVICES is empty, which hides all: unset it"
         elif hidden is not None:
-            why = f"finds no CUDA device, and CUDA_VISIBLE_DEVICES is {hidden!r}: unset it, if it hides the GPU"
+            why = (
+                f"finds no CUDA device {hidden} (CUDA_VISIBLE_DEVICES): see whether `nvidia-smi -L` lists it, and "
+                f"`nvidia-smi` a driver for CUDA {torch.version.cuda}"
+            )
         else:
             why = "finds no CUDA device: see whether `nvidia-smi` does, which tells of the driver"
         raise InputError(f"device: found 'cuda', but torch {torch.__version__} {why}; or set device to auto or cpu")

@@ -72,8 +72,8 @@ def _no_room(text: str, *, quota: bool) -> str:
 def _no_memory(text: str) -> str:
     if "CUDA" in text:
         return (
-            f"not enough memory on the GPU ({text}); `nvidia-smi` tells what else holds some: end that, let one job at "
-            "a time use it (--resources gpu=1), or set device: cpu"
+            f"not enough memory on the GPU ({text}); `nvidia-smi` tells what else holds some: end that, name "
+            "another GPU by CUDA_VISIBLE_DEVICES, or set device: cpu"
         )
     return f"not enough memory ({text}); {_MORE_MEMORY}, or lower the config's rows or episodes"
 

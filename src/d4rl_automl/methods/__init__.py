@@ -6,7 +6,8 @@ Arguments
     transitions: path of the dataset's transitions table.
     settings: the method's entry of the config, of the module's own model.
     seed: the training seed.
-    device: the config's `device`: cpu, auto or cuda.
+    device: where it is fitted: cpu; auto, on a GPU where there is one; cuda. Always cpu, unless the method is
+        `faster_on_gpu`.
     threads: threads that training may use.
     output: the policy's handle, `{method}-s{seed}.json`; what belongs to it goes beside it.
     inputs: what only a method of this kind needs (`settings.kinds.Needs`): `labels`, the path of the teacher's labels,

@@ -39,7 +39,7 @@ METHOD = Method(
     about="the network of `rvs` without outcome, on all episodes or (`best`) the best",
     outcome=NONE,
     makings=(Making("fit_bc", "onnx", memory=4000, minutes=120, beside=("curve",)),),
-    uses_gpu=True,
+    faster_on_gpu=True,
 )
 
 

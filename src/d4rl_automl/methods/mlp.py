@@ -27,7 +27,7 @@ METHOD = Method(
     makings=(Making("fit_mlp", "onnx", memory=4000, minutes=120, beside=("curve",)),),
     # By their loss the weights are chosen.
     held_out=("validation",),
-    uses_gpu=True,
+    faster_on_gpu=True,
     control=True,
 )
 

@@ -27,7 +27,7 @@ METHOD = Method(
     outcome=AVERAGE,
     goal_outcome=GOAL,
     makings=(Making("fit_rvs", "onnx", memory=4000, minutes=120, beside=("curve",)),),
-    uses_gpu=True,
+    faster_on_gpu=True,
 )
 
 

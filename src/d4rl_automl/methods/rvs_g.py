@@ -35,7 +35,7 @@ METHOD = Method(
     goal_outcome=GOAL,
     # At this size it takes hours on a processor, minutes on a GPU.
     makings=(Making("fit_rvs_g", "onnx", memory=4000, minutes=1440, beside=("curve",)),),
-    uses_gpu=True,
+    faster_on_gpu=True,
     # Tables call a method by its name, and RvS-G is one of certain settings.
     reserved=r"rvs[-_]?g(?![a-z0-9])",
 )

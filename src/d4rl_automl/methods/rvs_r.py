@@ -35,7 +35,7 @@ METHOD = Method(
     outcome=AVERAGE,
     # At this size it takes days on a processor, hours on a GPU.
     makings=(Making("fit_rvs_r", "onnx", memory=4000, minutes=2880, beside=("curve",)),),
-    uses_gpu=True,
+    faster_on_gpu=True,
     # Tables call a method by its name, and RvS-R is one of certain settings.
     reserved=r"rvs[-_]?r(?![a-z0-9])",
 )

@@ -25,7 +25,7 @@ METHOD = Method(
     needs=Needs.LABELS,
     # By their loss the weights are chosen.
     held_out=("validation",),
-    uses_gpu=True,
+    faster_on_gpu=True,
 )
 
 

@@ -86,8 +86,8 @@ class Config(Model):
     """Name of the method that the others are compared with (probability of improvement). By default the first of kind
     mlp, the network fitted to the data directly, or else the first method."""
     device: Literal["cpu", "auto", "cuda"] = "auto"
-    """Where training runs. cpu asks for no GPU slot; auto asks for one and falls back to the CPU where there is none
-    (the log says so); cuda fails where there is none."""
+    """Where training runs. auto: what a GPU makes faster, on a GPU where there is one; the rest on the processor,
+    beside it. cpu: all on the processor. cuda: all that can use a GPU, on one; it fails where there is none."""
     simulators: Annotated[
         tuple[Annotated[str, OneOf(SIMULATORS)], ...],
         Field(

@@ -13,7 +13,7 @@ from d4rl_automl.methods.table import METHODS
 from d4rl_automl.plan.config import Config
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.policies.formats import FORMATS
-from d4rl_automl.settings.kinds import Making, Method, MethodSettings, Needs
+from d4rl_automl.settings.kinds import FASTER_ON_GPU, Making, Method, MethodSettings, Needs
 from d4rl_automl.settings.models import Model
 from d4rl_automl.teachers.settings import outcome_for
 
@@ -39,8 +39,10 @@ def options(values: Mapping[str, Any]) -> str:
 class Plan:
     """The files of a run."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, gpu: bool = True) -> None:
+        """Of a run that has a GPU to give to its jobs, or (`gpu`) has none."""
         self.config = config
+        self._device = "cpu" if config.device == "auto" and not gpu else config.device
         self.datasets = {entry.name: entry for entry in config.datasets}
         self.teachers = {entry.name: entry for entry in config.teachers}
         self.methods: dict[str, MethodSettings] = {entry.name: entry for entry in config.methods}
@@ -253,6 +255,20 @@ class Plan:
         return " ".join(told)
 
     # Resources
+
+    def device(self, kind: Method) -> str:
+        """Where the policies of a kind are fitted: "cpu", "auto" or "cuda". Only those that gain can use a GPU."""
+        return self._device if kind.faster_on_gpu else "cpu"
+
+    def autogluon_device(self, name: str) -> str:
+        """The same of the jobs in which AutoGluon fits a teacher, or distils a method's predictors.
+
+        With `device: auto` they are for the processor where no GPU makes their models faster.
+        """
+        entry: Any = self.teachers.get(name) or self.methods[name]
+        # Neither the presets nor the student of a distillation have such a model of themselves.
+        gains = not FASTER_ON_GPU.isdisjoint(entry.hyperparameters or ())
+        return "cpu" if self._device == "auto" and not gains else self._device
 
     def autogluon_memory(self, dataset: str, teacher: str) -> int:
         """MB: twice what was seen, for the models and for the copies of the rows (docs/evidence/performance.md)."""

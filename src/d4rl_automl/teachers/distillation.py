@@ -62,10 +62,10 @@ def distill_dimension(
     settings_of_teacher = TeacherSettings.model_validate(taught["teacher"])
     train, validation = teacher.training_data(transitions, dimension, settings_of_teacher, seed)
     # `distill` has no argument for the resources.
-    resources = {"ag_args_fit": {"num_cpus": threads, "num_gpus": hardware.num_gpus}}
+    resources = {"ag_args_fit": {"num_cpus": threads}}
     hyperparameters = teacher.with_seed(settings.hyperparameters or DISTILLED, seed, resources)
     # What AutoGluon adds to the rows only makes them more.
-    hyperparameters = teacher.suited(hyperparameters, train, len(train))
+    hyperparameters = teacher.placed(teacher.suited(hyperparameters, train, len(train)), device, hardware)
     # Beside the output: a trained directory can be larger than the machine's temporary folder.
     # Its name is of the kind that `whole` deletes when a killed process has left it.
     folder, suffix = Path(output).parent, f".part.{Path(output).name}"

@@ -22,11 +22,12 @@ from autogluon.tabular.registry import ag_model_registry
 from numpy.typing import NDArray
 
 from d4rl_automl.core import directories, files
-from d4rl_automl.core.device import resolve
+from d4rl_automl.core.device import Device, resolve
 from d4rl_automl.core.errors import InputError, MachineError, machine_error
 from d4rl_automl.data.transitions import Transitions, read
 from d4rl_automl.policies import action_transform
 from d4rl_automl.policies.features import features
+from d4rl_automl.settings.kinds import FASTER_ON_GPU
 from d4rl_automl.teachers.facts import TRAINING_FILE
 from d4rl_automl.teachers.settings import TeacherSettings, outcome_for, recorded
 
@@ -117,7 +118,7 @@ def train_dimension(
                 tuning_data=validation,
                 use_bag_holdout=bagged,
                 presets=preset,
-                hyperparameters=suited(with_seed(hyperparameters, seed), train, least_rows),
+                hyperparameters=placed(suited(with_seed(hyperparameters, seed), train, least_rows), device, hardware),
                 excluded_model_types=EXCLUDED_MODELS,
                 # One process: ray's workers would escape the threads that the rule was given.
                 ag_args_ensemble={"fold_fitting_strategy": "sequential_local"},
@@ -276,6 +277,23 @@ def suited(
             if name == "NN_TORCH" and isinstance(size, int) and size > least_rows:
                 log.warning("%s: batch_size: found %d for %d rows: it is %d", name, size, len(train), least_rows)
                 entry["batch_size"] = least_rows
+    return result
+
+
+def placed(
+    hyperparameters: Mapping[str, list[dict[str, Any]]], device: str, hardware: Device
+) -> dict[str, list[dict[str, Any]]]:
+    """Hyperparameters, as `with_seed` gives them, that say how many GPUs each model gets.
+
+    With `device` auto only those that are faster on one; an entry's own number is kept. `hardware` is what `device`
+    was resolved to.
+    """
+    result = {}
+    for name, entries in hyperparameters.items():
+        gpus = hardware.num_gpus if device == "cuda" or name in FASTER_ON_GPU else 0
+        result[name] = [
+            {**entry, "ag_args_fit": {"num_gpus": gpus, **entry.get("ag_args_fit", {})}} for entry in entries
+        ]
     return result
 
 
