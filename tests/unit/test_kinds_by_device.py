@@ -17,7 +17,7 @@ from d4rl_automl.teachers import distillation, training
 from d4rl_automl.teachers.settings import TeacherSettings
 
 ROOT = Path(__file__).parents[2]
-MEASURED = ROOT / "docs/results/gpu-h100"
+MEASURED = ROOT / "docs/evidence/results/gpu-h100"
 
 
 def measured(part: str, file: str) -> Any:
@@ -51,7 +51,7 @@ def test_every_network_was_faster_on_one_and_no_other_kind_asks() -> None:
 
 
 def test_the_documented_table_is_the_measured_one() -> None:
-    text = (ROOT / "docs/performance.md").read_text()
+    text = (ROOT / "docs/evidence/performance.md").read_text()
     rows = {
         words[0]: words[1:] for line in text.splitlines() if len(words := re.split(r" *\| *", line.strip("| "))) > 3
     }
