@@ -22,9 +22,9 @@ from d4rl_automl.tasks.outcomes import OutcomeRule
 AUTOGLUON_MODELS = ("CAT", "EBM", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF", "TABM", "XGB", "XT")
 
 FASTER_ON_GPU = frozenset({"TABM"})
-"""Of these models, those that a GPU fits faster than eight threads do, as measured (docs/evidence/performance.md, "On a GPU"):
-TABM, 22 times. NN_TORCH and REALMLP take twice as long on it and GBM thirty times; what is not measured, CAT and XGB
-among it, is fitted by the processor.
+"""Of these models, those that a GPU fits faster than eight threads do, as measured (docs/evidence/performance.md, "On a
+GPU"): TABM, 22 times. NN_TORCH and REALMLP take twice as long on it and GBM thirty times; what is not measured, CAT and
+XGB among it, is fitted by the processor.
 """
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -193,8 +193,9 @@ class Method:
     teacher."""
     faster_on_gpu: bool = False
     """Whether a GPU makes its fit faster, which then asks for one; what `d4rl_automl.teachers` fits for it says so by
-    `FASTER_ON_GPU`. Measured (docs/evidence/performance.md, "On a GPU"): 1,000 updates of the smallest network take 0.16 s on a
-    card and 2.2 s on a thread, those of the largest 2.65 s and 1,263 s. Forests are fitted by the processor alone."""
+    `FASTER_ON_GPU`. Measured (docs/evidence/performance.md, "On a GPU"): 1,000 updates of the smallest network take
+    0.16 s on a card and 2.2 s on a thread, those of the largest 2.65 s and 1,263 s. Forests are fitted by the
+    processor alone."""
     control: bool = False
     """Whether it is what the others are compared with where the config names no reference."""
     reserved: str | None = None
