@@ -60,7 +60,8 @@ install-cluster: $(INSTALLED)
 
 # A warning, such as a link that leads nowhere, fails it.
 docs: $(SITE)
-	$(BIN)/python -m sphinx --quiet --fail-on-warning --doctree-dir build/doctrees docs site
+	rm -rf site
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env --doctree-dir build/doctrees docs site
 	@echo "open site/index.html"
 
 $(SITE): $(INSTALLED) envs/lock-docs.txt

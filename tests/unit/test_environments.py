@@ -29,15 +29,16 @@ ELSEWHERE = {"d4rl", "gym", "mujoco_py"}
 
 
 def locked(*locks: str) -> dict[str, str]:
-    """The pins of some locks, by default of both."""
+    """The pins of some locks, by default of what jobs are submitted with."""
     texts = [(ROOT / f"envs/{lock}.txt").read_text() for lock in locks or ("lock", "lock-cluster")]
     pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", "\n".join(texts), re.M)
     return {canonicalize_name(name): version for name, version in pins}
 
 
-def test_the_cluster_adds_to_what_is_locked() -> None:
-    assert not locked("lock").keys() & locked("lock-cluster").keys()
-    assert "snakemake-executor-plugin-slurm" in locked("lock-cluster")
+@pytest.mark.parametrize(("extra", "package"), [("cluster", "snakemake-executor-plugin-slurm"), ("docs", "sphinx")])
+def test_what_is_locked_apart_adds_to_what_is_locked(extra: str, package: str) -> None:
+    assert not locked("lock").keys() & locked(f"lock-{extra}").keys()
+    assert package in locked(f"lock-{extra}")
 
 
 def required() -> dict[str, Requirement]:
