@@ -13,6 +13,7 @@ from autogluon.tabular import TabularPredictor
 from d4rl_automl.core import directories, files
 from d4rl_automl.core.device import resolve
 from d4rl_automl.teachers import training as teacher
+from d4rl_automl.teachers import turns
 from d4rl_automl.teachers.facts import training_of
 from d4rl_automl.teachers.settings import TeacherSettings
 
@@ -64,8 +65,9 @@ def distill_dimension(
     # `distill` has no argument for the resources.
     resources = {"ag_args_fit": {"num_cpus": threads, "num_gpus": hardware.num_gpus}}
     hyperparameters = teacher.with_seed(settings.hyperparameters or DISTILLED, seed, resources)
+    limit = settings_of_teacher.seconds(threads, settings.time_limit)
     # What AutoGluon adds to the rows only makes them more.
-    hyperparameters = teacher.suited(hyperparameters, train, len(train))
+    hyperparameters = teacher.suited(hyperparameters, train)
     # Beside the output: a trained directory can be larger than the machine's temporary folder.
     # Its name is of the kind that `whole` deletes when a killed process has left it.
     folder, suffix = Path(output).parent, f".part.{Path(output).name}"
@@ -78,7 +80,7 @@ def distill_dimension(
         np.random.seed(seed)  # noqa: NPY002
         started = time.perf_counter()
         names = student.distill(
-            train, tuning_data=validation, time_limit=settings.time_limit, hyperparameters=hyperparameters
+            train, tuning_data=validation, time_limit=limit, hyperparameters=turns.shared(hyperparameters, bagged=False)
         )
         seconds = time.perf_counter() - started
         teacher.refuse_gaps(student)
