@@ -54,11 +54,13 @@ def transitions_of(folder: Path) -> Path:
     return output
 
 
-def fit(settings: TeacherSettings, dimension: int, transitions: Path, folder: Path) -> dict[str, Any]:
-    """Fit one dimension in a process of its own; what it came to, kept as JSON at the end."""
+def fit(settings: TeacherSettings, dimension: int, transitions: Path, folder: Path) -> dict[str, Any] | None:
+    """Fit one dimension in a process of its own; what it came to, kept as JSON at the end. None where it failed."""
     done = folder / f"ac{dimension}.json"
     if done.exists():
         found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        if (found["budget"], found["threads"]) != (settings.budget, settings.threads):
+            sys.exit(f"{done}: has {found['budget']} core seconds on {found['threads']} threads; give another --output")
         return found
     folder.mkdir(parents=True, exist_ok=True)
     files = {
@@ -73,8 +75,11 @@ def fit(settings: TeacherSettings, dimension: int, transitions: Path, folder: Pa
     command += [word for name, file in files.items() for word in (f"--{name}", str(file))]
     print(f"{time.strftime('%H:%M')} {settings.preset}, ac{dimension}", file=sys.stderr)
     before = processor_seconds()
-    with (folder / f"ac{dimension}.log").open("w", encoding="utf-8") as log:
-        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=True)
+    log = folder / f"ac{dimension}.log"
+    with log.open("w", encoding="utf-8") as lines:
+        if subprocess.run(command, stdout=lines, stderr=subprocess.STDOUT, check=False).returncode:
+            print(f"failed, the others go on: {log.read_text(encoding='utf-8').splitlines()[-1]}", file=sys.stderr)
+            return None
     spent = processor_seconds() - before
     # Only what plays is kept: the folds of a bagging preset are gigabytes.
     shutil.rmtree(files["predictor"])
@@ -156,7 +161,10 @@ def main() -> None:
                 time_limit=arguments.budget / arguments.threads,
                 threads=arguments.threads,
             )
-            rows.append({**fit(settings, dimension, transitions, output / preset), "l2_2022": notes[preset, dimension]})
+            found = fit(settings, dimension, transitions, output / preset)
+            if found is None:
+                continue
+            rows.append({**found, "l2_2022": notes[preset, dimension]})
             pd.DataFrame(rows).to_csv(output / "presets.csv", index=False)
     reporting.show(rows)
     if arguments.play:

@@ -41,8 +41,8 @@ def _refuse_extreme(preset: Any) -> Any:
         raise PydanticCustomError(
             "extreme",
             "medium, good, high or best; extreme begins with pre-trained models (Nori, TabICL, TabDPT), whose packages "
-            "are not installed and whose weights AutoGluon takes from the Hugging Face hub: nothing here pins or checks "
-            "them. Its other models, GBM, CAT and REALMLP, can be named in hyperparameters",
+            "are not installed and whose weights AutoGluon takes from the Hugging Face hub: nothing here pins or "
+            "checks them. Its other models, GBM, CAT and REALMLP, can be named in hyperparameters",
         )
     return preset
 

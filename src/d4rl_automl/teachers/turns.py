@@ -132,12 +132,13 @@ def over(turns: Sequence[Turn], *, seconds: float, limit: float, refit: float) -
     """
     if seconds <= OVER * limit:
         return []
-    worst = max(turns, key=lambda turn: turn.seconds - turn.left, default=None)
-    beyond = worst.seconds - worst.left if worst else 0.0
-    if worst is None or refit > beyond:
+    # Of what came after the limit only its own time is a model's fault.
+    beyond = {turn: turn.seconds - max(turn.left, 0.0) for turn in turns}
+    worst = max(turns, key=beyond.__getitem__)
+    if refit > beyond[worst]:
         cause = f"to fit the models anew to all rows took {refit:.0f} s"
     else:
-        cause = f"{worst.model} took {worst.seconds:.0f} s where {max(worst.left, 0):.0f} s were left to it"
+        cause = f"{worst.model} took {worst.seconds:.0f} s where {max(worst.left, 0.0):.0f} s were left to it"
     return [f"the fit took {seconds:.0f} s of {limit:.0f} s: {cause}"]
 
 
