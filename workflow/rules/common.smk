@@ -106,7 +106,10 @@ def per_dimension(pattern):
 
 
 def tell_doubts():
-    """What is doubtful about the datasets of this run, once more, where the end of a run is looked at."""
+    """What is doubtful about the datasets and teachers of this run, once more, where the end of a run is looked at."""
     for name in PLAN.datasets:
-        for line in doubts.on_card(paths.CARD.format(dataset=name)):
+        told = doubts.on_card(paths.CARD.format(dataset=name))
+        for path in PLAN.of_teachers(paths.TEACHER_METRICS, [name]):
+            told += doubts.on_teacher(path)
+        for line in told:
             print(line, file=sys.stderr)

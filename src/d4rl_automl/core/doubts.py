@@ -1,5 +1,6 @@
 """Doubts: what is known to be doubtful about data or a result. Each is a sentence that says what was found."""
 
+import csv
 import json
 import logging
 import os
@@ -24,6 +25,28 @@ def on_card(path: str | Path) -> list[str]:
     except (OSError, ValueError):
         return []
     return lines(card["dataset"], card.get("doubts", []))
+
+
+def of_teacher(dataset: str, teacher: str, seed: object, dimension: object) -> str:
+    """What a doubt about a teacher's predictor of one action dimension is about, as `lines` take it."""
+    return f"{dataset}, teacher {teacher}, seed {seed}, ac{dimension}"
+
+
+def on_teacher(path: str | Path) -> list[str]:
+    """The `lines` of a teacher's metrics (CSV); none where they are not made yet."""
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError):
+        return []
+    return [
+        line
+        for row in rows
+        if row.get("doubts")
+        for line in lines(
+            of_teacher(*(row[key] for key in ("dataset", "teacher", "seed", "dimension"))), [row["doubts"]]
+        )
+    ]
 
 
 def tell(about: str, doubts: Iterable[str]) -> None:

@@ -155,7 +155,7 @@ def train_dimension(
         failures = fitted.model_failures()
         doubtful = turns.doubts(watched.taken, hyperparameters, failures, budget=_told(settings, threads))
         doubtful += turns.over(watched.taken, seconds=fit_seconds, limit=limit, refit=ended - watched.ended)
-        doubts.tell(f"{test.metadata['dataset']}, teacher {settings.name}, seed {seed}, ac{dimension}", doubtful)
+        doubts.tell(doubts.of_teacher(test.metadata["dataset"], settings.name, seed, dimension), doubtful)
 
         board = fitted.leaderboard(test_frame, extra_metrics=[_rmse_action])
         # Scorers count upwards; an error is easier to read as it is.
