@@ -460,6 +460,20 @@ def test_every_model_of_a_preset_gets_the_seed(preset):
             assert 7 in entry.values(), name
 
 
+def test_a_model_that_goes_on_for_ever_leaves_the_others_their_turn(transitions, tmp_path, caplog):
+    endless = {"num_boost_round": 1_000_000, "learning_rate": 1e-6, "ag.early_stop": None}
+    families = {"GBM": endless, "XGB": {"n_estimators": 5}, **SLOW}
+    train(transitions, tmp_path, time_limit=6, hyperparameters=families)
+    board = pd.read_csv(tmp_path / "ac0.leaderboard.csv").set_index("model")
+    assert list(board.family[["LightGBM", "XGBoost", "NeuralNetTorch"]]) == ["GBM", "XGB", "NN_TORCH"]
+    assert list(board.status[["LightGBM", "XGBoost"]]) == ["fitted"] * 2
+    assert board.fit_time["LightGBM"] < 6
+    told = "AutoGluon fitted no model of NN_TORCH with 6 s on 1 thread: it would have taken too long"
+    # A busy machine may add that its first updates took longer than was left.
+    assert pd.read_csv(tmp_path / "ac0.csv").doubts[0].startswith(f"{told}.")
+    assert f"Doubtful: hopper-tiny, teacher tiny, seed 0, ac0: {told}" in caplog.messages
+
+
 def test_a_seed_of_the_user_is_kept():
     assert training.with_seed({"CAT": {"random_seed": 3}}, 7) == {"CAT": [{"random_seed": 3}]}
 

@@ -67,10 +67,10 @@ def family(model: AbstractModel) -> str:
 def shared(hyperparameters: Mapping[str, list[dict[str, Any]]], bagged: bool) -> dict[str, list[dict[str, Any]]]:
     """A copy in which no family can take the time of those after it.
 
-    By itself AutoGluon lets every model take all that is left, and a boosted model on one thread does. Here the first
-    model of a family, in AutoGluon's order, gets an equal part of the time that is left to it and to the families that
-    had none yet (`SHARE`); what it does not need goes to the others. The last one, and whatever comes once every
-    family had its turn, may take all. A share that an entry already has is kept.
+    By itself AutoGluon lets every model take all that is left, and a boosted model on one thread does. Here each model,
+    in AutoGluon's order, may take an equal part of the time that is left to it and to those up to the first model of
+    the last family (`SHARE`); what it does not need goes to the others. That last one, and whatever comes after it, may
+    take all. A share that an entry already has is kept.
     """
     result = {name: [dict(entry) for entry in entries] for name, entries in hyperparameters.items()}
     classes = ag_model_registry.key_to_cls_map()
@@ -79,17 +79,16 @@ def shared(hyperparameters: Mapping[str, list[dict[str, Any]]], bagged: bool) ->
         id(entry): entry.get("ag_args", {}).get("priority", classes[name].get_ag_priority("regression"))
         for name, entry in entries
     }
-    waiting = set(result)
-    for name, entry in sorted(entries, key=lambda one: -priority[id(one[1])]):
-        parts = len(waiting | {name})
-        waiting.discard(name)
-        if not waiting:
-            break
+    ordered = sorted(entries, key=lambda one: -priority[id(one[1])])
+    names = [name for name, _ in ordered]
+    last = max(names.index(name) for name in result)
+    for place, (_, entry) in enumerate(ordered[:last]):
+        share = 1 / (last + 1 - place)
         if bagged:
             # Of all folds together: as a model's own key it would hold for each fold.
-            entry["ag_args_ensemble"] = {SHARE: 1 / parts, **entry.get("ag_args_ensemble", {})}
+            entry["ag_args_ensemble"] = {SHARE: share, **entry.get("ag_args_ensemble", {})}
         else:
-            entry.setdefault(SHARE, 1 / parts)
+            entry.setdefault(SHARE, share)
     return result
 
 
