@@ -10,6 +10,9 @@ from pathlib import Path
 CONSOLE_VARIABLE = "D4RL_AUTOML_CONSOLE"
 """Environment variable with the number of the file descriptor that leads to the console of the workflow's jobs."""
 
+COLUMNS = ("doubts", "teacher_doubts")
+"""Of a table of scores: what is doubtful about the dataset, and about the teacher of the method, in sentences."""
+
 _log = logging.getLogger(__name__)
 
 

@@ -26,8 +26,6 @@ SCORE_COLUMNS = ("dataset", "provider", "suite", "method", "seed", "simulator", 
 """The columns of a score table that statistics and figures read."""
 SUCCESS_COLUMNS = ("success_rate", "success_low", "success_high", "median_steps_to_goal", "mean_distance_left")
 """Those that are empty but where a task has a goal."""
-DOUBTS = ("doubts", "teacher_doubts")
-"""Those that say in sentences what is doubtful about the dataset, and about the teacher of the method."""
 COMPARISON = [*GROUP, "method", "against", "datasets", "seeds"]
 COMPARISON += ["probability", "low", "high", "no_interval"]
 """The columns of `compare`."""

@@ -215,7 +215,7 @@ def score(scores: Sequence[str | Path], *, output: str | Path, summary: str | Pa
     Returns the first two as text, and the doubts about datasets and teachers. Raises InputError for a table that cannot
     be read.
     """
-    columns = (*score_tables.SCORE_COLUMNS, *score_tables.DOUBTS)
+    columns = (*score_tables.SCORE_COLUMNS, *doubts.COLUMNS)
     every = pd.concat([tables.read_csv(path, columns, exact=True) for path in scores], ignore_index=True)
     every = score_tables.in_order(every, list(dict.fromkeys(every["dataset"])))
     summed = summarise(every)
@@ -223,13 +223,11 @@ def score(scores: Sequence[str | Path], *, output: str | Path, summary: str | Pa
         with files.whole(path) as part:
             table.to_csv(part, index=False)
     shown = (
-        every[every["target"] == "selected"]
-        .drop(columns=["kind", *score_tables.DOUBTS])
-        .dropna(axis="columns", how="all")
+        every[every["target"] == "selected"].drop(columns=["kind", *doubts.COLUMNS]).dropna(axis="columns", how="all")
     )
     told = [
         line
-        for column in score_tables.DOUBTS
+        for column in doubts.COLUMNS
         for _, row in every.dropna(subset=column).drop_duplicates(["dataset", column]).iterrows()
         for line in doubts.lines(row["dataset"], [row[column]])
     ]

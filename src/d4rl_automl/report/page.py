@@ -13,11 +13,10 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
-from d4rl_automl.core import files, tables
+from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import card
 from d4rl_automl.evaluation.costs import COLUMNS as COST_COLUMNS
-from d4rl_automl.evaluation.score_tables import DOUBTS
 from d4rl_automl.figures.table import FIGURES
 
 _FOLDER = Path(__file__).parent
@@ -140,7 +139,9 @@ def write(
         versions={"Python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         grids=_grids(score_table),
         teacher_doubts=_teacher_doubts(score_table),
-        scores=_as_text(score_table.drop(columns=["provider", "kind", *DOUBTS]).dropna(axis="columns", how="all")),
+        scores=_as_text(
+            score_table.drop(columns=["provider", "kind", *doubts.COLUMNS]).dropna(axis="columns", how="all")
+        ),
         scores_link=os.path.relpath(scores, folder),
         summary=_summary(summary_table),
         summary_link=os.path.relpath(summary, folder),

@@ -89,12 +89,15 @@ def distill_dimension(
                 f"method {settings.name!r}",
                 student,
                 settings.time_limit,
-                seconds=seconds,
+                seconds=seconds * settings.time_limit / limit,
                 rows=len(train),
                 before=before,
             )
         board = student.leaderboard().set_index("model")
         log.info("\n%s", board.to_string())
+        if seconds > turns.OVER * limit:
+            times = board.loc[names, "fit_time_marginal"]
+            log.warning("took %.0f s of %.0f s: %s took %.0f s", seconds, limit, times.idxmax(), times.max())
         training = {
             "fit_seconds": round(seconds, 3),
             "train_rows": len(train),

@@ -147,7 +147,8 @@ def train_dimension(
                 raise _too_short(whose, settings.time_limit, len(train)) from None
             if _NOTHING_TRAINED not in str(error):
                 raise
-            seconds = time.perf_counter() - started
+            # As on its own threads.
+            seconds = (time.perf_counter() - started) * settings.time_limit / limit
             raise nothing_fitted(whose, fitted, settings.time_limit, seconds=seconds, rows=len(train)) from None
         ended = time.perf_counter()
         fit_seconds = ended - started
