@@ -42,8 +42,8 @@ TEST_ROWS = 50_000
 
 EXCLUDED_MODELS = ("KNN", "FASTAI", "RF", "XT")
 """Of the presets' models. KNN is slow to predict and has about three times the error of the others on these data;
-fastai is not installed; a forest takes longer to fit than all others together, past its limit, and predicts at a
-hundredth of their speed (docs/methods.md has what it is worth)."""
+fastai is not installed; forests take longer to fit than all others together, past their limit, are slow to play, and
+got no weight where they were tried (docs/methods.md)."""
 
 MOVED = 16
 """Of `as_numbers`: some in every fold of a bagging preset, and too few for a tree to tell them apart by."""
