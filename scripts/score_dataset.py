@@ -11,8 +11,12 @@ def main() -> None:
     parser.add_argument("--rollouts", nargs="+", required=True, help="report tables (Parquet)")
     parser.add_argument("--targets", nargs="+", required=True, help="chosen targets (JSON)")
     parser.add_argument("--card", required=True, help="the dataset's card (JSON)")
+    parser.add_argument("--teachers", nargs="*", default=[], help="metrics of the dataset's teachers (CSV)")
+    parser.add_argument("--taught", nargs="*", default=[], help="a method and its teacher, the next method and its")
     parser.add_argument("--output", required=True, help="scores of every training seed (CSV)")
-    score_tables.score_dataset(**vars(parser.parse_args()))
+    given = vars(parser.parse_args())
+    names = given.pop("taught")
+    score_tables.score_dataset(taught=dict(zip(names[::2], names[1::2], strict=True)), **given)
 
 
 if __name__ == "__main__":

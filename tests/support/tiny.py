@@ -30,6 +30,7 @@ CONFIG = {
             "preset": "medium",
             "rows": 2000,
             "time_limit": 60,
+            "threads": 1,
             "hyperparameters": {"GBM": {"num_boost_round": 20}, "NN_TORCH": {"num_epochs": 2}},
             "datasets": [EMBEDDED],
         }

@@ -23,7 +23,7 @@ from tests.support.project import ROOT, copy_project
 ENVIRONMENTS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "envs").glob("*.yaml")}
 VARIANTS = ("learning-cpu", "learning-cuda")
 # Of these the rules import nothing: what AutoGluon fits with, and what rliable needs at one version.
-NOT_IMPORTED = {"learning-cpu": {"lightgbm", "scikit-learn", "scipy"}, "figures": {"seaborn"}}
+NOT_IMPORTED = {"learning-cpu": {"lightgbm", "pytabkit", "scikit-learn", "scipy"}, "figures": {"seaborn"}}
 # A process of D4RL's own environment (envs/mujoco-py) imports these.
 ELSEWHERE = {"d4rl", "gym", "mujoco_py"}
 

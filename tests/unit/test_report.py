@@ -110,7 +110,7 @@ def run(folder: Path, datasets: list[tuple[str, str]], seeds: list[int]) -> dict
         "mean_return",
         "normalised",
     ]
-    pd.DataFrame(rows, columns=names).assign(doubts="").to_csv(folder / "scores.csv", index=False)
+    pd.DataFrame(rows, columns=names).assign(doubts="", teacher_doubts="").to_csv(folder / "scores.csv", index=False)
     pd.DataFrame(
         {
             "provider": "embedded",
@@ -252,6 +252,20 @@ def test_doubts_stand_above_the_scores_and_beside_them(tmp_path: Path) -> None:
     beside = [cell.split() for cell in shown.cells if cell.startswith(("certain", "doubtful"))]
     assert ["doubtful", "d4rl", "doubtful"] in beside
     assert ["certain", "d4rl", "doubtful"] not in beside
+
+
+def test_doubts_about_a_teacher_stand_above_the_scores_and_at_those_of_who_learned_from_it(tmp_path: Path) -> None:
+    arguments = run(tmp_path, [("one", "d4rl"), ("other", "d4rl")], [0, 1])
+    table = pd.read_csv(arguments["scores"])
+    taught = (table["dataset"] == "other") & (table["method"] == METHODS[0]) & (table["seed"] == 1)
+    table.assign(teacher_doubts=np.where(taught, "Teacher t, ac0: no <CAT>.", "")).to_csv(
+        arguments["scores"], index=False
+    )
+    shown = read(arguments)
+    assert f"† Doubts about the teacher behind {METHODS[0]} on other" in " ".join(shown.words.split())
+    assert shown.words.count("Teacher t, ac0: no <CAT>.") == 1
+    marked = [cell for cell in shown.cells if cell.endswith("†")]
+    assert len(marked) == table["target"].nunique()
 
 
 def test_twelve_datasets(tmp_path: Path) -> None:

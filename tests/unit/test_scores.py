@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d4rl_automl import tasks
-from d4rl_automl.core import files, tables
+from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation import score_tables, statistics, targets
 from d4rl_automl.tasks import scores
@@ -310,6 +310,23 @@ def test_the_interval_of_the_mean_agrees_with_scipy() -> None:
     assert (low, high) == pytest.approx(peer(levels), abs=3.0)
 
 
+def write_metrics(path: Path, dataset: str, said: dict[tuple[int, int], str] | None = None) -> None:
+    """Of the teacher t with two training seeds and action dimensions; `said`: its doubts."""
+    keys = [(seed, dimension) for seed in (0, 1) for dimension in (0, 1)]
+    lines = [f"{dataset},t,{seed},{dimension},{(said or {}).get((seed, dimension), '')}" for seed, dimension in keys]
+    path.write_text("\n".join(["dataset,teacher,seed,dimension,doubts", *lines]))
+
+
+def test_doubts_about_a_teacher_are_told_of_each_dimension(tmp_path: Path) -> None:
+    write_metrics(tmp_path / "metrics.csv", "d", {(1, 0): "No CAT.", (1, 1): "Nor XGB."})
+    assert doubts.on_teacher(tmp_path / "metrics.csv") == [
+        "Doubtful: d, teacher t, seed 1, ac0: No CAT.",
+        "Doubtful: d, teacher t, seed 1, ac1: Nor XGB.",
+    ]
+    write_metrics(tmp_path / "metrics.csv", "d")
+    assert doubts.on_teacher(tmp_path / "metrics.csv") == doubts.on_teacher(tmp_path / "absent.csv") == []
+
+
 def test_from_files_to_files(tmp_path: Path) -> None:
     datasets = ("hopper-random-embedded-v1", DATASET)
     rollouts: dict[str, list[Path]] = {dataset: [] for dataset in datasets}
@@ -332,9 +349,21 @@ def test_from_files_to_files(tmp_path: Path) -> None:
     written = {name: tmp_path / f"{name}.csv" for name in ("output", "summary", "comparisons")}
     output, summary, compared = written.values()
 
+    metrics = {dataset: tmp_path / f"{dataset}.metrics.csv" for dataset in datasets}
+    told = "Teacher t, ac0: No CAT. ac1: Nor XGB."
+    write_metrics(metrics[datasets[0]], datasets[0])
+    write_metrics(metrics[DATASET], DATASET, {(1, 0): "No CAT.", (1, 1): "Nor XGB."})
+
     def write() -> str:
         for dataset in datasets:
-            score_tables.score_dataset(rollouts[dataset], choices[dataset], cards[dataset], own[dataset])
+            score_tables.score_dataset(
+                rollouts[dataset],
+                choices[dataset],
+                cards[dataset],
+                own[dataset],
+                teachers=[metrics[dataset]],
+                taught={"teacher": "t"},
+            )
         return statistics.score(list(own.values()), **written)
 
     text = write()
@@ -358,8 +387,11 @@ def test_from_files_to_files(tmp_path: Path) -> None:
         dict.fromkeys(datasets, "embedded"),
     )
     at_once["doubts"] = [" ".join(said[dataset]) for dataset in at_once["dataset"]]
+    at_once["teacher_doubts"] = np.where(
+        (at_once["dataset"] == DATASET) & (at_once["method"] == "teacher") & (at_once["seed"] == 1), told, ""
+    )
     assert output.read_text() == at_once.to_csv(index=False)
-    assert text.count("Doubtful") == 1
+    assert text.count("Doubtful") == 2 and f"Doubtful: {DATASET}: {told}\n" in text
     assert f"Doubtful: {datasets[0]}: Half of it is missing. So is the rest.\n" in text
     with pytest.raises(InputError, match="column purpose: found 'selection'"):
         score_tables.score_dataset(selection, choices[DATASET], cards[DATASET], own[DATASET])

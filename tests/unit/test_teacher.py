@@ -13,6 +13,8 @@ import pytest
 import threadpoolctl
 import torch
 from autogluon.tabular import TabularPredictor
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import mean_squared_error
 
 from d4rl_automl.core import directories, files
@@ -33,6 +35,7 @@ SETTINGS = TeacherSettings(
     preset="medium",
     rows=800,
     time_limit=60,
+    threads=1,
     chain=True,
     hyperparameters={
         "GBM": {"num_boost_round": 30, "bagging_fraction": 0.8, "bagging_freq": 1},
@@ -155,8 +158,10 @@ def test_metrics_are_the_loss_of_the_trained_directory(transitions, trained):
     for dimension in range(3):
         row = pd.read_csv(trained / f"ac{dimension}.csv").iloc[0]
         assert ",".join(row.index) == (
-            "dataset,teacher,seed,dimension,preset,chain,device,train_rows,fit_seconds,best_model,mse,rmse"
+            "dataset,teacher,seed,dimension,preset,chain,device,threads,budget,train_rows,fit_seconds,best_model,mse,rmse,"
+            "doubts"
         )
+        assert (row.threads, row.budget) == (1, 60) and np.isnan(row.doubts)
         assert (row.dataset, row.teacher, row.dimension, row.device) == ("hopper-tiny", "tiny", dimension, "cpu")
         assert row.train_rows == len(rows_of(transitions, "train"))
         # The recorded earlier actions are among the columns of `test`.
@@ -393,14 +398,57 @@ def test_the_seed_decides_the_predictor(transitions, tmp_path):
         assert not np.allclose(first[model], other[model])
 
 
-def test_a_bagging_preset_takes_the_validation_episodes_as_holdout(transitions, tmp_path):
-    train(transitions, tmp_path, preset="good", hyperparameters={"GBM": {"num_boost_round": 3}})
-    predictor = TabularPredictor.load(str(tmp_path / "ac0"))
+@pytest.fixture(scope="module")
+def bagged(transitions, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bagged")
+    train(transitions, folder, preset="good", hyperparameters={"GBM": {"num_boost_round": 3}})
+    return folder / "ac0"
+
+
+def test_a_bagging_preset_takes_the_validation_episodes_as_holdout(transitions, bagged):
+    predictor = TabularPredictor.load(str(bagged))
     assert predictor.model_names()[0] == "LightGBM_BAG_L1"
+    assert training.FOLD not in predictor.original_features
     board = predictor.leaderboard(pd.DataFrame(training.training_data(transitions, 0, SETTINGS, 0)[1]))
     # Scored on the validation episodes, not on the folds.
     row = board.set_index("model").loc["LightGBM_BAG_L1"]
     assert row.score_val == pytest.approx(row.score_test)
+
+
+def test_a_bagging_preset_has_no_episode_on_both_sides_of_a_fold(transitions, bagged, tmp_path):
+    """The rows that AutoGluon itself puts on either side; and such a teacher can be distilled."""
+    bag = TabularPredictor.load(str(bagged))._trainer.load_model("LightGBM_BAG_L1")
+    drawn = tables.read(transitions, splits=("train",), limit=SETTINGS.rows, seed=0)
+    features = pd.DataFrame(drawn.observations)
+    (splitter,) = bag._cv_splitters
+    splits = list(splitter.split(X=features, y=pd.Series(drawn.actions[:, 0])))
+    assert len(splits) == len(bag.models) == training.FOLDS
+    held_out = []
+    for inside, outside in splits:
+        assert not set(drawn.episodes[inside]) & set(drawn.episodes[outside])
+        held_out += [*outside]
+    assert sorted(held_out) == list(range(len(drawn.episodes)))
+    distillation.distill_dimension(
+        transitions=transitions,
+        predictor=bagged,
+        dimension=0,
+        settings=METHOD,
+        seed=0,
+        device="cpu",
+        threads=1,
+        output=tmp_path / "distilled",
+    )
+    assert TabularPredictor.load(str(tmp_path / "distilled")).model_names() == ["LightGBM_DSTL"]
+
+
+@given(st.lists(st.integers(1, 50), min_size=2, max_size=40), st.integers(0, 9))
+def test_folds_are_whole_episodes_of_about_as_many_rows(sizes, seed):
+    episodes = np.repeat(np.arange(len(sizes), dtype=np.int32) * 3, sizes)
+    folds = training.folds_of(episodes, seed)
+    assert set(folds) == set(range(min(training.FOLDS, len(sizes))))
+    assert all(len(set(folds[episodes == episode])) == 1 for episode in set(episodes))
+    counts = np.bincount(folds)
+    assert counts.max() - counts.min() <= max(sizes)
 
 
 @pytest.mark.parametrize("preset", ["medium", "good", "high", "best"])
@@ -410,6 +458,20 @@ def test_every_model_of_a_preset_gets_the_seed(preset):
     for name, entries in seeded.items():
         for entry in entries:
             assert 7 in entry.values(), name
+
+
+def test_a_model_that_goes_on_for_ever_leaves_the_others_their_turn(transitions, tmp_path, caplog):
+    endless = {"num_boost_round": 1_000_000, "learning_rate": 1e-6, "ag.early_stop": None}
+    families = {"GBM": endless, "XGB": {"n_estimators": 5}, **SLOW}
+    train(transitions, tmp_path, time_limit=6, hyperparameters=families)
+    board = pd.read_csv(tmp_path / "ac0.leaderboard.csv").set_index("model")
+    assert list(board.family[["LightGBM", "XGBoost", "NeuralNetTorch"]]) == ["GBM", "XGB", "NN_TORCH"]
+    assert list(board.status[["LightGBM", "XGBoost"]]) == ["fitted"] * 2
+    assert board.fit_time["LightGBM"] < 6
+    told = "AutoGluon fitted no model of NN_TORCH with 6 s on 1 thread: it would have taken too long"
+    # A busy machine may add that its first updates took longer than was left.
+    assert pd.read_csv(tmp_path / "ac0.csv").doubts[0].startswith(f"{told}.")
+    assert f"Doubtful: hopper-tiny, teacher tiny, seed 0, ac0: {told}" in caplog.messages
 
 
 def test_a_seed_of_the_user_is_kept():

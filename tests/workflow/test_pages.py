@@ -19,7 +19,7 @@ DEMO = "hopper-medium-expert-embedded-100k-v1"
 
 @pytest.fixture(scope="module")
 def place(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What somebody has who reads on: a clone with its environment, a finished run, files of D4RL's and of their own."""
+    """What a reader has: a clone with its environment, a finished run, files of D4RL's and of their own."""
     project = tmp_path_factory.mktemp("pages") / "project"
     shutil.copytree(tiny_run, project, symlinks=True)
     for part in ("Makefile", "benchmarks", "tests", "pyproject.toml"):

@@ -210,7 +210,8 @@ CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
     ("datasets.file.ends", "flags", (f"link dataset={MINE}",)),
     ("datasets.file.scale_actions", 2.0, (f"link dataset={MINE}",)),
     *((f"teachers.one.{key}", value, ("train_teacher teacher=one",)) for key, value in {
-        "preset": "high", "rows": 500, "time_limit": 5, "chain": False, "hyperparameters": {"GBM": {}}}.items()),
+        "preset": "high", "rows": 500, "time_limit": 5, "threads": 3, "chain": False,
+        "hyperparameters": {"GBM": {}}}.items()),
     # Its dataset's task has no goal.
     ("teachers.one.goal_draws", 2, ()),
 ]  # fmt: skip

@@ -128,6 +128,10 @@ if not IMPORTED:
 
 
 def tell_at_the_end(lines):
-    """Say something, and what is doubtful about the datasets, after everything that Snakemake has to say."""
-    doubtful = [line for name in PLAN.datasets for line in doubts.on_card(paths.CARD.format(dataset=name))]
+    """Say what is doubtful about datasets and teachers, and `lines`, after everything that Snakemake has to say."""
+    doubtful = []
+    for name in PLAN.datasets:
+        doubtful += doubts.on_card(paths.CARD.format(dataset=name))
+        for path in PLAN.of_teachers(paths.TEACHER_METRICS, [name]):
+            doubtful += doubts.on_teacher(path)
     atexit.register(print, "\n".join(["", *doubtful, *lines]), file=sys.stderr)

@@ -78,6 +78,7 @@ rule score_dataset:
         rollouts=lambda wildcards: PLAN.reported(wildcards.dataset),
         targets=lambda wildcards: PLAN.played(paths.TARGET, [wildcards.dataset]),
         card=paths.CARD,
+        teachers=lambda wildcards: PLAN.of_teachers(paths.TEACHER_METRICS, [wildcards.dataset]),
     output:
         paths.DATASET_SCORES,
     log:
@@ -92,10 +93,12 @@ rule score_dataset:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
+        taught=lambda wildcards: options(PLAN.taught_methods(wildcards.dataset)),
         code=digest("score_dataset"),
     shell:
         "script score_dataset --rollouts {input.rollouts:q} --targets {input.targets:q}"
-        " --card {input.card:q} --output {output:q} > {log:q} 2>&1"
+        " --card {input.card:q} --teachers {input.teachers:q} {params.taught}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule score:

@@ -23,7 +23,7 @@ rule train_teacher:
         paths.benchmark("{dataset}/teachers/{teacher}-s{seed}/ac{dimension}")
     conda:
         LEARNING
-    threads: 1
+    threads: lambda wildcards: PLAN.teachers[wildcards.teacher].threads
     resources:
         mem_mb=growing(lambda wildcards: PLAN.autogluon_memory(wildcards.dataset, wildcards.teacher)),
         runtime=growing(lambda wildcards: autogluon_minutes(PLAN.teachers[wildcards.teacher].time_limit)),
@@ -138,7 +138,7 @@ rule distill_teacher:
         method=any_of(PLAN.distilled()),
     conda:
         LEARNING
-    threads: 1
+    threads: lambda wildcards: PLAN.teachers[PLAN.teacher_of(wildcards.method)].threads
     resources:
         mem_mb=growing(lambda wildcards: PLAN.autogluon_memory(wildcards.dataset, PLAN.teacher_of(wildcards.method))),
         runtime=growing(lambda wildcards: autogluon_minutes(PLAN.methods[wildcards.method].time_limit)),

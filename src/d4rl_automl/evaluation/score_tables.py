@@ -146,12 +146,19 @@ def read_scores(path: str | Path, provider: str, simulator: str, suite: str | No
 
 
 def score_dataset(
-    rollouts: Sequence[str | Path], targets: Sequence[str | Path], card: str | Path, output: str | Path
+    rollouts: Sequence[str | Path],
+    targets: Sequence[str | Path],
+    card: str | Path,
+    output: str | Path,
+    *,
+    teachers: Sequence[str | Path] = (),
+    taught: Mapping[str, str] | None = None,
 ) -> None:
     """Write the table of scores of one dataset as CSV: `score_table` of its report episodes and chosen targets.
 
-    One more column, doubts, has those of the dataset's card, as one text in every row. Raises InputError for a card of
-    another dataset.
+    `teachers`: the metrics of its teachers (CSV, `teachers.evaluation`); `taught`: the teacher of every method that has
+    one. Two more columns: doubts has those of the dataset's card, as one text in every row; teacher_doubts those of the
+    row's teacher, trained with the row's seed. Raises InputError for a card of another dataset.
     """
     chosen = [tables.read_json(path, ("dataset", "method", "simulator", "fraction")) for path in targets]
     played = tables.read_rollouts(rollouts, "report")
@@ -160,5 +167,25 @@ def score_dataset(
     if described["dataset"] != dataset:
         raise InputError(f"{card}: is of dataset {described['dataset']!r}, but the rollouts are of {dataset!r}")
     scored = score_table(played, chosen, {dataset: described["provider"]})
+    doubtful = _of_teachers(teachers)
+    of_method = taught or {}
+    scored = scored.assign(
+        doubts=" ".join(described["doubts"]),
+        teacher_doubts=[
+            doubtful.get((of_method.get(method, ""), seed), "")
+            for method, seed in zip(scored["method"], scored["seed"], strict=True)
+        ],
+    )
     with files.whole(output) as part:
-        scored.assign(doubts=" ".join(described["doubts"])).to_csv(part, index=False)
+        scored.to_csv(part, index=False)
+
+
+def _of_teachers(metrics: Sequence[str | Path]) -> dict[tuple[str, int], str]:
+    """What is doubtful about teachers, by name and training seed."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for path in metrics:
+        table = tables.read_csv(path, ("teacher", "seed", "dimension", "doubts"))
+        for row in table.dropna(subset="doubts").to_dict("records"):
+            said = found.setdefault((str(row["teacher"]), int(row["seed"])), [])
+            said.append(f"ac{row['dimension']}: {row['doubts']}")
+    return {key: f"Teacher {key[0]}, {' '.join(each)}" for key, each in found.items()}

@@ -212,18 +212,25 @@ def aligned(table: pd.DataFrame) -> str:
 def score(scores: Sequence[str | Path], *, output: str | Path, summary: str | Path, comparisons: str | Path) -> str:
     """Put the tables of `score_dataset` together; write all scores, their summary and the comparison of methods as CSV.
 
-    Returns the first two as text, and the doubts about the datasets. Raises InputError for a table that cannot be read.
+    Returns the first two as text, and the doubts about datasets and teachers. Raises InputError for a table that cannot
+    be read.
     """
-    columns = (*score_tables.SCORE_COLUMNS, "doubts")
+    columns = (*score_tables.SCORE_COLUMNS, *doubts.COLUMNS)
     every = pd.concat([tables.read_csv(path, columns, exact=True) for path in scores], ignore_index=True)
     every = score_tables.in_order(every, list(dict.fromkeys(every["dataset"])))
     summed = summarise(every)
     for table, path in ((every, output), (summed, summary), (compare(every), comparisons)):
         with files.whole(path) as part:
             table.to_csv(part, index=False)
-    shown = every[every["target"] == "selected"].drop(columns=["kind", "doubts"]).dropna(axis="columns", how="all")
-    doubtful = every.dropna(subset="doubts").drop_duplicates("dataset")
-    told = [line for _, row in doubtful.iterrows() for line in doubts.lines(row["dataset"], [row["doubts"]])]
+    shown = (
+        every[every["target"] == "selected"].drop(columns=["kind", *doubts.COLUMNS]).dropna(axis="columns", how="all")
+    )
+    told = [
+        line
+        for column in doubts.COLUMNS
+        for _, row in every.dropna(subset=column).drop_duplicates(["dataset", column]).iterrows()
+        for line in doubts.lines(row["dataset"], [row[column]])
+    ]
     return "\n".join(
         ["Scores at the selected target", aligned(shown), *told, "", "Summary", aligned(summed)],
     )

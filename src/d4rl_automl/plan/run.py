@@ -137,6 +137,11 @@ class Plan:
         assert teacher is not None, f"{method} has no teacher"
         return teacher
 
+    def taught_methods(self, dataset: str) -> dict[str, list[str]]:
+        """The methods of a dataset that have a teacher, each followed by its teacher, as options of a script."""
+        pairs = [(m.name, m.taught_by) for m in self.config.methods_for(dataset) if m.taught_by]
+        return {"taught": [name for pair in pairs for name in pair]} if pairs else {}
+
     def taught(self, dataset: str, method: str, seed: str | int) -> dict[str, list[str]]:
         """What a method is fitted to besides the transitions, by the argument of its `fit`."""
         needs = METHODS[self.methods[method].kind].needs

@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
-from d4rl_automl.core import files, tables
+from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import card
 from d4rl_automl.evaluation.costs import COLUMNS as COST_COLUMNS
@@ -47,6 +47,7 @@ _SCORE_COLUMNS = (
     "episodes",
     "normalised",
     "doubts",
+    "teacher_doubts",
 )
 _SUMMARY_COLUMNS = (
     "provider",
@@ -137,7 +138,10 @@ def write(
         embedded=[dataset["name"] for dataset in config["datasets"] if dataset["provider"] == "embedded"],
         versions={"Python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         grids=_grids(score_table),
-        scores=_as_text(score_table.drop(columns=["provider", "kind", "doubts"]).dropna(axis="columns", how="all")),
+        teacher_doubts=_teacher_doubts(score_table),
+        scores=_as_text(
+            score_table.drop(columns=["provider", "kind", *doubts.COLUMNS]).dropna(axis="columns", how="all")
+        ),
         scores_link=os.path.relpath(scores, folder),
         summary=_summary(summary_table),
         summary_link=os.path.relpath(summary, folder),
@@ -215,11 +219,24 @@ def _grids(scores: pd.DataFrame) -> list[dict[str, Any]]:
             methods = list(part["method"].unique())
             rows = []
             for dataset, own in part.groupby("dataset", sort=False):
-                by_method = {method: _mean_and_spread(values) for method, values in own.groupby("method")["normalised"]}
+                by_method = {
+                    method: _mean_and_spread(rows["normalised"]) + " †" * bool(rows["teacher_doubts"].notna().any())
+                    for method, rows in own.groupby("method")
+                }
                 cells = [by_method.get(method, "") for method in methods]
                 rows.append({"dataset": dataset, "provider": own["provider"].iloc[0], "cells": cells})
             grids.append({"rule": rule, "title": title, "simulator": simulator, "methods": methods, "rows": rows})
     return grids
+
+
+def _teacher_doubts(scores: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+    """What is doubtful about teachers, by the dataset and the methods that were taught by them."""
+    found: dict[tuple[str, str], list[str]] = {}
+    doubtful = scores.dropna(subset="teacher_doubts").groupby(["dataset", "teacher_doubts"], sort=False)
+    for key, rows in doubtful:
+        dataset, said = map(str, key)
+        found.setdefault((dataset, ", ".join(rows["method"].unique())), []).append(said)
+    return found
 
 
 def _mean_and_spread(values: pd.Series) -> str:

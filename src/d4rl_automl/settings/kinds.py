@@ -19,7 +19,8 @@ from d4rl_automl.tasks.outcomes import OutcomeRule
 
 # Methods ---------------------------------------------------------------------------------------
 
-AUTOGLUON_MODELS = ("CAT", "EBM", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF", "TABM", "XGB", "XT")
+AUTOGLUON_MODELS = ("CAT", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF", "TABM", "XGB", "XT")
+"""Keys of AutoGluon's models that are installed with it (the extras in pyproject.toml)."""
 
 FASTER_ON_GPU = frozenset({"TABM"})
 """Of these models, those that a GPU fits faster than eight threads do, as measured (docs/evidence/performance.md, "On a
@@ -57,7 +58,10 @@ Rows = Annotated[
     ),
 ]
 Teacher = Annotated[Name, Field(description="The teacher that it is made from.")]
-TimeLimit = Annotated[Number, Field(gt=0, description="Seconds per action dimension.")]
+TimeLimit = Annotated[
+    Number,
+    Field(gt=0, description="Seconds per action dimension on the teacher's `threads`; on fewer, more by as much."),
+]
 Hyperparameters = Annotated[
     dict[Annotated[str, OneOf(AUTOGLUON_MODELS)], Any] | None,
     Field(

@@ -13,6 +13,7 @@ from autogluon.tabular import TabularPredictor
 from d4rl_automl.core import directories, files
 from d4rl_automl.core.device import resolve
 from d4rl_automl.teachers import training as teacher
+from d4rl_automl.teachers import turns
 from d4rl_automl.teachers.facts import training_of
 from d4rl_automl.teachers.settings import TeacherSettings
 
@@ -64,8 +65,9 @@ def distill_dimension(
     # `distill` has no argument for the resources.
     resources = {"ag_args_fit": {"num_cpus": threads}}
     hyperparameters = teacher.with_seed(settings.hyperparameters or DISTILLED, seed, resources)
+    limit = settings_of_teacher.seconds(threads, settings.time_limit)
     # What AutoGluon adds to the rows only makes them more.
-    hyperparameters = teacher.placed(teacher.suited(hyperparameters, train, len(train)), device, hardware)
+    hyperparameters = teacher.placed(teacher.suited(hyperparameters, train), device, hardware)
     # Beside the output: a trained directory can be larger than the machine's temporary folder.
     # Its name is of the kind that `whole` deletes when a killed process has left it.
     folder, suffix = Path(output).parent, f".part.{Path(output).name}"
@@ -78,7 +80,7 @@ def distill_dimension(
         np.random.seed(seed)  # noqa: NPY002
         started = time.perf_counter()
         names = student.distill(
-            train, tuning_data=validation, time_limit=settings.time_limit, hyperparameters=hyperparameters
+            train, tuning_data=validation, time_limit=limit, hyperparameters=turns.shared(hyperparameters, bagged=False)
         )
         seconds = time.perf_counter() - started
         teacher.refuse_gaps(student)
@@ -87,12 +89,15 @@ def distill_dimension(
                 f"method {settings.name!r}",
                 student,
                 settings.time_limit,
-                seconds=seconds,
+                seconds=seconds * settings.time_limit / limit,
                 rows=len(train),
                 before=before,
             )
         board = student.leaderboard().set_index("model")
         log.info("\n%s", board.to_string())
+        if seconds > turns.OVER * limit:
+            times = board.loc[names, "fit_time_marginal"]
+            log.warning("took %.0f s of %.0f s: %s took %.0f s", seconds, limit, times.idxmax(), times.max())
         training = {
             "fit_seconds": round(seconds, 3),
             "train_rows": len(train),

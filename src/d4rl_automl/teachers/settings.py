@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from d4rl_automl import tasks
 from d4rl_automl.settings.kinds import Datasets, Hyperparameters, Rows, TimeLimit
@@ -35,14 +36,28 @@ HELD_OUT = ("validation", "test")
 """Splits without which there is no teacher: models are chosen on the one, and their loss is reported on the other."""
 
 
+def _refuse_extreme(preset: Any) -> Any:
+    if preset == "extreme":
+        raise PydanticCustomError(
+            "extreme",
+            "medium, good, high or best; extreme begins with pre-trained models (Nori, TabICL, TabDPT), whose packages "
+            "are not installed and whose weights AutoGluon takes from the Hugging Face hub: nothing here pins or "
+            "checks them. Its other models, GBM, CAT and REALMLP, can be named in hyperparameters",
+        )
+    return preset
+
+
 class TeacherSettings(Model):
     """AutoGluon, one predictor per action dimension."""
 
     name: Name
-    preset: Literal["medium", "good", "high", "best"]
-    """AutoGluon's quality preset."""
+    preset: Annotated[Literal["medium", "good", "high", "best"], BeforeValidator(_refuse_extreme)]
+    """AutoGluon's quality preset, without its forests (RF, XT), which are fitted where `hyperparameters` name them."""
     rows: Rows = 100_000
     time_limit: TimeLimit = 600
+    threads: Annotated[Integer, Field(ge=1)] = 4
+    """Processor threads of a training job. threads × time_limit is the budget of an action dimension: a job that is
+    given fewer threads, as with --cores 2, gets so much more time."""
     chain: Flag = True
     """Earlier action dimensions are inputs to the later ones."""
     goal_draws: Annotated[Integer, Field(ge=1)] = 4
@@ -50,3 +65,13 @@ class TeacherSettings(Model):
     rows. Of no effect in tasks without a goal."""
     hyperparameters: Hyperparameters = None
     datasets: Datasets = None
+
+    @property
+    def budget(self) -> float:
+        """Core seconds per action dimension."""
+        return self.threads * self.time_limit
+
+    def seconds(self, threads: int, time_limit: float | None = None) -> float:
+        """What `time_limit` (by default the teacher's own) comes to in a job of so many `threads`."""
+        limit = self.time_limit if time_limit is None else time_limit
+        return limit * max(1.0, self.threads / threads)

@@ -21,13 +21,14 @@ from autogluon.tabular.configs.presets_configs import tabular_presets_dict
 from autogluon.tabular.registry import ag_model_registry
 from numpy.typing import NDArray
 
-from d4rl_automl.core import directories, files
+from d4rl_automl.core import directories, doubts, files
 from d4rl_automl.core.device import Device, resolve
 from d4rl_automl.core.errors import InputError, MachineError, machine_error
 from d4rl_automl.data.transitions import Transitions, read
 from d4rl_automl.policies import action_transform
 from d4rl_automl.policies.features import features
 from d4rl_automl.settings.kinds import FASTER_ON_GPU
+from d4rl_automl.teachers import turns
 from d4rl_automl.teachers.facts import TRAINING_FILE
 from d4rl_automl.teachers.settings import TeacherSettings, outcome_for, recorded
 
@@ -40,19 +41,24 @@ VALIDATION_SHARE = 0.1
 TEST_ROWS = 50_000
 """Test rows at most: enough for the loss to three digits, and every model of the leaderboard predicts them."""
 
-EXCLUDED_MODELS = ["KNN", "FASTAI"]
-"""KNN is slow to predict and has about three times the error of the others on these data; fastai is not installed."""
+EXCLUDED_MODELS = ("KNN", "FASTAI", "RF", "XT")
+"""Of the presets' models. KNN is slow to predict and has about three times the error of the others on these data;
+fastai is not installed; forests take longer to fit than all others together, past their limit, are slow to play, and
+got no weight where they were tried (docs/methods.md)."""
 
 MOVED = 16
 """Of `as_numbers`: some in every fold of a bagging preset, and too few for a tree to tell them apart by."""
 
 _NOTHING_TRAINED = "No models were trained"
 _NO_TIME_LEFT = "Not enough time left to train models"
-_OUT_OF_TIME = {"TimeLimitExceeded", "InsufficientTime"}
-"""How AutoGluon names the failure of a model that would have taken too long."""
+FOLD = "fold"
+"""Column of the training rows that says on which side of a bagging preset's folds they are."""
 
-_LEAST_FOLDS = 5
-"""Of a bagging preset: AutoGluon takes 5 to 8, by the number of rows."""
+FOLDS = 8
+"""Of a bagging preset: as many as AutoGluon takes from 80 rows on."""
+
+REFIT = 1.2
+"""Folds whose time is kept for the models that a preset fits anew to all rows: as AutoGluon reckons it elsewhere."""
 
 log = logging.getLogger(__name__)
 
@@ -81,13 +87,16 @@ def train_dimension(
         device: cpu, auto or cuda.
         predictor: output, the trained directory, and beside it its SHA-256 (`directories.record`).
         deployed: output, a copy of it with no more than the best model needs to predict, and its SHA-256.
+        threads: of this job. The fit has `settings.seconds(threads)`, the same budget whatever the threads.
         metrics: output, CSV with one row. mse and rmse are in action units, on test
-            episodes, with the recorded earlier actions; fit_seconds is wall time.
+            episodes, with the recorded earlier actions; fit_seconds is wall time; budget is in core seconds; doubts
+            are sentences, such as which family of models was left out, and why.
         leaderboard: output, AutoGluon's CSV of every model, scored on test episodes:
-            score_* is minus the RMSE of the transformed action, rmse_action is in action units.
+            score_* is minus the RMSE of the transformed action, rmse_action is in action units; family and status as
+            `turns.tried`.
 
     Validation episodes choose models and ensemble weights. A bagging preset (good, high,
-    best) cross-validates within the training rows besides.
+    best) cross-validates within the training rows besides, in folds of whole episodes.
 
     Raises InputError where no model could be fitted, for want of time or for what AutoGluon
     says, the dimension does not exist, or the hyperparameters name a model that AutoGluon does
@@ -97,10 +106,13 @@ def train_dimension(
     train, validation = training_data(transitions, dimension, settings, seed)
     test = test_rows(transitions)
     test_frame = frame(test, dimension, settings.chain)
+    preset = _preset(settings)
+    bagged = preset["auto_stack"]
     hyperparameters: Mapping[str, Any] = settings.hyperparameters or preset_hyperparameters(settings.preset)
-    preset = f"{settings.preset}_quality"
-    bagged = tabular_presets_dict[preset]["auto_stack"]
-    least_rows = len(train) - -(-len(train) // _LEAST_FOLDS) if bagged else len(train)
+    hyperparameters = placed(suited(with_seed(hyperparameters, seed), train), device, hardware)
+    limit = settings.seconds(threads)
+    folds = train[FOLD].nunique() if bagged else 0
+    watched = turns.Turns()
 
     with (
         files.whole(predictor) as predictor_part,
@@ -109,7 +121,11 @@ def train_dimension(
         files.whole(leaderboard) as leaderboard_part,
     ):
         fitted = TabularPredictor(
-            TARGET, problem_type="regression", path=str(predictor_part), learner_kwargs={"random_state": seed}
+            TARGET,
+            problem_type="regression",
+            path=str(predictor_part),
+            groups=FOLD if bagged else None,
+            learner_kwargs={"random_state": seed},
         )
         started = time.perf_counter()
         try:
@@ -117,14 +133,14 @@ def train_dimension(
                 train,
                 tuning_data=validation,
                 use_bag_holdout=bagged,
-                presets=preset,
-                hyperparameters=placed(suited(with_seed(hyperparameters, seed), train, least_rows), device, hardware),
-                excluded_model_types=EXCLUDED_MODELS,
+                presets=f"{settings.preset}_quality",
+                hyperparameters=turns.shared(hyperparameters, bagged),
                 # One process: ray's workers would escape the threads that the rule was given.
                 ag_args_ensemble={"fold_fitting_strategy": "sequential_local"},
-                time_limit=settings.time_limit,
+                time_limit=limit * folds / (folds + REFIT) if preset.get("refit_full") else limit,
                 num_cpus=threads,
                 num_gpus=hardware.num_gpus,
+                callbacks=[watched],
             )
         except (AssertionError, RuntimeError) as error:
             whose = f"teacher {settings.name!r}"
@@ -132,15 +148,21 @@ def train_dimension(
                 raise _too_short(whose, settings.time_limit, len(train)) from None
             if _NOTHING_TRAINED not in str(error):
                 raise
-            seconds = time.perf_counter() - started
+            # As on its own threads.
+            seconds = (time.perf_counter() - started) * settings.time_limit / limit
             raise nothing_fitted(whose, fitted, settings.time_limit, seconds=seconds, rows=len(train)) from None
-        fit_seconds = time.perf_counter() - started
+        ended = time.perf_counter()
+        fit_seconds = ended - started
         refuse_gaps(fitted)
+        failures = fitted.model_failures()
+        doubtful = turns.doubts(watched.taken, hyperparameters, failures, budget=_told(settings, threads))
+        doubtful += turns.over(watched.taken, seconds=fit_seconds, limit=limit, refit=ended - watched.ended)
+        doubts.tell(doubts.of_teacher(test.metadata["dataset"], settings.name, seed, dimension), doubtful)
 
         board = fitted.leaderboard(test_frame, extra_metrics=[_rmse_action])
         # Scorers count upwards; an error is easier to read as it is.
         board["rmse_action"] = -board["rmse_action"]
-        board.to_csv(leaderboard_part, index=False)
+        turns.tried(board, watched.taken, failures).to_csv(leaderboard_part, index=False)
 
         # The board has predicted the test rows with every model; a large ensemble takes a while to do it again.
         rmse = float(board.set_index("model").loc[fitted.model_best, "rmse_action"])
@@ -152,11 +174,14 @@ def train_dimension(
             "preset": settings.preset,
             "chain": settings.chain,
             "device": hardware.name,
+            "threads": threads,
+            "budget": settings.budget,
             "train_rows": len(train),
             "fit_seconds": round(fit_seconds, 3),
             "best_model": fitted.model_best,
             "mse": rmse**2,
             "rmse": rmse,
+            "doubts": " ".join(f"{doubt}." for doubt in doubtful),
         }
         pd.DataFrame([row]).to_csv(metrics_part, index=False)
         training = {"fit_seconds": row["fit_seconds"], "train_rows": len(train), "teacher": settings.shaping()}
@@ -183,7 +208,8 @@ def training_data(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and validation rows of one dimension, as the settings of the teacher draw them, and their goals.
 
-    Raises InputError for a dimension that the dataset does not have.
+    Of a bagging preset the training rows have the column `FOLD`. Raises InputError for a dimension that the dataset
+    does not have, and where such a preset finds fewer than two episodes.
     """
     rows = settings.rows
     limit = None if rows is None else max(1, round(rows * VALIDATION_SHARE))
@@ -195,7 +221,32 @@ def training_data(
     made = [
         frame(part, dimension, settings.chain, seed=seed, draws=settings.goal_draws) for part in (train, validation)
     ]
-    return as_numbers(made[0]), made[1]
+    rows_of_training = as_numbers(made[0])
+    if _preset(settings)["auto_stack"]:
+        numbers = np.unique(train.episodes)
+        if len(numbers) < 2:
+            raise InputError(
+                f"{path}: teacher {settings.name!r}: preset: found {settings.preset!r}, which cross-validates between "
+                f"episodes, for rows of {len(numbers)} training episode; take preset medium, or more rows"
+            )
+        times = len(rows_of_training) // len(train.episodes)
+        rows_of_training[FOLD] = np.tile(folds_of(train.episodes, seed), times)
+    return rows_of_training, made[1]
+
+
+def folds_of(episodes: NDArray[np.int32], seed: int) -> NDArray[np.int64]:
+    """The fold (N,) of each row by its episode (N,): `FOLDS` of about as many rows, or fewer, one for each episode.
+
+    The largest episode first, each goes to the fold with the fewest rows; the seed decides between equals.
+    """
+    _, own, sizes = np.unique(episodes, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    filled = np.zeros(min(FOLDS, len(sizes)), np.int64)
+    fold = np.empty(len(sizes), np.int64)
+    for episode in order[np.argsort(-sizes[order], kind="stable")]:
+        fold[episode] = np.argmin(filled)
+        filled[fold[episode]] += sizes[episode]
+    return fold[own]
 
 
 def frame(data: Transitions, dimension: int, chain: bool, *, seed: int = 0, draws: int = 1) -> pd.DataFrame:
@@ -231,9 +282,22 @@ def as_numbers(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def _preset(settings: TeacherSettings) -> Mapping[str, Any]:
+    """AutoGluon's arguments of a teacher's preset; auto_stack is whether it bags."""
+    return tabular_presets_dict[f"{settings.preset}_quality"]
+
+
+def _told(settings: TeacherSettings, threads: int) -> str:
+    return f"{settings.seconds(threads):.0f} s on {threads} thread{'s' * (threads > 1)}"
+
+
 def preset_hyperparameters(preset: str) -> dict[str, Any]:
-    """The models of a preset (medium, good, high, best) and their hyperparameters, as AutoGluon has them."""
-    return get_hyperparameter_config(tabular_presets_dict[f"{preset}_quality"].get("hyperparameters", "default"))
+    """The models of a preset (medium, good, high, best) and their hyperparameters, as AutoGluon has them.
+
+    `EXCLUDED_MODELS` are not among them.
+    """
+    models = get_hyperparameter_config(tabular_presets_dict[f"{preset}_quality"].get("hyperparameters", "default"))
+    return {name: entries for name, entries in models.items() if name not in EXCLUDED_MODELS}
 
 
 def with_seed(hyperparameters: Mapping[str, Any], seed: int, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -252,17 +316,16 @@ def with_seed(hyperparameters: Mapping[str, Any], seed: int, extra: Mapping[str,
     return result
 
 
-def suited(
-    hyperparameters: Mapping[str, list[dict[str, Any]]], train: pd.DataFrame, least_rows: int
-) -> dict[str, list[dict[str, Any]]]:
-    """Hyperparameters, as `with_seed` gives them, that fit the rows.
+def suited(hyperparameters: Mapping[str, list[dict[str, Any]]], train: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """Hyperparameters, as `with_seed` gives them, that fit the training rows.
 
     Where the target or every feature has one value, a constant is all that there is to learn, and several of
     AutoGluon's models fail: its constant model alone is fitted then. A network whose batches were larger than
-    `least_rows`, the rows that a model is fitted to at least, would see none of them: it gets batches of that size.
-    The log tells both.
+    the rows that it is fitted to, all or those of the folds but one, would see none of them: it gets batches of that
+    size. The log tells both.
     """
-    features = train.drop(columns=TARGET).to_numpy()
+    features = train.drop(columns=[TARGET, FOLD], errors="ignore").to_numpy()
+    least_rows = len(train) - (train[FOLD].value_counts().max() if FOLD in train else 0)
     if train[TARGET].nunique() == 1 or (features == features[0]).all():
         log.warning(
             "the action or all that it could depend on never changes in %d rows: a constant is fitted", len(train)
@@ -314,7 +377,7 @@ def nothing_fitted(
     refuse_gaps(predictor)
     failures = [failure for failure in predictor.model_failures().itertuples() if failure.model not in before]
     # What it skips because the time is up is no failure to AutoGluon.
-    if {failure.exc_type for failure in failures} <= _OUT_OF_TIME and (failures or seconds > 0.9 * time_limit):
+    if {failure.exc_type for failure in failures} <= turns.OUT_OF_TIME and (failures or seconds > 0.9 * time_limit):
         return _too_short(whose, time_limit, rows)
     if not failures:
         return InputError(
