@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data.transitions import Transitions
 from d4rl_automl.learners.networks import GaussianNetwork, Layers, Network
+from d4rl_automl.learners.progress import Progress
 from d4rl_automl.learners.relabelling import Draws, Relabelling
 from d4rl_automl.settings.kinds import NetworkSettings
 from d4rl_automl.tasks.outcomes import NONE, OutcomeRule
@@ -391,17 +392,20 @@ class Callback:
         """After the last update, with what `fit` returns."""
 
 
-class LogEvaluations(Callback):
-    """Logs the losses of every evaluation, and at the end which weights were kept."""
+class LogProgress(Callback):
+    """Logs how far the fit is, the losses of every evaluation, and at the end which weights were kept."""
+
+    def on_start(self, training: Training) -> None:
+        self._progress = Progress("update", training.settings.updates)
 
     def on_evaluation(self, training: Training, evaluation: Evaluation) -> None:
-        log.info(
-            "update %d/%d: loss %.5f, validation %.5f",
-            evaluation.update,
-            training.settings.updates,
-            evaluation.training_loss,
-            evaluation.validation_loss,
-        )
+        losses = {"loss": evaluation.training_loss}
+        if len(training.validation):
+            losses["validation"] = evaluation.validation_loss
+        self._progress.evaluated(evaluation.update, losses)
+
+    def on_update(self, training: Training) -> None:
+        self._progress.advance(training.update)
 
     def on_end(self, fitted: Fit) -> None:
         log.info("the weights after update %d are kept; %.1f s", fitted.summary["kept_update"], fitted.seconds)

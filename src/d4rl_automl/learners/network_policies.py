@@ -8,7 +8,7 @@ from d4rl_automl.core import device as devices
 from d4rl_automl.core.files import sha256
 from d4rl_automl.learners import curves
 from d4rl_automl.learners.checkpoints import Checkpoint
-from d4rl_automl.learners.fitting import Fit, LogEvaluations, Samples, Settings, fit
+from d4rl_automl.learners.fitting import Fit, LogProgress, Samples, Settings, fit
 from d4rl_automl.learners.networks import export
 from d4rl_automl.policies import handle
 from d4rl_automl.policies.formats import FORMATS
@@ -35,7 +35,7 @@ def make_policy(
     `dataset` and `facts` as in `write_policy`. A fit that was killed goes on from its checkpoint beside the output.
     """
     checkpoint = Checkpoint(Path(output).with_name(f".{Path(output).stem}.checkpoint.pt"))
-    name, callbacks = devices.resolve(device).name, [LogEvaluations(), checkpoint]
+    name, callbacks = devices.resolve(device).name, [checkpoint, LogProgress()]
     fitted = fit(train, validation, settings, seed=seed, device=name, threads=threads, callbacks=callbacks)
     write_policy(fitted, output, method, seed, outcome_rule=train.rule, dataset=dataset, **facts)
     checkpoint.path.unlink(missing_ok=True)
