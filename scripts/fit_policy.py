@@ -18,12 +18,16 @@ def main() -> None:
     parser.add_argument("--output", required=True, help="the policy's handle (JSON); its files go beside it")
     parser.add_argument("--labels", help="the teacher's labels, of a method that needs them")
     parser.add_argument("--deployed", nargs="+", help="directories for acting, of a method that needs them, in order")
+    parser.add_argument("--checkpoints", nargs="*", default=[], help="files of the policy at points of its fit")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     if "deployed" in given:
         # AutoGluon's predictors are asked here, or pointed at, but not trained.
         hide_gpus()
     module = importlib.import_module(f"d4rl_automl.methods.{given['settings']['kind']}")
-    module.fit(settings=module.Settings.model_validate(given.pop("settings")), **given)
+    settings = module.Settings.model_validate(given.pop("settings"))
+    if checkpoints := given.pop("checkpoints"):
+        settings = settings.model_copy(update={"checkpoints": len(checkpoints)})
+    module.fit(settings=settings, **given)
 
 
 if __name__ == "__main__":

@@ -411,6 +411,12 @@ class LogProgress(Callback):
         log.info("the weights after update %d are kept; %.1f s", fitted.summary["kept_update"], fitted.seconds)
 
 
+def evaluated(updates: int) -> list[int]:
+    """The updates after which a fit of so many is evaluated: `EVALUATIONS` or, of few, somewhat less."""
+    interval = -(-updates // EVALUATIONS)
+    return [*range(interval, updates, interval), updates]
+
+
 def fit(
     train: Samples,
     validation: Samples,
@@ -436,14 +442,14 @@ def fit(
             "there are no validation rows, and this network's weights are chosen by their loss; let split.validation "
             "hold episodes out"
         )
-    interval = -(-settings.updates // EVALUATIONS)
+    due = {*evaluated(settings.updates)}
     with _reproducible(threads):
         training = Training(train, validation, settings, seed=seed, device=device, threads=threads)
         for callback in callbacks:
             callback.on_start(training)
         while training.update < settings.updates:
             training.step()
-            if training.update % interval == 0 or training.update == settings.updates:
+            if training.update in due:
                 evaluation = training.evaluate()
                 for callback in callbacks:
                     callback.on_evaluation(training, evaluation)

@@ -64,6 +64,8 @@ class Rollout(Model):
     """Episodes per target for choosing the reported target."""
     report_episodes: Annotated[Integer, Field(ge=1)] = 200
     """Episodes per target whose returns are reported."""
+    checkpoint_episodes: Annotated[Integer, Field(ge=1)] = 20
+    """Episodes of each of a method's `checkpoints`, at the target that was chosen for its policies."""
     processes: Annotated[Integer, Field(ge=1), NOT_SHAPING] = 1
     """Processes of one thread each that one rollout job is split over. Many jobs side by side with one process each are
     the fastest use of a machine."""
