@@ -106,7 +106,7 @@ $(INSTALLED): envs/lock.txt pyproject.toml
 lock:
 	$(LOCK) --upgrade --extra workflow --extra dev --output-file envs/lock.txt
 	rm -f envs/lock-cluster.txt
-	$(LOCK) --all-extras --constraint envs/lock.txt $$(sed -n 's/^\([^ =]*\)==.*/--no-emit-package \1/p' envs/lock.txt) \
+	$(LOCK) --extra workflow --extra dev --extra cluster --constraint envs/lock.txt $$(sed -n 's/^\([^ =]*\)==.*/--no-emit-package \1/p' envs/lock.txt) \
 	  --output-file envs/lock-cluster.txt
 
 LOCK := uv pip compile pyproject.toml --quiet --generate-hashes --no-annotate --no-header \

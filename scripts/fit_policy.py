@@ -1,11 +1,16 @@
 """Make one policy: the method's kind names the module of `d4rl_automl.methods` that does it."""
 
 import argparse
+import contextlib
 import importlib
 import json
+import os
+import pkgutil
+from typing import Any
 
 from d4rl_automl.core.processes import hide_gpus
 from d4rl_automl.core.script import run
+from d4rl_automl.tracking import VARIABLE
 
 
 def main() -> None:
@@ -27,7 +32,16 @@ def main() -> None:
     settings = module.Settings.model_validate(given.pop("settings"))
     if checkpoints := given.pop("checkpoints"):
         settings = settings.model_copy(update={"checkpoints": len(checkpoints)})
-    module.fit(settings=settings, **given)
+    with followed("curve" in module.METHOD.making(settings).beside, given["output"], settings.shaping()):
+        module.fit(settings=settings, **given)
+
+
+def followed(has_curve: bool, output: str, settings: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
+    """The config's tracker at work, where it has one and the fit a curve; no code of its makes a fit stale."""
+    if VARIABLE not in os.environ or not has_curve:
+        return contextlib.nullcontext()
+    following = pkgutil.resolve_name("d4rl_automl.tracking.following:following")
+    return following("d4rl_automl.learners.progress", output, settings)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from d4rl_automl.plan.config import Config, validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
 from d4rl_automl.plan.yaml_files import refuse_losses
+from d4rl_automl.tracking import VARIABLE as TRACKER_VARIABLE
+from d4rl_automl.tracking.table import NONE as NO_TRACKER, check_installed
 
 # Whether a workflow imports this one as a module (docs/use-in-your-workflow.md). What holds for all of Snakemake is
 # then left to that workflow.
@@ -46,6 +48,12 @@ if PLAN.teachers:
 GPU = 0 if CONFIG.device == "cpu" else 1
 LEARNING = f"../../envs/learning-{'cpu' if CONFIG.device == 'cpu' else 'cuda'}.yaml"
 
+try:
+    conda_file = Path(str(workflow.current_basedir), LEARNING).read_text(encoding="utf-8")
+    check_installed(CONFIG.tracker, conda_file if workflow.deployment_settings.deployment_method else None)
+except InputError as error:
+    raise WorkflowError(str(error))
+
 if not IMPORTED:
     # One job at a time holds the GPU unless the caller says otherwise: Snakemake treats a resource
     # without a limit as unlimited, and a profile's limit is dropped as soon as --resources is given.
@@ -68,6 +76,8 @@ PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(s
 SCRIPTS = quote(str(ROOT / "scripts"))
 command = f"""exec {PYTHON} {SCRIPTS}/"$1".py "${{@:2}}" """
 variables = f"PYTHONPATH={quote(SRC)} D4RL_AUTOML_PARENT={os.getpid()} {doubts.CONSOLE_VARIABLE}=9"
+if CONFIG.tracker != NO_TRACKER:
+    variables += f" {TRACKER_VARIABLE}={CONFIG.tracker}"
 # Its output goes to a log; by descriptor 9 it still reaches the console.
 declarations = f"exec 9>&2; source {SCRIPTS}/environment.sh; export {variables}; script() {{ {command}; }}; "
 shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake formats its prefix

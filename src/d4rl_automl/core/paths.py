@@ -35,6 +35,7 @@ SCORES = "results/scores.csv"
 SUMMARY = "results/summary.csv"
 COMPARISONS = "results/comparisons.csv"
 COSTS = "results/costs.csv"
+TRACKED = "results/tracker/run.json"
 REPORT = "results/report/index.html"
 
 CHECKPOINTS = "results/behaviour/{task}"

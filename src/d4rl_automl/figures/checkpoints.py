@@ -21,7 +21,8 @@ from d4rl_automl.figures import style
 from d4rl_automl.figures.returns import DEMONSTRATOR, SHOWN_ONE_BY_ONE
 from d4rl_automl.learners import curves as training_curves
 
-KEEPS = {"last": "keeps the last weights", "best": "keeps those of least validation loss"}
+KEEPS = {"last": "the end", "best": "least validation loss"}
+"""Which weights a method keeps."""
 DARK, PALE = 0.95, 0.45
 
 
@@ -96,7 +97,7 @@ def _best(episodes: pd.DataFrame, curve: pd.DataFrame) -> int | None:
             "fit that the checkpoints are of"
         )
     loss = loss[updates].dropna()
-    return None if loss.empty else int(loss.idxmin())
+    return None if loss.empty else int(loss.index[int(np.argmin(loss))])
 
 
 def _answer(episodes: pd.DataFrame, best: int | None, goal: bool) -> str:
@@ -109,12 +110,12 @@ def _answer(episodes: pd.DataFrame, best: int | None, goal: bool) -> str:
         return f"{own.groupby('training_seed')['normalised_score'].mean().mean():.1f}"
 
     last = int(episodes["update"].max())
-    keeps = KEEPS[tables.one_value(episodes, "keeps")]
+    kept = f"kept: {KEEPS[tables.one_value(episodes, 'keeps')]}"
     if best is None:
-        return f"score at the end {mean(last)}, nothing held out; {keeps}"
+        return f"score: end {mean(last)}, nothing held out; {kept}"
     if best == last:
-        return f"score at the end {mean(last)}, where the validation loss is least; {keeps}"
-    return f"score at the end {mean(last)}, at least validation loss {mean(best)}; {keeps}"
+        return f"score: end and least validation loss {mean(last)}; {kept}"
+    return f"score: end {mean(last)}, least validation loss {mean(best)}; {kept}"
 
 
 def _returns(
@@ -160,6 +161,10 @@ def _losses(axes: Axes, curve: pd.DataFrame, updates: Any) -> None:
     axes.set_ylabel(tables.one_value(curve, "loss").replace(" ", "\n"))
     if (curve["training_loss"] > 0).all() and tables.one_value(curve, "loss") == "squared error":
         axes.set_yscale("log")
+        # The labels of a logarithmic axis overlap in so low a panel.
+        ends = curve[["training_loss", "validation_loss"]].stack().agg(["min", "max"])
+        axes.set_yticks(ends, [f"{end:.2g}" for end in ends])
+        axes.minorticks_off()
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 

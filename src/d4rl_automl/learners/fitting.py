@@ -158,6 +158,12 @@ class Evaluation:
     seconds: float
     """Spent on the fit so far, by earlier processes too."""
 
+    @property
+    def losses(self) -> dict[str, float]:
+        """Those that there are, by the names that they are told by."""
+        losses = {"loss": self.training_loss, "validation": self.validation_loss}
+        return {name: loss for name, loss in losses.items() if not math.isnan(loss)}
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -397,12 +403,11 @@ class LogProgress(Callback):
 
     def on_start(self, training: Training) -> None:
         self._progress = Progress("update", training.settings.updates)
+        for evaluation in training.evaluations:
+            self._progress.recall(evaluation.update, evaluation.losses)
 
     def on_evaluation(self, training: Training, evaluation: Evaluation) -> None:
-        losses = {"loss": evaluation.training_loss}
-        if len(training.validation):
-            losses["validation"] = evaluation.validation_loss
-        self._progress.evaluated(evaluation.update, losses)
+        self._progress.evaluated(evaluation.update, evaluation.losses)
 
     def on_update(self, training: Training) -> None:
         self._progress.advance(training.update)

@@ -38,8 +38,11 @@ class Progress:
 
     def evaluated(self, done: int, losses: Mapping[str, float]) -> None:
         """Log a line with the losses, each with its name."""
-        told = ", ".join(f"{name} {value:.5f}" for name, value in losses.items())
-        log.info("%s: %s", self._line(done), told, extra={"losses": dict(losses), "step": done})
+        _tell(self._line(done), done, losses)
+
+    def recall(self, done: int, losses: Mapping[str, float]) -> None:
+        """The same of an evaluation of an earlier process, whose log is no more."""
+        _tell(f"{self._what} {done}/{self._total}, earlier", done, losses)
 
     def _begin(self, done: int) -> None:
         self._began = time.perf_counter()
@@ -56,3 +59,8 @@ class Progress:
             return line
         left = (now - since) / (done - first) * (self._total - done)
         return f"{line}, {tqdm.format_interval(left)} left"
+
+
+def _tell(line: str, done: int, losses: Mapping[str, float]) -> None:
+    told = ", ".join(f"{name} {value:.5f}" for name, value in losses.items())
+    log.info("%s: %s", line, told, extra={"losses": dict(losses), "step": done})

@@ -18,6 +18,7 @@ from d4rl_automl.settings.kinds import DatasetEntry, MethodSettings
 from d4rl_automl.settings.models import DIFFERENT, NOT_SHAPING, Integer, Model, Number, OneOf, Place
 from d4rl_automl.simulators import SIMULATORS
 from d4rl_automl.teachers.settings import HELD_OUT, TeacherSettings
+from d4rl_automl.tracking import table as tracking
 
 Share = Annotated[Number, Field(ge=0, lt=0.5)]
 Count = Annotated[Integer, Field(ge=0)]
@@ -90,6 +91,15 @@ class Config(Model):
     device: Literal["cpu", "auto", "cuda"] = "auto"
     """Where training runs. cpu asks for no GPU slot; auto asks for one and falls back to the CPU where there is none
     (the log says so); cuda fails where there is none."""
+    tracker: Annotated[
+        str,
+        OneOf((tracking.NONE, *tracking.TRACKERS)),
+        Field(
+            description="Where curves, as they come, and the final tables and figures go besides: nowhere, into "
+            "TensorBoard's event files or to Weights & Biases (docs/methods.md). Nothing reruns for it."
+        ),
+        NOT_SHAPING,
+    ] = tracking.NONE
     simulators: Annotated[
         tuple[Annotated[str, OneOf(SIMULATORS)], ...],
         Field(
