@@ -15,7 +15,7 @@ PROJECT = "d4rl-automl"
 
 
 class Run:
-    """As `base.Run`: a run of its own each time, whose files are in {folder}/wandb."""
+    """As `base.Run`, but a run of its own each time, beside those before it."""
 
     def __init__(self, folder: Path, *, group: str, name: str, facts: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -24,7 +24,8 @@ class Run:
         try:
             self._run = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", PROJECT),
-                dir=str(folder),
+                # In which it makes the folder wandb, this one.
+                dir=str(folder.parent),
                 group=group,
                 name=f"{group}/{name}",
                 config=dict(facts),
@@ -44,12 +45,12 @@ class Run:
         text = table.select_dtypes(exclude="number").columns
         # Of empty cells among text it would complain: they are numbers to pandas.
         table[text] = table[text].astype(object).fillna("").astype(str)
-        self._run.log({name: wandb.Table(dataframe=table)})
+        self._run.log({name: wandb.Table(dataframe=table)}, commit=False)
 
     def picture(self, name: str, path: Path) -> None:
-        self._run.log({name: wandb.Image(str(path))})
+        self._run.log({name: wandb.Image(str(path))}, commit=False)
 
     def close(self) -> str:
-        where = self._run.url or str(Path(self._run.dir).parent)
+        where = str(Path(self._run.dir).parent) if self._run.offline else str(self._run.url)
         self._run.finish()
         return where
