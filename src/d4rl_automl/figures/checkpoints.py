@@ -110,12 +110,13 @@ def _answer(episodes: pd.DataFrame, best: int | None, goal: bool) -> str:
         return f"{own.groupby('training_seed')['normalised_score'].mean().mean():.1f}"
 
     last = int(episodes["update"].max())
+    what = "goals reached" if goal else "score"
     kept = f"kept: {KEEPS[tables.one_value(episodes, 'keeps')]}"
     if best is None:
-        return f"score: end {mean(last)}, nothing held out; {kept}"
+        return f"{what}: end {mean(last)}, nothing held out; {kept}"
     if best == last:
-        return f"score: end and least validation loss {mean(last)}; {kept}"
-    return f"score: end {mean(last)}, least validation loss {mean(best)}; {kept}"
+        return f"{what}: end and least validation loss {mean(last)}; {kept}"
+    return f"{what}: end {mean(last)}, least validation loss {mean(best)}; {kept}"
 
 
 def _returns(
