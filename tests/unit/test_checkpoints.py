@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from PIL import Image
 
 from d4rl_automl.core import paths
+from d4rl_automl.core import tables as core_tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation import checkpoints as play
 from d4rl_automl.evaluation.rollout import rollout
@@ -194,7 +195,7 @@ def tables(folder: Path, method: str, *, task: str, keeps: str, losses: list[flo
             own = synthetic.rollouts(method, fractions=[1.0], **what)
             own["success"] = own["episode"] < point * 2 if maze else pd.NA
             own["success"] = own["success"].astype("boolean")
-            parts.append(own[list(play.COLUMNS)].assign(update=100 * point))
+            parts.append(own.assign(update=100 * point)[list(core_tables.CHECKPOINT_COLUMNS)])
         path = folder / f"{method}-s{seed}.parquet"
         files[0].append(synthetic.write_parquet(path, pd.concat(parts), {"task": task, "keeps": keeps}))
         curve = pd.DataFrame({"update": range(100, 501, 100), "training_loss": 1.0, "validation_loss": losses})

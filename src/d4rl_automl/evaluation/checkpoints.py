@@ -9,23 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from d4rl_automl.core import files
+from d4rl_automl.core import files, tables
 from d4rl_automl.evaluation.rollout import rollout
 from d4rl_automl.evaluation.targets import chosen_fractions
 from d4rl_automl.policies.loading import read_metadata
-
-COLUMNS = (
-    "dataset",
-    "method",
-    "training_seed",
-    "simulator",
-    "fraction",
-    "episode",
-    "return",
-    "normalised_score",
-    "success",
-)
-"""Of `rollout.SCHEMA`, all but what tells of a path; beside them stands `update`, the updates that were made."""
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +27,7 @@ def play(
     processes: int,
     output: str | Path,
 ) -> None:
-    """Play ONNX files of `snapshots.Snapshots`, of one policy, and write Parquet: `COLUMNS` and update.
+    """Play ONNX files of `snapshots.Snapshots`, of one policy, and write Parquet: `tables.CHECKPOINT_COLUMNS`.
 
     `target`: JSON of `targets.choose_file`; all are commanded the fraction that was chosen for the policy itself. All
     meet the same initial states, which are neither those that it was chosen on nor those that are reported. The
@@ -63,7 +50,8 @@ def play(
         )
         update = policy["training"]["update"]
         log.info("update %d: mean normalised score %.1f", update, np.mean(played["normalised_score"]))
-        parts.append(played.select(COLUMNS).append_column("update", pa.array([update] * played.num_rows, pa.int64())))
+        played = played.append_column("update", pa.array([update] * played.num_rows, pa.int64()))
+        parts.append(played.select(tables.CHECKPOINT_COLUMNS))
     facts = {"task": policy["task"], "keeps": policy["training"]["keeps"], "rollout_seed": seed}
     table = pa.concat_tables(parts).replace_schema_metadata({"d4rl_automl": json.dumps(facts)})
     with files.whole(output) as part:

@@ -15,7 +15,6 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from d4rl_automl import tasks
 from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.evaluation.checkpoints import COLUMNS
 from d4rl_automl.evaluation.score_tables import success_interval
 from d4rl_automl.figures import style
 from d4rl_automl.figures.returns import DEMONSTRATOR, SHOWN_ONE_BY_ONE
@@ -84,7 +83,7 @@ def _read(path: str | Path) -> pd.DataFrame:
     facts = tables.read_parquet_metadata(path, ("task", "keeps"))
     if facts["keeps"] not in KEEPS:
         raise InputError(f"{path}: keeps is {facts['keeps']!r}; expected one of {', '.join(KEEPS)}")
-    return tables.read_parquet(path, (*COLUMNS, "update")).assign(task=facts["task"], keeps=facts["keeps"])
+    return tables.read_parquet(path, tables.CHECKPOINT_COLUMNS).assign(task=facts["task"], keeps=facts["keeps"])
 
 
 def _best(episodes: pd.DataFrame, curve: pd.DataFrame) -> int | None:
