@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+import torch
 from onnx import numpy_helper
 from PIL import Image
 
@@ -31,14 +32,20 @@ DATASET = {"dataset": "hopper-x", "task": "hopper", "sha256": "ab" * 32}
 UPDATES = 24
 
 
-def make(folder: Path, points: int, *, gaussian: bool = True, updates: int = UPDATES) -> Path:
+def make(folder: Path, points: int, *, gaussian: bool = True, updates: int = UPDATES, device: str = "cpu") -> Path:
     """A policy and its checkpoints; its handle."""
     kind = rvs if gaussian else mlp
     method = kind.Settings(name="some", kind=kind.METHOD.kind, checkpoints=points)
     settings = fitting.Settings(16, 2, updates, 64, 3e-3, gaussian=gaussian)
     output = folder / "some-s0.json"
     network_policies.make_policy(
-        samples(300), samples(60, 1), settings, method=method, output=output, dataset=DATASET, **HERE
+        samples(300),
+        samples(60, 1),
+        settings,
+        method=method,
+        output=output,
+        dataset=DATASET,
+        **HERE | {"device": device},
     )
     return output
 
@@ -51,9 +58,13 @@ def kept(handle: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in handle.with_suffix(".checkpoints").iterdir()}
 
 
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_gpu)])
 @pytest.mark.parametrize("gaussian", [True, False])
-def test_the_policy_is_the_same_with_and_without(tmp_path: Path, gaussian: bool) -> None:
-    with_them, without = (make(tmp_path / str(points), points, gaussian=gaussian) for points in (3, 0))
+def test_the_policy_is_the_same_with_and_without(tmp_path: Path, gaussian: bool, device: str) -> None:
+    with_them, without = (make(tmp_path / str(points), points, gaussian=gaussian, device=device) for points in (3, 0))
     assert with_them.with_suffix(".onnx").read_bytes() == without.with_suffix(".onnx").read_bytes()
     assert sorted(path.name for path in without.parent.iterdir()) == [
         "some-s0.curve.csv",
