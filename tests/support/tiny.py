@@ -49,7 +49,14 @@ CONFIG = {
         {"name": "student", "kind": "student", "teacher": "tiny", "network": {"width": 32}, "updates": 100},
         {"name": "catboost-student", "kind": "catboost_student", "teacher": "tiny", "trees": 20},
         {"name": "mlp", "kind": "mlp", "network": {"width": 32}, "updates": 100},
-        {"name": "rvs-32", "kind": "rvs", "network": {"width": 32}, "updates": 100, "datasets": [EMBEDDED]},
+        {
+            "name": "rvs-32",
+            "kind": "rvs",
+            "network": {"width": 32},
+            "updates": 100,
+            "checkpoints": 2,
+            "datasets": [EMBEDDED],
+        },
         {
             "name": "bc-half",
             "kind": "bc",
@@ -64,7 +71,7 @@ CONFIG = {
         {"name": "rwdtp", "kind": "rwdtp", "trees": 20, "datasets": [EMBEDDED]},
     ],
     "labels": {"recorded": 1000, "perturbed": 500, "commanded": 500},
-    "rollout": {"fractions": [0.3, 1.0], "selection_episodes": 2, "report_episodes": 3},
+    "rollout": {"fractions": [0.3, 1.0], "selection_episodes": 2, "report_episodes": 3, "checkpoint_episodes": 2},
 }
 ARGUMENTS = ("--configfile", "tiny.yaml", "--cores", "2")
 TARGETS = ("all", "csv")

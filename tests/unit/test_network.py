@@ -372,9 +372,7 @@ def test_callbacks_are_told_in_order_and_leave_the_fit_as_it_is(caplog):
     recorded = Recorded()
     caplog.set_level("INFO")
     settings = dataclasses.replace(SETTINGS, updates=41)
-    followed = fitting.fit(
-        samples(500), samples(100, 1), settings, **HERE, callbacks=[fitting.LogEvaluations(), recorded]
-    )
+    followed = fitting.fit(samples(500), samples(100, 1), settings, **HERE, callbacks=[fitting.LogProgress(), recorded])
     told = [("start", 0)]
     for update in range(1, 42):
         told += [("evaluation", update)] * (update % 3 == 0 or update == 41) + [("update", update)]

@@ -52,7 +52,7 @@ CONFIG: dict[str, Any] = {
         {"name": "mlp", "kind": "mlp", "datasets": [EMBEDDED, MINE, D4RL]},
         {"name": "rvs_r", "kind": "rvs_r", "datasets": HERE},
         {"name": "rvs_g", "kind": "rvs_g", "datasets": [MAZE]},
-        {"name": "rvs", "kind": "rvs", "datasets": HERE},
+        {"name": "rvs", "kind": "rvs", "checkpoints": 2, "datasets": HERE},
         {"name": "bc", "kind": "bc", "datasets": [EMBEDDED, MAZE]},
         {"name": "rcdtp", "kind": "rcdtp", "datasets": HERE},
         {"name": "rwdtp", "kind": "rwdtp", "datasets": HERE},
@@ -61,7 +61,8 @@ CONFIG: dict[str, Any] = {
 }
 KINDS = {method["kind"]: method for method in CONFIG["methods"]}
 # The rule that first sees a method's settings.
-FIRST = {kind: f"fit_{kind}" for kind in KINDS} | {"autogluon_student": "distill_teacher"}
+FIRST = {kind: f"fit_{kind}" for kind in KINDS}
+FIRST |= {"autogluon_student": "distill_teacher", "rvs": "fit_rvs_with_2_checkpoints"}
 TARGETS = ("all", "csv", "behaviour")
 ARGUMENTS = (*TARGETS, "--configfile", "mine.yaml", "--cores", "2")
 
@@ -179,7 +180,7 @@ def test_nothing_reruns_after_no_change(done: Project) -> None:
     assert done.plan() == {}
 
 
-FITTED_TO_DATA = tuple(f"fit_{kind}" for kind in ("mlp", "rvs_r", "rvs_g", "rvs", "bc", "rcdtp", "rwdtp"))
+FITTED_TO_DATA = tuple(FIRST[kind] for kind in ("mlp", "rvs_r", "rvs_g", "rvs", "bc", "rcdtp", "rwdtp"))
 OF_RETURN = tuple(f"rollout method={kind}" for kind in KINDS if kind not in ("bc", "rwdtp", "rvs_g"))
 
 # The config. A case: the key, its new value, and the jobs that see it first, each told as in `Job.fits`; the report,
@@ -201,6 +202,7 @@ CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
     *((f"rollout.{purpose}_episodes", 9, tuple(
         f"rollout method={kind}" for kind in KINDS if kind != "teacher"
     )) for purpose in ("selection", "report")),
+    ("rollout.checkpoint_episodes", 9, ("rollout_checkpoints",)),
     ("rollout.processes", 2, ()),
     ("datasets.embedded.recipe", "medium", (f"collect dataset={EMBEDDED}",)),
     ("datasets.embedded.transitions", 7000, (f"collect dataset={EMBEDDED}",)),
@@ -319,6 +321,35 @@ def test_export_of_a_method(done: Project) -> None:
     assert {job.rule for job in done.plan().values()} == rules - before | {"export_teacher", "fit_autogluon_student"}
 
 
+NETWORKS = ("mlp", "rvs_r", "rvs_g", "bc", "student")
+CHECKPOINTS = {f"methods.{kind}.checkpoints": 3 for kind in (*NETWORKS, "rvs")}
+
+
+def test_checkpoints_of_a_method(done: Project) -> None:
+    """Those that were not kept take another fit."""
+    config = CONFIG
+    for key, value in CHECKPOINTS.items():
+        config = put(config, key, value)
+    done.write_config(config)
+    before = {FIRST[kind] for kind in (*NETWORKS, "rvs")}
+    rules = {done.jobs[id].rule for id in done.made_of("report", *before)} - before
+    others = {"rollout_checkpoints", "plot_checkpoints"}
+    assert {job.rule for job in done.plan().values()} == rules | others | {
+        f"fit_{kind}_with_3_checkpoints" for kind in (*NETWORKS, "rvs")
+    }
+
+
+def test_no_checkpoints_any_more(done: Project) -> None:
+    """The policies are the same."""
+    done.write_config(put(CONFIG, "methods.rvs.checkpoints", 0))
+    assert set(done.plan()) == done.made_of("report")
+
+
+def test_a_tracker_makes_nothing_stale(done: Project) -> None:
+    done.write_config({**CONFIG, "tracker": "tensorboard"})
+    assert set(done.plan()) == {"results/tracker/run.json", "all"}
+
+
 def keys_of(node: dict[str, Any], path: str) -> Iterator[str]:
     """The keys below `path` of the config, by the schema."""
     node = schema()["$defs"].get(node.get("$ref", "").removeprefix("#/$defs/"), node)
@@ -340,6 +371,7 @@ def test_every_key_of_the_schema_has_a_case() -> None:
     # Another kind, or provider, is another entry under the same name: below.
     known = {key for key in known if not key.endswith((".kind", ".provider"))}
     tested = {key for key, *_ in CONFIG_CASES} | {key for changes, *_ in NEW_JOBS for key in changes} | EXPORT.keys()
+    tested |= CHECKPOINTS.keys() | {"tracker"}
     tested |= {f"methods.{kind}.{key}" for key, _, kinds, _ in METHOD_CASES for kind in kinds}
     assert {key.replace("teachers.one.", "teachers.*.") for key in tested} == known
     assert {f"{kind}_method" for kind in KINDS} == {name for name in schema()["$defs"] if name.endswith("_method")}
@@ -528,7 +560,8 @@ FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
         f"{RESOURCES}/catalogue.csv", replaced("http://", "https://"), ("report",)),
     "the catalogue, another dataset": (f"{RESOURCES}/catalogue.csv", replaced("237338037", "237338038"), ()),
     "inertias": (f"{RESOURCES}/mujoco210_inertia.json", replaced("{", "{ "),
-                 ("collect", "identify_simulator", "rollout", "train_behaviour", "choose_behaviour")),
+                 ("collect", "identify_simulator", "rollout", "rollout_checkpoints", "train_behaviour",
+                  "choose_behaviour")),
     "published scores": (f"{RESOURCES}/published_scores.csv", more_code, ("plot_heat_table",)),
     "published errors": (f"{RESOURCES}/autogluon_l2.csv", more_code, ("plot_l2",)),
     "a recipe in use": (f"{RESOURCES}/behaviour/recipes.csv",

@@ -25,6 +25,8 @@ from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
 from d4rl_automl.plan.yaml_files import refuse_losses
 from d4rl_automl.terminal import end
 from d4rl_automl.terminal.events import Listener
+from d4rl_automl.tracking import VARIABLE as TRACKER_VARIABLE
+from d4rl_automl.tracking.table import NONE as NO_TRACKER, check_installed
 
 # Whether a workflow imports this one as a module (docs/use-in-your-workflow.md). What holds for all of Snakemake is
 # then left to that workflow.
@@ -61,6 +63,12 @@ if PLAN.teachers:
 # The software environment of what trains, with the torch for this device.
 LEARNING = f"../../envs/learning-{'cpu' if CONFIG.device == 'cpu' else 'cuda'}.yaml"
 
+try:
+    conda_file = Path(str(workflow.current_basedir), LEARNING).read_text(encoding="utf-8")
+    check_installed(CONFIG.tracker, conda_file if workflow.deployment_settings.deployment_method else None)
+except InputError as error:
+    raise WorkflowError(str(error))
+
 if not IMPORTED:
     # Likewise limited: more downloads at a time would only strain the host.
     workflow.global_resources.setdefault("download", 3)
@@ -80,6 +88,8 @@ PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(s
 SCRIPTS = quote(str(ROOT / "scripts"))
 command = f"""exec {PYTHON} {SCRIPTS}/"$1".py "${{@:2}}" """
 variables = f"PYTHONPATH={quote(SRC)} D4RL_AUTOML_PARENT={os.getpid()} {doubts.CONSOLE_VARIABLE}=9"
+if CONFIG.tracker != NO_TRACKER:
+    variables += f" {TRACKER_VARIABLE}={CONFIG.tracker}"
 # Its output goes to a log; by descriptor 9 it still reaches the console.
 declarations = f"exec 9>&2; source {SCRIPTS}/environment.sh; export {variables}; script() {{ {command}; }}; "
 shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake formats its prefix

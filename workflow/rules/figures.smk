@@ -64,7 +64,7 @@ rule report:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        config=json.dumps(CONFIG.model_dump(mode="json")),
+        config=json.dumps(CONFIG.model_dump(mode="json", exclude={"tracker"})),
         page=[sha256(ROOT / "src/d4rl_automl/report" / part) for part in ("captions", "style.css", "template.html.j2")],
         code=digest("report"),
     shell:

@@ -1,4 +1,5 @@
 # transitions, labels, predictors -> policies/{method}-s{seed}.json, and the file or folders that it points at
+# of networks that are asked for them -> policies/{method}-s{seed}.checkpoints/
 # every policy of a dataset       -> students.csv
 #
 # Which methods there are, what each needs and leaves: src/d4rl_automl/methods. `script name ...` is scripts/name.py
@@ -6,12 +7,12 @@
 
 from d4rl_automl.policies.formats import FORMATS
 
-for kind, making, own in PLAN.makings():
+for kind, making, points, own in PLAN.makings():
 
     rule:
         """Make the policies of one kind of method."""
         name:
-            making.rule
+            f"{making.rule}_with_{points}_checkpoints" if points else making.rule
         input:
             unpack(lambda wildcards: PLAN.taught(wildcards.dataset, wildcards.method, wildcards.seed)),
             transitions=paths.TRANSITIONS,
@@ -19,6 +20,7 @@ for kind, making, own in PLAN.makings():
             *(f"{paths.POLICY}{ending}" for ending in filter(None, [FORMATS[making.format].ending])),
             *map(paths.beside, making.beside),
             handle=paths.HANDLE,
+            checkpoints=paths.checkpoints(points),
         log:
             paths.log("{dataset}/policies/{method}-s{seed}"),
         benchmark:
@@ -40,7 +42,8 @@ for kind, making, own in PLAN.makings():
             code=lambda wildcards: PLAN.fitted_by(wildcards.method),
         shell:
             "script fit_policy --settings {params.settings:q} {params.files} --seed {wildcards.seed}"
-            " --device {resources.device} --threads {threads} --output {output.handle:q} > {log:q} 2>&1"
+            " --device {resources.device} --threads {threads} --output {output.handle:q}"
+            " --checkpoints {output.checkpoints:q} > {log:q} 2>&1"
 
 
 rule compare_students:

@@ -1,5 +1,6 @@
 # policy              -> rollouts/{method}-s{seed}.{simulator}.selection.parquet and .report.parquet
 # selection rollouts  -> targets/{method}.{simulator}.json
+# checkpoints         -> rollouts/{method}-s{seed}.{simulator}.checkpoints.parquet
 # report rollouts     -> results/{dataset}/scores.csv -> results/scores.csv, summary.csv, comparisons.csv
 # logs, benchmarks    -> results/{dataset}/costs.csv  -> results/costs.csv
 #
@@ -70,6 +71,38 @@ rule choose_target:
         code=digest("choose_target"),
     shell:
         "script choose_target --rollouts {input:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule rollout_checkpoints:
+    """Play a policy at points of its fit, at the target that was chosen for its end."""
+    input:
+        policies=lambda wildcards: PLAN.checkpoints(wildcards.dataset, wildcards.method, wildcards.seed),
+        target=paths.TARGET,
+    output:
+        paths.CHECKPOINT_ROLLOUT,
+    log:
+        paths.log("{dataset}/rollouts/{method}-s{seed}.{simulator}.checkpoints"),
+    benchmark:
+        paths.benchmark("{dataset}/rollouts/{method}-s{seed}.{simulator}.checkpoints")
+    conda:
+        LEARNING
+    threads: CONFIG.rollout.processes
+    resources:
+        mem_mb=growing(1000 * CONFIG.rollout.processes),
+        runtime=growing(60),
+    params:
+        episodes=options({"episodes": CONFIG.rollout.checkpoint_episodes}),
+        seed=options({"seed": CONFIG.rollout.seed}),
+        code=lambda wildcards: digest(
+            "rollout_checkpoints",
+            *PLAN.simulated_by(wildcards.dataset, wildcards.simulator),
+            *PLAN.loaded_by([wildcards.method]),
+            resources=("mujoco210_inertia.json",),
+        ),
+    shell:
+        "script rollout_checkpoints --policies {input.policies:q} --target {input.target:q}"
+        " --simulator {wildcards.simulator} {params.episodes} {params.seed} --threads {threads}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule score_dataset:

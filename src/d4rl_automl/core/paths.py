@@ -24,6 +24,8 @@ POLICY = "results/{dataset}/policies/{method}-s{seed}"
 """Of a policy's files without their endings."""
 HANDLE = f"{POLICY}.json"
 ROLLOUT = "results/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.parquet"
+CHECKPOINT_ROLLOUT = "results/{dataset}/rollouts/{method}-s{seed}.{simulator}.checkpoints.parquet"
+"""Episodes of a policy at points of its fit."""
 TARGET = "results/{dataset}/targets/{method}.{simulator}.json"
 COMPARISON = "results/{dataset}/students.csv"
 
@@ -33,6 +35,7 @@ SCORES = "results/scores.csv"
 SUMMARY = "results/summary.csv"
 COMPARISONS = "results/comparisons.csv"
 COSTS = "results/costs.csv"
+TRACKED = "results/tracker/run.json"
 REPORT = "results/report/index.html"
 
 CHECKPOINTS = "results/behaviour/{task}"
@@ -47,6 +50,11 @@ def log(job: str) -> str:
 def benchmark(job: str) -> str:
     """The time and memory of a job, as Snakemake measured them."""
     return f"results/benchmarks/{job}.tsv"
+
+
+def checkpoints(number: int) -> list[str]:
+    """A policy at so many points of its fit, in order; the last is the end."""
+    return [f"{POLICY}.checkpoints/{point}-of-{number}.onnx" for point in range(1, number + 1)]
 
 
 def beside(table: str) -> str:

@@ -32,6 +32,20 @@ ROLLOUT_COLUMNS = (
 )
 """The columns of a rollout table that scores and figures read, one row per episode."""
 
+CHECKPOINT_COLUMNS = (
+    "dataset",
+    "method",
+    "training_seed",
+    "simulator",
+    "update",
+    "fraction",
+    "episode",
+    "return",
+    "normalised_score",
+    "success",
+)
+"""The columns of a table of episodes of a policy at points of its fit: `update` is how many were made by then."""
+
 
 def read_parquet(path: str | Path, columns: Sequence[str], filters: Any = None) -> pd.DataFrame:
     """The named columns of a Parquet file, dictionaries as plain strings.

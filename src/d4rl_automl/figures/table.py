@@ -101,6 +101,17 @@ FIGURES = {
             drawn=_robot_learned,
         ),
         Figure(
+            "checkpoints",
+            "Final or best: returns by checkpoint",
+            OF_DATASET + "checkpoints.{simulator}",
+            lambda plan, these: {
+                "rollouts": plan.checkpointed(paths.CHECKPOINT_ROLLOUT, these["dataset"], simulator=these["simulator"]),
+                "curves": plan.checkpointed(paths.beside("curve"), these["dataset"]),
+                "episodes": paths.EPISODES.format(**these),
+            },
+            drawn=lambda plan, these: bool(plan.checkpointed(paths.HANDLE, these["dataset"])),
+        ),
+        Figure(
             "success",
             "Goals reached",
             OF_DATASET + "success.{simulator}",

@@ -32,11 +32,12 @@ class Checkpoint(Callback):
     file is left behind for the caller to delete when what the fit is for has been written.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *decisive: Any) -> None:
+        """`decisive`, as JSON has it: what else must be as it was for the fit to go on."""
+        self.path, self._decisive = Path(path), decisive
 
     def on_start(self, training: Training) -> None:
-        self._key = _key(training)
+        self._key = _key(training, *self._decisive)
         found = _read(self.path)
         if found is not None and found["key"] == self._key:
             training.load_state_dict(found["training"])
@@ -57,7 +58,7 @@ class Checkpoint(Callback):
         self._saved = time.perf_counter()
 
 
-def _key(training: Training) -> str:
+def _key(training: Training, *others: Any) -> str:
     """SHA-256 of all that decides the fitted weights: arguments, rows, and the code, that of this file included."""
     code = networks.__file__, fitting.__file__, relabelling.__file__, action_transform.__file__, __file__
     decisive = [
@@ -67,6 +68,7 @@ def _key(training: Training) -> str:
         training.threads,
         torch.__version__,
         *map(sha256, code),
+        *others,
     ]
     digest = hashlib.sha256(json.dumps(decisive).encode())
     for samples in (training.train, training.validation):

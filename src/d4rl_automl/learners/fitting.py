@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data.transitions import Transitions
 from d4rl_automl.learners.networks import GaussianNetwork, Layers, Network
+from d4rl_automl.learners.progress import Progress
 from d4rl_automl.learners.relabelling import Draws, Relabelling
 from d4rl_automl.settings.kinds import NetworkSettings
 from d4rl_automl.tasks.outcomes import NONE, OutcomeRule
@@ -156,6 +157,12 @@ class Evaluation:
     """NaN without validation rows."""
     seconds: float
     """Spent on the fit so far, by earlier processes too."""
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """Those that there are, by the names that they are told by."""
+        losses = {"loss": self.training_loss, "validation": self.validation_loss}
+        return {name: loss for name, loss in losses.items() if not math.isnan(loss)}
 
 
 @dataclass(frozen=True)
@@ -391,20 +398,28 @@ class Callback:
         """After the last update, with what `fit` returns."""
 
 
-class LogEvaluations(Callback):
-    """Logs the losses of every evaluation, and at the end which weights were kept."""
+class LogProgress(Callback):
+    """Logs how far the fit is, the losses of every evaluation, and at the end which weights were kept."""
+
+    def on_start(self, training: Training) -> None:
+        self._progress = Progress("update", training.settings.updates)
+        for evaluation in training.evaluations:
+            self._progress.recall(evaluation.update, evaluation.losses)
 
     def on_evaluation(self, training: Training, evaluation: Evaluation) -> None:
-        log.info(
-            "update %d/%d: loss %.5f, validation %.5f",
-            evaluation.update,
-            training.settings.updates,
-            evaluation.training_loss,
-            evaluation.validation_loss,
-        )
+        self._progress.evaluated(evaluation.update, evaluation.losses)
+
+    def on_update(self, training: Training) -> None:
+        self._progress.advance(training.update)
 
     def on_end(self, fitted: Fit) -> None:
         log.info("the weights after update %d are kept; %.1f s", fitted.summary["kept_update"], fitted.seconds)
+
+
+def evaluated(updates: int) -> list[int]:
+    """The updates after which a fit of so many is evaluated: `EVALUATIONS` or, of few, somewhat less."""
+    interval = -(-updates // EVALUATIONS)
+    return [*range(interval, updates, interval), updates]
 
 
 def fit(
@@ -432,14 +447,14 @@ def fit(
             "there are no validation rows, and this network's weights are chosen by their loss; let split.validation "
             "hold episodes out"
         )
-    interval = -(-settings.updates // EVALUATIONS)
+    due = {*evaluated(settings.updates)}
     with _reproducible(threads):
         training = Training(train, validation, settings, seed=seed, device=device, threads=threads)
         for callback in callbacks:
             callback.on_start(training)
         while training.update < settings.updates:
             training.step()
-            if training.update % interval == 0 or training.update == settings.updates:
+            if training.update in due:
                 evaluation = training.evaluate()
                 for callback in callbacks:
                     callback.on_evaluation(training, evaluation)

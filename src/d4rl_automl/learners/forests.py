@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import catboost
 import numpy as np
 import pandas as pd
 import xgboost
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256, whole
 from d4rl_automl.learners import curves, importance
+from d4rl_automl.learners.progress import Progress
 from d4rl_automl.policies import handle
 from d4rl_automl.policies.formats import FORMATS
 from d4rl_automl.settings.kinds import ForestSettings, MethodSettings
@@ -91,7 +92,8 @@ def fit_xgboost(train: Samples, validation: Samples, settings: ForestSettings, *
         num_boost_round=settings.trees,
         evals=watched,
         evals_result=history,
-        verbose_eval=max(1, settings.trees // 20),
+        verbose_eval=False,
+        callbacks=[_FollowXGBoost(settings.trees)],
     )
     seconds = time.perf_counter() - started
     gain: Mapping[str, Any] = model.get_score(importance_type="total_gain")
@@ -123,18 +125,17 @@ def fit_catboost(train: Samples, validation: Samples, settings: ForestSettings, 
             # An action dimension that never changes.
             "allow_const_label": True,
             "use_best_model": False,
-            "verbose": max(1, settings.trees // 20),
+            "verbose": False,
         }
     )
     started = time.perf_counter()
     held_out = (validation.inputs, validation.actions) if len(validation.actions) else None
-    model.fit(train.inputs, train.actions, eval_set=held_out)
-    seconds = time.perf_counter() - started
-    # MultiRMSE is the root of the errors' sum over the dimensions.
     dimensions = train.actions.shape[1]
+    model.fit(train.inputs, train.actions, eval_set=held_out, callbacks=[_FollowCatBoost(settings.trees, dimensions)])
+    seconds = time.perf_counter() - started
     names = {"learn": "training", "validation": "validation"}
     curve = _curve(
-        {names[of]: np.square(loss["MultiRMSE"]) / dimensions for of, loss in model.get_evals_result().items()}
+        {names[of]: _of_multi_rmse(loss["MultiRMSE"], dimensions) for of, loss in model.get_evals_result().items()}
     )
     shares = importance.shares(model.get_feature_importance())
     with tempfile.TemporaryDirectory() as folder:
@@ -197,6 +198,51 @@ def write_policy(
             },
         },
     )
+
+
+class _Follow:
+    """Logs how far a forest is: its losses after every twentieth of the trees, and after the last."""
+
+    def __init__(self, trees: int) -> None:
+        self._trees, self._progress = trees, Progress("tree", trees)
+
+    def tell(self, trees: int, losses: Callable[[], Mapping[str, float]]) -> None:
+        if trees % max(1, self._trees // 20) == 0 or trees == self._trees:
+            self._progress.evaluated(trees, losses())
+        else:
+            self._progress.advance(trees)
+
+
+class _FollowXGBoost(xgboost.callback.TrainingCallback):
+    def __init__(self, trees: int) -> None:
+        super().__init__()
+        self._follow = _Follow(trees)
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        names = {"training": "loss", "validation": "validation"}
+        self._follow.tell(epoch + 1, lambda: {names[of]: rounds["rmse"][-1] ** 2 for of, rounds in evals_log.items()})
+        return False
+
+
+class _FollowCatBoost:
+    def __init__(self, trees: int, dimensions: int) -> None:
+        self._follow, self._dimensions = _Follow(trees), dimensions
+
+    def after_iteration(self, info: Any) -> bool:
+        names = {"learn": "loss", "validation": "validation"}
+        self._follow.tell(
+            info.iteration,
+            lambda: {
+                names[of]: float(_of_multi_rmse(loss["MultiRMSE"][-1], self._dimensions))
+                for of, loss in info.metrics.items()
+            },
+        )
+        return True
+
+
+def _of_multi_rmse(loss: ArrayLike, dimensions: int) -> NDArray[np.float64]:
+    """The squared error: MultiRMSE is the root of the errors' sum over the dimensions."""
+    return np.square(loss) / dimensions
 
 
 def _curve(losses: Mapping[str, NDArray[np.float64]]) -> pd.DataFrame:

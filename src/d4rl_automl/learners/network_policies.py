@@ -8,8 +8,9 @@ from d4rl_automl.core import device as devices
 from d4rl_automl.core.files import sha256
 from d4rl_automl.learners import curves
 from d4rl_automl.learners.checkpoints import Checkpoint
-from d4rl_automl.learners.fitting import Fit, LogEvaluations, Samples, Settings, fit
+from d4rl_automl.learners.fitting import Fit, LogProgress, Samples, Settings, fit
 from d4rl_automl.learners.networks import export
+from d4rl_automl.learners.snapshots import Snapshots
 from d4rl_automl.policies import handle
 from d4rl_automl.policies.formats import FORMATS
 from d4rl_automl.settings.kinds import MethodSettings
@@ -33,12 +34,17 @@ def make_policy(
 
     `method`, `seed`, `device`, `threads` and `output` as in `d4rl_automl.methods` (`method` is its `settings`);
     `dataset` and `facts` as in `write_policy`. A fit that was killed goes on from its checkpoint beside the output.
+    Where the method asks for `checkpoints`, the policy at these points of its fit is beside it, too (`Snapshots`).
     """
-    checkpoint = Checkpoint(Path(output).with_name(f".{Path(output).stem}.checkpoint.pt"))
-    name, callbacks = devices.resolve(device).name, [LogEvaluations(), checkpoint]
+    described = handle.describe(method, seed, dataset, train.rule)
+    checkpoint = Checkpoint(Path(output).with_name(f".{Path(output).stem}.checkpoint.pt"), method.points)
+    snapshots = Snapshots(output, method.points, described)
+    name, callbacks = devices.resolve(device).name, [checkpoint, LogProgress(), snapshots]
     fitted = fit(train, validation, settings, seed=seed, device=name, threads=threads, callbacks=callbacks)
     write_policy(fitted, output, method, seed, outcome_rule=train.rule, dataset=dataset, **facts)
+    snapshots.place()
     checkpoint.path.unlink(missing_ok=True)
+    snapshots.forget()
 
 
 def write_policy(

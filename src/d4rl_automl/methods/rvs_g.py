@@ -6,7 +6,7 @@ dataset.py, and none of them can be changed here but the precision: what has ano
 
 from typing import Literal
 
-from d4rl_automl.settings.kinds import Making, Method, MethodSettings, Precision
+from d4rl_automl.settings.kinds import Checkpoints, Making, Method, MethodSettings, Precision
 from d4rl_automl.tasks.outcomes import GOAL
 
 WIDTH, LAYERS = 1024, 2
@@ -24,6 +24,7 @@ class Settings(MethodSettings):
 
     kind: Literal["rvs_g"]
     precision: Precision = "float32"
+    checkpoints: Checkpoints = 0
 
 
 METHOD = Method(

@@ -6,7 +6,7 @@ of them can be changed here but the precision: what has another size is of kind 
 
 from typing import TYPE_CHECKING, Literal
 
-from d4rl_automl.settings.kinds import Making, Method, MethodSettings, Precision
+from d4rl_automl.settings.kinds import Checkpoints, Making, Method, MethodSettings, Precision
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Settings(MethodSettings):
 
     kind: Literal["rvs_r"]
     precision: Precision = "float32"
+    checkpoints: Checkpoints = 0
 
 
 METHOD = Method(

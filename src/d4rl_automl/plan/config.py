@@ -18,6 +18,7 @@ from d4rl_automl.settings.kinds import DatasetEntry, MethodSettings
 from d4rl_automl.settings.models import DIFFERENT, NOT_SHAPING, Integer, Model, Number, OneOf, Place
 from d4rl_automl.simulators import SIMULATORS
 from d4rl_automl.teachers.settings import HELD_OUT, TeacherSettings
+from d4rl_automl.tracking import table as tracking
 
 Share = Annotated[Number, Field(ge=0, lt=0.5)]
 Count = Annotated[Integer, Field(ge=0)]
@@ -64,6 +65,8 @@ class Rollout(Model):
     """Episodes per target for choosing the reported target."""
     report_episodes: Annotated[Integer, Field(ge=1)] = 200
     """Episodes per target whose returns are reported."""
+    checkpoint_episodes: Annotated[Integer, Field(ge=1)] = 20
+    """Episodes of each of a method's `checkpoints`, at the target that was chosen for its policies."""
     processes: Annotated[Integer, Field(ge=1), NOT_SHAPING] = 1
     """Processes of one thread each that one rollout job is split over. Many jobs side by side with one process each are
     the fastest use of a machine."""
@@ -88,6 +91,15 @@ class Config(Model):
     device: Literal["cpu", "auto", "cuda"] = "auto"
     """Where training runs. auto: what a GPU makes faster, on a GPU where there is one; the rest on the processor,
     beside it. cpu: all on the processor. cuda: all that can use a GPU, on one; it fails where there is none."""
+    tracker: Annotated[
+        str,
+        OneOf((tracking.NONE, *tracking.TRACKERS)),
+        Field(
+            description="Where curves, as they come, and the final tables and figures go besides: nowhere, into "
+            "TensorBoard's event files or to Weights & Biases (docs/methods.md). Nothing reruns for it."
+        ),
+        NOT_SHAPING,
+    ] = tracking.NONE
     simulators: Annotated[
         tuple[Annotated[str, OneOf(SIMULATORS)], ...],
         Field(

@@ -115,12 +115,13 @@ class Plan:
 
     # Policies
 
-    def makings(self) -> Iterator[tuple[Method, Making, list[str]]]:
-        """Every way in which policies are made, and the methods of this run that are made so."""
+    def makings(self) -> Iterator[tuple[Method, Making, int, list[str]]]:
+        """Every way in which policies are made, with how many checkpoints, and the methods of this run made so."""
         for kind in METHODS.values():
             for making in kind.makings:
-                own = [m.name for m in self.methods.values() if m.kind == kind.kind and kind.making(m) is making]
-                yield kind, making, own
+                own = [m for m in self.methods.values() if m.kind == kind.kind and kind.making(m) is making]
+                for points in sorted({0, *(method.points for method in own)}):
+                    yield kind, making, points, [method.name for method in own if method.points == points]
 
     def distilled(self) -> list[str]:
         """The methods that play what AutoGluon's own distillation leaves."""
@@ -159,6 +160,16 @@ class Plan:
         if not ending:
             return self.taught(dataset, method, seed)["deployed"]
         return expand(paths.POLICY + ending, dataset=dataset, method=method, seed=seed)
+
+    def checkpoints(self, dataset: str, method: str, seed: str | int) -> list[str]:
+        """A policy at the points of its fit that are kept, in order."""
+        patterns = paths.checkpoints(self.methods[method].points)
+        return [pattern.format(dataset=dataset, method=method, seed=seed) for pattern in patterns]
+
+    def checkpointed(self, pattern: str, dataset: str, **wildcards: str) -> list[str]:
+        """`pattern` for every method of a dataset whose checkpoints are played, and every training seed."""
+        methods = [method.name for method in self.config.methods_for(dataset) if method.points]
+        return expand(pattern, dataset=dataset, method=methods, seed=self.config.seeds, **wildcards)
 
     def policies(self, dataset: str) -> dict[str, list[str]]:
         """The handle of every policy of a dataset, and what the handles point at."""

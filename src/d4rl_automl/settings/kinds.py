@@ -88,6 +88,16 @@ Precision = Annotated[
     OneOf(PRECISIONS),
     Field(description="Of the matrix products of a fit on a GPU; a CPU computes them in float32."),
 ]
+Checkpoints = Annotated[
+    Integer,
+    Field(
+        ge=0,
+        le=20,
+        description="At how many points of its fit the policy is kept as well and played, for the figure of returns by "
+        "checkpoint. The policy itself is the same.",
+    ),
+    NOT_SHAPING,
+]
 Trees = Annotated[Integer, Field(ge=1, description="Trees of the forest; each answers for all action dimensions.")]
 Depth = Annotated[Integer, Field(ge=1, le=16, description="Depth of a tree at most.")]
 Shrinkage = Annotated[Number, Field(gt=0, le=1, description="Share of a tree's answer that is added.")]
@@ -118,6 +128,11 @@ class MethodSettings(Model):
         """Whether AutoGluon's predictors are played as one ONNX graph."""
         return getattr(self, "export", False)
 
+    @property
+    def points(self) -> int:
+        """At how many points of its fit the policy is kept besides."""
+        return getattr(self, "checkpoints", 0)
+
 
 class NetworkSize(Model):
     """Hidden layers of one joint network for all action dimensions."""
@@ -137,6 +152,7 @@ class NetworkSettings(MethodSettings):
     batch_size: BatchSize
     learning_rate: Annotated[Number, Field(gt=0)]
     precision: Precision = "float32"
+    checkpoints: Checkpoints = 0
 
 
 class ForestSettings(MethodSettings):

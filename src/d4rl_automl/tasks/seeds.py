@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from d4rl_automl.core.errors import InputError
 
-PURPOSES = ("collection", "selection", "report")
+PURPOSES = ("collection", "selection", "report", "checkpoints")
 
 
 def episode_seeds(seed: int, dataset: str, purpose: str, count: int, first: int = 0) -> NDArray[np.int64]:
     """Reset seeds (count,) int64 in [0, 2^62) of `count` episodes of one purpose, from number `first` on.
 
     Each is a SHA-256 of (seed, dataset, purpose, index). `purpose` is "collection" (of embedded
-    data), "selection" (of the commanded target) or "report"; no seed of one occurs in another,
-    so that a target is never reported on the episodes it was chosen on. Method, training seed
+    data), "selection" (of the commanded target), "report" or "checkpoints" (of points of a fit); no seed of one occurs
+    in another, so that a target is never reported on the episodes it was chosen on. Method, training seed
     and target do not enter: all of them start from the same initial states (common random
     numbers), which makes their differences sharper.
 
