@@ -25,6 +25,8 @@ POLICY = "results/{dataset}/policies/{method}-s{seed}"
 HANDLE = f"{POLICY}.json"
 ROLLOUT = "results/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.parquet"
 TARGET = "results/{dataset}/targets/{method}.{simulator}.json"
+FILM = "results/{dataset}/films/{role}.{simulator}.{episode}"
+"""Of a film, its still and its facts, without their endings (.webp, .png, .json)."""
 COMPARISON = "results/{dataset}/students.csv"
 
 DATASET_SCORES = "results/{dataset}/scores.csv"
