@@ -103,7 +103,8 @@ def _pictures(
     for step in pace.steps:
         qpos = played.qpos[step]
         left = task.goal.distances(qpos[None, :2], played.goal[None])[0]
-        lines = ("ring: the start", "green: the goal", f"{left:.1f} m from the goal")
+        ended = (_end(row),) if step == pace.steps[-1] else ()
+        lines = ("ring: the start", "green: the goal,", f"{left:.1f} m away", *ended)
         close_up = painter.picture(qpos, _at(view, *qpos[:2]))
         yield beside(plan.picture(qpos, played.qpos[: step + 1, :2]), close_up, lines)
 
@@ -135,7 +136,7 @@ def _states(task: Task, played: Replay, pace: Timing, row: "pd.Series[Any]") -> 
         metres = f", {round(played.qpos[step, 0])} m" if task.maze is None else ""
         if pace.cut is not None and 0 <= number - pace.cut < _REMARK:
             remark = f"… {pace.steps[pace.cut] - pace.steps[pace.cut - 1]:,} steps later"
-        if step == length:
+        if step == length and task.maze is None:
             remark = _end(row)
         yield State(
             f"step {step:,} of {length:,}{metres}, {pace.told}",
@@ -148,10 +149,10 @@ def _states(task: Task, played: Replay, pace: Timing, row: "pd.Series[Any]") -> 
 def _end(row: "pd.Series[Any]") -> str:
     """What ended the episode."""
     if row["diverged"]:
-        return "the physics blew up"
+        return "physics blew up"
     if row["success"] is not None and row["success"]:
-        return "it reached the goal"
-    return "it fell" if row["terminated"] else "the time was up"
+        return "goal reached"
+    return "fallen" if row["terminated"] else "time limit"
 
 
 def _told(row: "pd.Series[Any]", rule: str) -> str:
@@ -190,8 +191,8 @@ def _alt(facts: dict[str, Any], row: "pd.Series[Any]") -> str:
     return (
         f"Film of {row['task']} played by {facts['method']} (training seed {facts['seed']}; {facts['command']}) on "
         f"{facts['dataset']}: the {facts['episode']} of {facts['of_episodes']} report episodes, return "
-        f"{facts['return']:,.1f}, normalised score {facts['normalised_score']:.1f}; after {facts['length']:,} steps "
-        f"{facts['end']}. Drawn by {facts['drawn_by']}."
+        f"{facts['return']:,.1f}, normalised score {facts['normalised_score']:.1f}. It ended after "
+        f"{facts['length']:,} steps: {facts['end']}. Drawn by {facts['drawn_by']}."
     )
 
 

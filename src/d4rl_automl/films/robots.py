@@ -172,3 +172,5 @@ def _brighten(model: mujoco.MjModel) -> None:
     # Together hardly more than 1, or a floor seen from above were white.
     model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = 0.4, 0.25
     model.light_diffuse[:], model.light_specular[:] = 0.4, 0.1
+    # Not straight from above: parts of the floor would now and then lie in their own shadow.
+    model.light_dir[:] = (0.05, 0.08, -1.0)

@@ -9,7 +9,9 @@ _SHORTEST, _LONGEST = 0.04, 0.08
 """Seconds that a frame is shown: below, players falter; above, a gait is no longer seen."""
 _TOO_SHORT = 2.0
 """Seconds of an episode that is shown more slowly than it was."""
-_SLOWER = (1.0, 0.5, 0.25)
+_SLOWER = (0.5, 0.25)
+_SLOWEST = 0.1
+"""Seconds that a single step is shown at most."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,10 @@ def timing(length: int, seconds: float, *, way: bool) -> Timing:
     if way and every * seconds > _SHORTEST:
         speed = float(max(1, round(every * seconds / _LONGEST)))
         return Timing(_from(0, length, every), round(1000 * every * seconds / speed), speed, None)
-    speed = next((s for s in _SLOWER if length * seconds / s >= _TOO_SHORT), _SLOWER[-1])
+    speed = 1.0
+    for slower in _SLOWER:
+        if length * seconds / speed < _TOO_SHORT and seconds / slower <= _SLOWEST:
+            speed = slower
     every = max(every, math.ceil(_SHORTEST * speed / seconds - 1e-9))
     most = max(1, math.floor(_LONGEST / seconds))
     if every <= most:
