@@ -1,6 +1,7 @@
 """Pictures of a robot: by OpenGL where there is any, and drawn from where its limbs are elsewhere."""
 
 import math
+import os
 from collections.abc import Callable
 from typing import Protocol
 
@@ -21,6 +22,8 @@ _LIGHT, _DARK = 225, 185
 _PLANE, _BOX = int(mujoco.mjtGeom.mjGEOM_PLANE), int(mujoco.mjtGeom.mjGEOM_BOX)
 _CAPSULE = int(mujoco.mjtGeom.mjGEOM_CAPSULE)
 _LONG_MARKS = 5
+_JUMP = 5.0
+"""Metres from one picture to the next, farther than any robot runs between two."""
 
 
 class Painter(Protocol):
@@ -43,15 +46,22 @@ class Rendered:
         """`size`: width and height in pixels; `library`: of `core.opengl.OFF_SCREEN`."""
         self.name = f"MuJoCo, by {library.upper() if library == 'egl' else 'OSMesa'}"
         self._size = size
+        # Mesa's threads: of pictures this small, more than one are in each other's way.
+        os.environ.setdefault("LP_NUM_THREADS", "1")
         _brighten(model)
         self._model = model
         self._still = np.zeros(model.nv)
+        self._seen: View | None = None
         self._camera = Camera(model, FINER * size[0], FINER * size[1], free=True, library=library)
 
     def picture(self, qpos: NDArray[np.float64], view: View) -> Image.Image:
         """As `Painter.picture`; raises InputError where the library does not draw."""
         # A light throws shadows only around where it is.
         self._model.light_pos[:, :2] = view.centre[:2]
+        if self._seen is None or math.dist(self._seen.centre, view.centre) > _JUMP:
+            # A floor without end is laid around where the camera was before.
+            self._camera.picture(qpos, self._still, view)
+        self._seen = view
         found = Image.fromarray(self._camera.picture(qpos, self._still, view))
         return found.resize(self._size, Image.Resampling.BOX)
 
