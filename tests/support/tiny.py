@@ -74,7 +74,7 @@ CONFIG = {
     "rollout": {"fractions": [0.3, 1.0], "selection_episodes": 2, "report_episodes": 3, "checkpoint_episodes": 2},
 }
 ARGUMENTS = ("--configfile", "tiny.yaml", "--cores", "2")
-TARGETS = ("all", "csv")
+TARGETS = ("all", "csv", f"results/{EMBEDDED}/films/teacher.d4rl.worst.webp")
 """Of the run."""
 
 

@@ -19,6 +19,7 @@ include: "package.smk"
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core import doubts, paths
 from d4rl_automl.core.gpus import visible as visible_gpus
+from d4rl_automl.films.table import EPISODES, FILMS, ROLES
 from d4rl_automl.plan.config import Config, validated
 from d4rl_automl.plan.digests import digest
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
@@ -108,6 +109,8 @@ wildcard_constraints:
     provider=any_of(PLAN.providers),
     suite=any_of(PLAN.suites),
     simulator=any_of(CONFIG.simulators),
+    role=any_of(ROLES),
+    episode=any_of(EPISODES),
     dimension=r"\d+",
 
 

@@ -27,6 +27,8 @@ ROLLOUT = "results/{dataset}/rollouts/{method}-s{seed}.{simulator}.{purpose}.par
 CHECKPOINT_ROLLOUT = "results/{dataset}/rollouts/{method}-s{seed}.{simulator}.checkpoints.parquet"
 """Episodes of a policy at points of its fit."""
 TARGET = "results/{dataset}/targets/{method}.{simulator}.json"
+FILM = "results/{dataset}/films/{role}.{simulator}.{episode}"
+"""Of a film, its still and its facts, without their endings (.webp, .png, .json)."""
 COMPARISON = "results/{dataset}/students.csv"
 
 DATASET_SCORES = "results/{dataset}/scores.csv"

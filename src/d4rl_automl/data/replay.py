@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from d4rl_automl import tasks
 from d4rl_automl.data import hdf5, recordings
-from d4rl_automl.simulators import SIMULATORS, of, robots
+from d4rl_automl.simulators import SIMULATORS, STEPPED_HERE, of, robots
 from d4rl_automl.simulators.batch import BatchSimulator
-from d4rl_automl.simulators.models import VARIANTS, make_model
+from d4rl_automl.simulators.models import make_model
 
 ROWS = 10_000
 """Drawn from a file, at most."""
@@ -121,7 +121,7 @@ def about(task: str, name: str) -> str:
 @functools.cache
 def _classes(task: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     groups: dict[tuple[bytes, ...], list[str]] = {}
-    for variant in (name for name in VARIANTS if name in of(task)):
+    for variant in (name for name in STEPPED_HERE if name in of(task)):
         model = make_model(task, variant)
         fields = (model.body_mass, model.body_inertia, model.body_ipos, model.pair_margin, model.pair_friction)
         groups.setdefault(tuple(field.tobytes() for field in fields), []).append(variant)

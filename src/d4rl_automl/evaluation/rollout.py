@@ -25,8 +25,8 @@ from d4rl_automl.core.errors import InputError, ended_process
 from d4rl_automl.core.processes import end_with_job, hide_gpus
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.loading import load_policy, read_metadata
-from d4rl_automl.simulators import closed_loop
-from d4rl_automl.simulators.closed_loop import Episodes, Moment, StepResult
+from d4rl_automl.simulators import Simulator, closed_loop
+from d4rl_automl.simulators.closed_loop import Episodes, Moment, Observer, StepResult
 from d4rl_automl.tasks import outcomes, scores
 from d4rl_automl.tasks.seeds import episode_seeds
 from d4rl_automl.tasks.task import Task
@@ -160,8 +160,9 @@ def rollout_file(
     `dataset`: the name of that which the policy must have been made from. All `plays` step together, and
     each has the rows that `rollout` gives. The rows of an ONNX policy do not depend on what else is played, nor on
     `processes`. The schema metadata key `d4rl_automl` of each file holds, as JSON, versions, the policy's own
-    metadata, the SHA-256 of its handle, the environment steps of that file, and the speed of all plays together: wall
-    seconds (loading the policy and starting processes included) and steps per second.
+    metadata, the SHA-256 of its handle, the environment steps of that file, what was played together (purposes with
+    their episodes, in order; commanded fractions; processes), and the speed of all that: wall seconds (loading the
+    policy and starting processes included) and steps per second.
 
     Raises InputError as `rollout` and `policies.loading.load_policy` do, and for a policy of another dataset;
     MachineError if a process dies.
@@ -203,6 +204,8 @@ def rollout_file(
         "seconds": round(seconds, 3),
         "steps_per_second": round(int(played.lengths.sum()) / seconds, 1),
         "processes": processes,
+        "fractions": fractions if outcomes.get(metadata["outcome_rule"]).of_return else [],
+        "plays": {play.purpose: play.episodes for play in plays},
     }
     first = 0
     for play, own_seeds in zip(plays, seeds, strict=True):
@@ -254,22 +257,23 @@ def _play_any(  # noqa: PLR0917  As `_play`.
     return _play_in_processes(policy, variant, fractions, chunks, progress)
 
 
-def _play(
+def play(
     policy: Policy,
-    variant: str,
+    simulator: Simulator,
     fractions: Sequence[float],
     seeds: NDArray[np.int64],
-    progress: Progress,
-) -> Played:
-    """Episodes (T, E) by target and seed. One batch holds them all, target by target."""
-    targets = _targets(policy.metadata, fractions)
-    simulator = simulators.make(policy.metadata["task"], len(targets) * len(seeds), variant)
+    observer: Observer | None = None,
+) -> Episodes:
+    """An episode for each target and seed, target by target, in a simulator that has just so many (or more).
+
+    Raises InputError, naming the step, where the policy's action is NaN or infinite.
+    """
     rule = policy.outcome_rule
+    count = len(_targets(policy.metadata, fractions))
     commanded = simulator.goals
     if rule.of_return:
         commands = [rule.commanded(simulator.task, fraction) for fraction in fractions]
         commanded = np.repeat(np.array(commands), len(seeds))[:, None]
-    ways = _Ways(simulator.task, simulator.size)
 
     def act(moment: Moment) -> NDArray[np.float32]:
         outcome = rule.outcome(commanded[moment.ids], moment.returns, moment.step)
@@ -278,14 +282,29 @@ def _play(
         except InputError as error:
             raise InputError(f"step {moment.step}: {error}") from None
 
+    return closed_loop.play(simulator, np.tile(seeds, count), act, observer)
+
+
+def _play(
+    policy: Policy,
+    variant: str,
+    fractions: Sequence[float],
+    seeds: NDArray[np.int64],
+    progress: Progress,
+) -> Played:
+    """Episodes (T, E) by target and seed. One batch holds them all, target by target."""
+    count = len(_targets(policy.metadata, fractions))
+    simulator = simulators.make(policy.metadata["task"], count * len(seeds), variant)
+    ways = _Ways(simulator.task, simulator.size)
+
     def tell(moment: Moment, result: StepResult) -> None:
         ways.follow(moment, result)
         finished = int(np.count_nonzero(result.ended))
         progress(len(moment.ids), finished * (simulator.task.episode_steps - moment.step - 1))
 
-    played = closed_loop.play(simulator, np.tile(seeds, len(targets)), act, tell)
+    played = play(policy, simulator, fractions, seeds, tell)
     values = [*(getattr(played, field.name) for field in fields(Episodes)), simulator.goals, ways.ends, ways.paths]
-    return Played(*(value.reshape(len(targets), len(seeds), *value.shape[1:]) for value in values))
+    return Played(*(value.reshape(count, len(seeds), *value.shape[1:]) for value in values))
 
 
 class _Ways:

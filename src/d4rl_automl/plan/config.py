@@ -12,6 +12,7 @@ from pydantic import Field, SerializeAsAny, ValidationError
 from d4rl_automl import simulators, tasks
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import catalogue
+from d4rl_automl.films.table import FILMS
 from d4rl_automl.methods.table import METHODS
 from d4rl_automl.settings import told
 from d4rl_automl.settings.kinds import DatasetEntry, MethodSettings
@@ -119,6 +120,9 @@ class Config(Model):
     """What a teacher labels for its students, in rows."""
     rollout: Rollout = Rollout()
     """How policies are played."""
+    films: Annotated[tuple[Annotated[str, OneOf(FILMS)], ...], DIFFERENT] = ()
+    """Films that a run makes and its report shows, of every dataset: of the best method that is no teacher, or of the
+    best teacher that is played, the median or the worst of the reported episodes. The target `films` makes all four."""
 
     def teachers_for(self, dataset: str) -> list[TeacherSettings]:
         """The teachers that are made for a dataset."""

@@ -236,6 +236,40 @@ class Plan:
         conditioned = outcome_for(self.datasets[dataset].task).of_return
         return (min(fractions), max(fractions)) if conditioned else ()
 
+    # Films
+
+    def filmed(self, dataset: str, role: str) -> list[str]:
+        """The methods of a dataset of which the best is filmed (`films.table.ROLES`)."""
+        methods = [method.name for method in self.config.methods_for(dataset)]
+        taught = [name for name in methods if METHODS[self.methods[name].kind].needs is Needs.PREDICTORS]
+        return taught if role == "teacher" else [name for name in methods if name not in taught]
+
+    def films(self, names: Iterable[str]) -> list[str]:
+        """These films (`films.table.FILMS`) of every dataset, in the simulators whose states are known here."""
+        return [
+            f"{paths.FILM.format(dataset=dataset, role=role, simulator=simulator, episode=episode)}.webp"
+            for dataset in self.learned
+            for simulator in self.config.simulators
+            if simulator in simulators.STEPPED_HERE
+            for role, episode in (name.split(".") for name in names)
+            if self.filmed(dataset, role)
+        ]
+
+    def film_inputs(self, dataset: str, role: str, simulator: str) -> dict[str, list[str]]:
+        """What a film is made of, but for the scores: of every method that is asked about."""
+        of = {"dataset": dataset, "method": self.filmed(dataset, role), "simulator": simulator}
+        return {
+            "policies": expand(paths.HANDLE, **of, seed=self.config.seeds),
+            "rollouts": expand(paths.ROLLOUT, **of, seed=self.config.seeds, purpose="report"),
+            "targets": expand(paths.TARGET, **of),
+            "files": [
+                file
+                for method in of["method"]
+                for seed in self.config.seeds
+                for file in self.policy_files(dataset, method, seed)
+            ],
+        }
+
     # What is left beside policies
 
     def left(self, table: str, dataset: str) -> list[str]:

@@ -140,6 +140,9 @@ SIMULATORS = {
 }
 """Every simulator, by its name."""
 
+STEPPED_HERE = tuple(name for name, one in SIMULATORS.items() if one.module == "d4rl_automl.simulators.batch")
+"""Those that step models of this package's own (`simulators.models`) and show their states."""
+
 
 def get(name: str) -> Variant:
     """The variant of this name; raises InputError for an unknown one."""

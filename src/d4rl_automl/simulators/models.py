@@ -27,10 +27,7 @@ import numpy as np
 
 from d4rl_automl import simulators
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.simulators import SIMULATORS, robots
-
-VARIANTS = tuple(name for name, variant in SIMULATORS.items() if variant.module == "d4rl_automl.simulators.batch")
-"""The simulators that step these models."""
+from d4rl_automl.simulators import SIMULATORS, STEPPED_HERE, robots
 
 
 @functools.cache
@@ -47,7 +44,7 @@ def prepare_mujoco() -> None:
 
 
 def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
-    """The MuJoCo model of a task's robot, "hopper" for one, in one `variant` of the physics (`VARIANTS`).
+    """The MuJoCo model of a task's robot, "hopper" for one, in a `variant` of the physics (`simulators.STEPPED_HERE`).
 
     Contacts have the parameters of the model's pairs (`pair_margin`, `pair_friction`, …), not of its geoms.
 
@@ -60,8 +57,8 @@ def make_model(task: str, variant: str = "d4rl") -> mujoco.MjModel:
     Raises InputError for an unknown task or variant, and for a task without simulator or without
     this variant.
     """
-    if variant not in VARIANTS:
-        raise InputError(f"simulator {variant!r} is unknown; the simulators are {', '.join(VARIANTS)}")
+    if variant not in STEPPED_HERE:
+        raise InputError(f"simulator {variant!r} is unknown; the simulators are {', '.join(STEPPED_HERE)}")
     robot = robots.get(task)
     simulators.check(task, variant)
     prepare_mujoco()

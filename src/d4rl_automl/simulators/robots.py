@@ -44,7 +44,7 @@ class Robot(ABC):
 
     @abstractmethod
     def specification(self, variant: str) -> mujoco.MjSpec:
-        """The model of a variant of the physics (`models.VARIANTS`) as its file says, not yet compiled."""
+        """The model of a variant of the physics (`simulators.STEPPED_HERE`) as its file says, not yet compiled."""
 
     @abstractmethod
     def old_inertias(self) -> Mapping[str, list[float] | list[list[float]]]:
@@ -108,7 +108,7 @@ class Robot(ABC):
         """Rewards (n,) of one step that took `seconds`, from positions `before` to `after`, both (n, nq).
 
         `actions` (n, a) are those applied (`controls`), `terminated` (n,) where the step ended the episode
-        (`Robot.terminated`), `variant` is that of the physics (`models.VARIANTS`), which tells how to round.
+        (`Robot.terminated`), `variant` is that of the physics (`simulators.STEPPED_HERE`), which tells how to round.
         """
 
 

@@ -1,0 +1,1 @@
+"""Films of episodes that a table tells of."""
