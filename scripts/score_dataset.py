@@ -3,7 +3,7 @@
 import argparse
 
 from d4rl_automl.core.script import run
-from d4rl_automl.evaluation import score_tables
+from d4rl_automl.evaluation import score_tables, standings
 
 
 def main() -> None:
@@ -12,7 +12,10 @@ def main() -> None:
     parser.add_argument("--targets", nargs="+", required=True, help="chosen targets (JSON)")
     parser.add_argument("--card", required=True, help="the dataset's card (JSON)")
     parser.add_argument("--output", required=True, help="scores of every training seed (CSV)")
-    score_tables.score_dataset(**vars(parser.parse_args()))
+    parser.add_argument("--standings", required=True, help="every method against the best (CSV)")
+    given = parser.parse_args()
+    score_tables.score_dataset(given.rollouts, given.targets, given.card, given.output)
+    standings.write(given.rollouts, given.targets, given.standings)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from d4rl_automl import tasks
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.evaluation import score_tables, statistics, targets
+from d4rl_automl.evaluation import intervals, score_tables, standings, statistics, targets
 from d4rl_automl.tasks import scores
 from tests.support import synthetic
 
@@ -287,11 +287,11 @@ def test_providers_and_suites_are_never_put_together_and_gaps_are_refused() -> N
 @given(st.lists(st.lists(FINITE, min_size=1, max_size=8), min_size=1, max_size=4))
 def test_the_interval_of_the_mean_lies_within_the_values(groups: list[list[float]]) -> None:
     arrays = [np.array(group) for group in groups]
-    mean, low, high = statistics.mean_interval(arrays)
+    mean, low, high = intervals.mean_interval(arrays)
     slack = 1e-6 * (1 + np.abs(np.concatenate(arrays)).max())
     assert mean == pytest.approx(np.mean([np.mean(a) for a in arrays]))
     assert min(map(min, groups)) - slack <= low <= high <= max(map(max, groups)) + slack
-    assert statistics.mean_interval(arrays) == (mean, low, high)
+    assert intervals.mean_interval(arrays) == (mean, low, high)
 
 
 def test_the_interval_of_the_mean_agrees_with_scipy() -> None:
@@ -302,11 +302,11 @@ def test_the_interval_of_the_mean_agrees_with_scipy() -> None:
         return found.confidence_interval.low, found.confidence_interval.high
 
     one = generator.normal(100, 30, 50)
-    _, low, high = statistics.mean_interval([one])
+    _, low, high = intervals.mean_interval([one])
     assert (low, high) == pytest.approx(peer(one), abs=1.0)
     # Seeds without spread inside: only the draw of seeds is left.
     levels = np.array([10.0, 20.0, 40.0, 45.0, 70.0, 90.0])
-    _, low, high = statistics.mean_interval([np.full(30, level) for level in levels])
+    _, low, high = intervals.mean_interval([np.full(30, level) for level in levels])
     assert (low, high) == pytest.approx(peer(levels), abs=3.0)
 
 

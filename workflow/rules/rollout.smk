@@ -1,6 +1,6 @@
 # policy              -> rollouts/{method}-s{seed}.{simulator}.selection.parquet and .report.parquet
 # selection rollouts  -> targets/{method}.{simulator}.json
-# report rollouts     -> results/{dataset}/scores.csv -> results/scores.csv, summary.csv, comparisons.csv
+# report rollouts     -> results/{dataset}/scores.csv, standings.csv -> results/scores.csv, summary.csv, comparisons.csv
 # logs, benchmarks    -> results/{dataset}/costs.csv  -> results/costs.csv
 #
 # `script name ...` is scripts/name.py (common.smk).
@@ -79,7 +79,8 @@ rule score_dataset:
         targets=lambda wildcards: PLAN.played(paths.TARGET, [wildcards.dataset]),
         card=paths.CARD,
     output:
-        paths.DATASET_SCORES,
+        scores=paths.DATASET_SCORES,
+        standings=paths.STANDINGS,
     log:
         paths.log("{dataset}/score"),
     benchmark:
@@ -95,7 +96,7 @@ rule score_dataset:
         code=digest("score_dataset"),
     shell:
         "script score_dataset --rollouts {input.rollouts:q} --targets {input.targets:q}"
-        " --card {input.card:q} --output {output:q} > {log:q} 2>&1"
+        " --card {input.card:q} --output {output.scores:q} --standings {output.standings:q} > {log:q} 2>&1"
 
 
 rule score:

@@ -28,6 +28,8 @@ TARGET = "results/{dataset}/targets/{method}.{simulator}.json"
 COMPARISON = "results/{dataset}/students.csv"
 
 DATASET_SCORES = "results/{dataset}/scores.csv"
+STANDINGS = "results/{dataset}/standings.csv"
+"""Every method of a dataset against the best."""
 DATASET_COSTS = "results/{dataset}/costs.csv"
 SCORES = "results/scores.csv"
 SUMMARY = "results/summary.csv"

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from d4rl_automl import tasks
 from d4rl_automl.core import tables
-from d4rl_automl.evaluation import statistics
+from d4rl_automl.evaluation import intervals
 from d4rl_automl.figures import style
 
 
@@ -17,7 +17,7 @@ def plot(rollouts: Sequence[str | Path], prefix: str | Path) -> None:
     """Draw one dataset in one simulator, a line per method; files as `style.save`.
 
     `rollouts`: report tables of every method and training seed. A point is the mean return at
-    a target with its 95 % interval (`statistics.mean_interval`); a method without a target is
+    a target with its 95 % interval (`intervals.mean_interval`); a method without a target is
     a horizontal line. The CSV has one row per point. Raises InputError for tables that cannot
     be read or that mix datasets or simulators.
     """
@@ -67,7 +67,7 @@ def calibration(rollouts: pd.DataFrame, task: str) -> pd.DataFrame:
     for (method, _), group in rollouts.groupby(["method", "fraction"], dropna=False):
         fraction = group["fraction"].iloc[0]
         by_seed = [one["return"].to_numpy(np.float64) for _, one in group.groupby("training_seed", sort=True)]
-        mean, low, high = statistics.mean_interval(by_seed)
+        mean, low, high = intervals.mean_interval(by_seed)
         rows.append(
             {
                 "method": method,

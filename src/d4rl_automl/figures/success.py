@@ -24,7 +24,7 @@ def plot(scores: str | Path, episodes: str | Path, simulator: str, prefix: str |
 
     `scores`: the dataset's (`score_tables.score_dataset`), of which the selected target is drawn; `episodes`: the
     dataset's episodes. A bar is the mean over training seeds, a dot one of them with its interval
-    (`score_tables.success_interval`). The demonstrator's bar is the share of the finished episodes that have a
+    (`intervals.success_interval`). The demonstrator's bar is the share of the finished episodes that have a
     reward at all. The CSV has one row per dot, and one of the demonstrator. Raises InputError for tables that
     cannot be read, where a score is of no goal, and where no episode is finished.
     """
