@@ -67,7 +67,10 @@ class shell(shell):
 PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
 SCRIPTS = quote(str(ROOT / "scripts"))
 command = f"""exec {PYTHON} {SCRIPTS}/"$1".py "${{@:2}}" """
+# Of the command of this run the report tells.
+told = quote(" ".join(map(quote, ["snakemake", *sys.argv[1:]])))
 variables = f"PYTHONPATH={quote(SRC)} D4RL_AUTOML_PARENT={os.getpid()} {doubts.CONSOLE_VARIABLE}=9"
+variables += f" D4RL_AUTOML_COMMAND={told}"
 # Its output goes to a log; by descriptor 9 it still reaches the console.
 declarations = f"exec 9>&2; source {SCRIPTS}/environment.sh; export {variables}; script() {{ {command}; }}; "
 shell.prefix(declarations.replace("{", "{{").replace("}", "}}"))  # Snakemake formats its prefix

@@ -36,6 +36,8 @@ SUMMARY = "results/summary.csv"
 COMPARISONS = "results/comparisons.csv"
 COSTS = "results/costs.csv"
 REPORT = "results/report/index.html"
+REPORT_ZIP = "results/report.zip"
+"""The report with all that it shows."""
 
 CHECKPOINTS = "results/behaviour/{task}"
 CHOSEN = "results/behaviour/chosen"

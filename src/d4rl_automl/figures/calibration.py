@@ -13,10 +13,10 @@ from d4rl_automl.evaluation import intervals
 from d4rl_automl.figures import style
 
 
-def plot(rollouts: Sequence[str | Path], prefix: str | Path) -> None:
+def plot(rollouts: Sequence[str | Path], methods: Sequence[str], prefix: str | Path) -> None:
     """Draw one dataset in one simulator, a line per method; files as `style.save`.
 
-    `rollouts`: report tables of every method and training seed. A point is the mean return at
+    `rollouts`: report tables of every method and training seed; `methods`: all of the run, for their looks. A point is the mean return at
     a target with its 95 % interval (`intervals.mean_interval`); a method without a target is
     a horizontal line. The CSV has one row per point. Raises InputError for tables that cannot
     be read or that mix datasets or simulators.
@@ -24,6 +24,7 @@ def plot(rollouts: Sequence[str | Path], prefix: str | Path) -> None:
     table = tables.read_rollouts(rollouts, "report")
     dataset, simulator, task = (tables.one_value(table, column) for column in ("dataset", "simulator", "task"))
     points = calibration(table, task)
+    looks = style.looks(methods, points["method"])
 
     with style.settings():
         figure = Figure(figsize=(8.6, 6.0), layout="constrained")
@@ -33,8 +34,8 @@ def plot(rollouts: Sequence[str | Path], prefix: str | Path) -> None:
         if len(commanded):
             ends = [commanded.min(), commanded.max()]
             axes.plot(ends, ends, color=style.INK, linewidth=1.2, linestyle="--", label="achieved = commanded")
-        for index, (method, group) in enumerate(points.groupby("method", sort=False)):
-            colour, marker = style.look(index)
+        for method, group in points.groupby("method", sort=False):
+            colour, marker = looks[str(method)]
             if group["commanded_return"].isna().all():
                 row = group.iloc[0]
                 axes.axhline(
