@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -24,7 +24,8 @@ def plot(
     in which no method is commanded several targets.
     """
     chosen_from, reported = tables.read_rollouts(selection, "selection"), tables.read_rollouts(report, "report")
-    dataset, simulator = (tables.one_value(pd.concat([chosen_from, reported]), name) for name in ("dataset", "simulator"))
+    both = pd.concat([chosen_from, reported])
+    dataset, simulator = (tables.one_value(both, name) for name in ("dataset", "simulator"))
     drawn = budget.by_budget(chosen_from, reported)
     if drawn.empty:
         raise InputError(f"{selection[0]}: no method is commanded several targets; there is nothing to choose")
@@ -51,10 +52,11 @@ def plot(
         axes.set_xlabel("selection episodes per target")
         axes.set_ylabel("normalised score on report episodes")
         axes.grid(axis="x", visible=False)
+        dot: dict[str, Any] = {"color": style.INK, "marker": "o"}
         key = [
-            Line2D([], [], color=style.INK, marker="o", markersize=5, label="of the chosen target, mean and 95 % of the draws"),
-            Line2D([], [], color=style.INK, marker="o", markersize=7, fillstyle="none", linestyle="", label="of a target that no selection episode chose"),
-        ]  # fmt: skip
+            Line2D([], [], **dot, markersize=5, label="of the chosen target, mean and 95 % of the draws"),
+            Line2D([], [], **dot, markersize=7, fillstyle="none", linestyle="", label="of a target that no one chose"),
+        ]
         figure.legend(handles=key, loc="outside lower center", ncols=2)
         style.label_ends(axes, ends)
         style.save(figure, drawn, prefix, {"kind": "budget", "dataset": dataset, "simulator": simulator})

@@ -16,9 +16,9 @@ from d4rl_automl.figures import style
 def plot(rollouts: Sequence[str | Path], methods: Sequence[str], prefix: str | Path) -> None:
     """Draw one dataset in one simulator, a line per method; files as `style.save`.
 
-    `rollouts`: report tables of every method and training seed; `methods`: all of the run, for their looks. A point is the mean return at
-    a target with its 95 % interval (`intervals.mean_interval`); a method without a target is
-    a horizontal line. The CSV has one row per point. Raises InputError for tables that cannot
+    `rollouts`: report tables of every method and training seed; `methods`: all of the run, for their looks. A point is
+    the mean return at a target with its 95 % interval (`intervals.mean_interval`); a method without a target is a
+    horizontal line. The CSV has one row per point. Raises InputError for tables that cannot
     be read or that mix datasets or simulators.
     """
     table = tables.read_rollouts(rollouts, "report")

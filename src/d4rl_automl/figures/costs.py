@@ -59,11 +59,11 @@ def plot(
             line[0].set_ylabel("interquartile mean of scores")
         for axes, title in zip(panels[-1], PANELS.values(), strict=True):
             axes.set_xlabel(title)
-        named = [_named(axes, group, cost) for line, group in zip(panels, rows, strict=True)
-                 for axes, cost in zip(line, PANELS, strict=True)]  # fmt: skip
+        shown_in = [(axes, group, cost) for line, group in zip(panels, rows, strict=True)
+                    for axes, cost in zip(line, PANELS, strict=True)]  # fmt: skip
+        named = [_named(*each) for each in shown_in]
         if not all(named):
-            found = dict(pair[::-1] for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True))
-            figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=4)
+            _legend(figure)
         facts = {"kind": "costs", "provider": provider, "suite": suite, "simulator": simulator}
         style.save(figure, drawn, prefix, facts)
 
@@ -127,3 +127,12 @@ def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, style.Lo
 def _named(axes: Axes, group: pd.DataFrame, cost: str) -> bool:
     measured = group[np.isfinite(group[cost])]
     return style.label_points(axes, list(zip(measured[cost], measured["iqm"], measured["method"], strict=True)))
+
+
+def _legend(figure: Figure) -> None:
+    """The methods of all panels, each once."""
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(name, handle)
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=4)

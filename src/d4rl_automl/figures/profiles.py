@@ -18,8 +18,8 @@ def plot(
 ) -> None:
     """Draw the datasets of one provider and suite in one simulator, a panel per target rule; files as `style.save`.
 
-    `scores`: CSV of `statistics.score`; `methods`: all of the run, for their looks. The CSV is `statistics.profiles`. Raises
-    InputError for a table that cannot be read, and where there is no score of these.
+    `scores`: CSV of `statistics.score`; `methods`: all of the run, for their looks. The CSV is `statistics.profiles`.
+    Raises InputError for a table that cannot be read, and where there is no score of these.
     """
     table = score_tables.read_scores(scores, provider, simulator, suite)
     ends = min(0.0, float(table["normalised"].min())), max(100.0, float(table["normalised"].max()))

@@ -18,7 +18,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path as Shape
 from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Affine2D, Bbox
 from numpy.typing import NDArray
 
 from d4rl_automl import tasks
@@ -96,7 +96,7 @@ def looks(methods: Sequence[str], drawn: Iterable[str]) -> dict[str, Look]:
 def svg_path(marker: str, size: float = 10.0) -> str:
     """A marker as the data of an SVG path around (0, 0), `size` pixels high and wide or a little less."""
     shape = MarkerStyle(marker)
-    path = shape.get_path().transformed(shape.get_transform().scale(size, -size))
+    path = shape.get_path().transformed(shape.get_transform() + Affine2D().scale(size, -size))
     letters = {Shape.MOVETO: "M", Shape.LINETO: "L", Shape.CURVE3: "Q", Shape.CURVE4: "C", Shape.CLOSEPOLY: "Z"}
     parts = []
     for points, code in path.iter_segments():
@@ -134,7 +134,14 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
             va="center",
             fontsize=9,
             color=INK,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 1.4, "shrinkA": 2, "shrinkB": 0, "relpos": (0, 0.5)},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 1.4,
+                "shrinkA": 2,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
         )
 
 
@@ -152,10 +159,13 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> bool
     figure.draw_without_rendering()
     inside = axes.get_window_extent()
     dots = [axes.transData.transform((x, y)) for x, y, _ in points]
-    radius = 6 * figure.dpi / 72
-    taken = [Bbox.from_bounds(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in dots]
+    # With room around, so that no name stands nearer to the mark of another.
+    radius = 10 * figure.dpi / 72
+    around = [Bbox.from_bounds(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in dots]
+    names: list[Bbox] = []
     written: list[Annotation] = []
-    for x, y, name in points:
+    for index, (x, y, name) in enumerate(points):
+        taken = [*around[:index], *around[index + 1 :], *names]
         for offset, side, height in _SIDES:
             text = axes.annotate(
                 name, (x, y), xytext=offset, textcoords="offset points", ha=side, va=height, fontsize=8.5
@@ -165,7 +175,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> bool
             room = box.expanded(1.06, 1.15)
             if inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1) and not room.count_overlaps(taken):
                 written.append(text)
-                taken.append(room)
+                names.append(room)
                 break
             text.remove()
         else:

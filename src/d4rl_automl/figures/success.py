@@ -20,13 +20,12 @@ _BAR = 0.7
 """Its height, of the 1 from one method to the next."""
 
 
-def plot(
-    scores: str | Path, episodes: str | Path, simulator: str, methods: Sequence[str], prefix: str | Path
-) -> None:
+def plot(scores: str | Path, episodes: str | Path, simulator: str, methods: Sequence[str], prefix: str | Path) -> None:
     """Draw one dataset in one simulator, a bar per method; files as `style.save`.
 
     `scores`: the dataset's (`score_tables.score_dataset`), of which the selected target is drawn; `episodes`: the
-    dataset's episodes; `methods`: all of the run, for their looks. A bar is the mean over training seeds, a dot one of them with its interval
+    dataset's episodes; `methods`: all of the run, for their looks. A bar is the mean over training seeds, a dot one
+    of them with its interval
     (`intervals.success_interval`). The demonstrator's bar is the share of the finished episodes that have a
     reward at all. The CSV has one row per dot, and one of the demonstrator. Raises InputError for tables that
     cannot be read, where a score is of no goal, and where no episode is finished.

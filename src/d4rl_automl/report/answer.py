@@ -10,6 +10,8 @@ from markupsafe import Markup
 
 LEAST_SPAN = 20.0
 """Score points that the picture spans, at least."""
+NAMED = 3
+"""Up to so many methods that stand alike are named."""
 EDGE = 2.0
 """Per cent of the picture's width that stay free at its sides."""
 
@@ -30,7 +32,9 @@ class Group:
     """Whether there is a cost to show."""
 
 
-def answers(standings: pd.DataFrame, costs: pd.DataFrame, providers: Mapping[str, str], order: Sequence[str]) -> list[Group]:
+def answers(
+    standings: pd.DataFrame, costs: pd.DataFrame, providers: Mapping[str, str], order: Sequence[str]
+) -> list[Group]:
     """One answer per provider, suite and simulator, in the order of the datasets.
 
     `standings`: of every dataset (`standings.standings`); `costs`: CSV of `costs.measure`; `providers`: of each
@@ -61,8 +65,12 @@ def ranking(standings: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """
     grouped = standings.assign(best=standings["behind"] == 0).groupby("method")
     ranked = grouped.agg(
-        datasets=("dataset", "size"), level=("level", "sum"), best=("best", "sum"), score=("score", "mean"), cost=("cost", "mean")
-    )  # fmt: skip
+        datasets=("dataset", "size"),
+        level=("level", "sum"),
+        best=("best", "sum"),
+        score=("score", "mean"),
+        cost=("cost", "mean"),
+    )
     ranked = ranked.reindex([method for method in order if method in ranked.index]).reset_index()
     ranked["whole"] = ranked["datasets"] == standings["dataset"].nunique()
     return ranked.sort_values(["whole", "level", "score"], ascending=False, kind="stable", ignore_index=True)
@@ -90,7 +98,7 @@ def _within(row: Mapping[str, Any]) -> str:
 
 
 def _of_one(standings: pd.DataFrame) -> list[Markup]:
-    rows: list[dict[str, Any]] = standings.sort_values("score", ascending=False).to_dict("records")
+    rows: Any = standings.sort_values("score", ascending=False).to_dict("records")
     best, others = rows[0], rows[1:]
     level = [row for row in others if row["level"]]
     said = Markup("On {}, {} scores {}{:.1f}{}").format(
@@ -105,11 +113,11 @@ def _of_one(standings: pd.DataFrame) -> list[Markup]:
     elif others:
         after = others[0]
         sentences = [
-            said
-            + Markup(", above every other method. The next, {}, is {:.1f} points behind (95 % interval {:.1f} to {:.1f}).").format(
+            said + Markup(", above every other method."),
+            Markup("The next, {}, is {:.1f} points behind (95 % interval {:.1f} to {:.1f}).").format(
                 _strong(after["method"]), after["behind"], after["behind_low"], after["behind_high"]
-            )
-        ]  # fmt: skip
+            ),
+        ]
     else:
         sentences = [said + Markup(".")]
     return sentences + _cost_of_one(best, level, others)
@@ -134,33 +142,34 @@ def _cost_of_one(best: dict[str, Any], level: list[dict[str, Any]], others: list
     if least["cost"] >= best["cost"]:
         return [took.format(best["method"], duration(best["cost"])) + Markup(", less than any other.")]
     said = Markup(", the cheapest method, {}, {}, and is {:.1f} points behind.")
-    return [took.format(best["method"], duration(best["cost"])) + said.format(
-        least["method"], duration(least["cost"]), least["behind"])]  # fmt: skip
+    spent = took.format(best["method"], duration(best["cost"]))
+    return [spent + said.format(least["method"], duration(least["cost"]), least["behind"])]
 
 
 def _of_several(ranked: pd.DataFrame, datasets: int) -> list[Markup]:
-    rows: list[dict[str, Any]] = ranked[ranked["whole"]].to_dict("records")
+    rows: Any = ranked[ranked["whole"]].to_dict("records")
     partial = int((~ranked["whole"]).sum())
     if not rows:
         return [Markup("No method was made for all {} datasets: compare them dataset by dataset.").format(datasets)]
     leaders = [row for row in rows if row["level"] == rows[0]["level"]]
-    verb = "is" if len(leaders) == 1 else "are"
-    each = "" if len(leaders) == 1 else " each"
-    said = Markup("{} {}{} the best or level with the best on {} of {} datasets").format(
-        _listed([_strong(row["method"]) for row in leaders]), verb, each, rows[0]["level"], datasets
+    verb = "is" if len(leaders) == 1 else "are each"
+    names = _listed([_strong(row["method"]) for row in leaders]) if len(leaders) <= NAMED else f"{len(leaders)} methods"
+    said = Markup("{} {} the best or level with the best on {} of {} datasets").format(
+        names, verb, rows[0]["level"], datasets
     )
-    after = [row for row in rows if row["level"] < rows[0]["level"]][:2]
+    after = [row for row in rows if row["level"] < rows[0]["level"]]
+    after = [row for row in after if row["level"] == after[0]["level"]]
     if after:
-        said += Markup("; {}.").format(
-            _listed([Markup("{} on {}").format(_strong(row["method"]), row["level"]) for row in after])
-        )
-    else:
-        said += Markup(".")
+        names = _listed([_strong(row["method"]) for row in after]) if len(after) <= NAMED else f"{len(after)} others"
+        said += Markup("; {} on {}").format(names, after[0]["level"])
+    said += Markup(".")
     sentences = [said]
     if len(rows) > 1:
         top = max(rows, key=lambda row: row["score"])
         sentences.append(
-            Markup("The highest mean over all of them is that of {}: {:.1f}.").format(_strong(top["method"]), top["score"])
+            Markup("The highest mean over all of them is that of {}: {:.1f}.").format(
+                _strong(top["method"]), top["score"]
+            )
         )
         priced = [row for row in rows if not np.isnan(row["cost"])]
         if priced and not np.isnan(top["cost"]):
@@ -170,11 +179,11 @@ def _of_several(ranked: pd.DataFrame, datasets: int) -> list[Markup]:
                     Markup("It is also the cheapest: {} of processor time a policy.").format(duration(top["cost"]))
                 )
             else:
-                sentences.append(
-                    Markup("It takes {} of processor time a policy; the cheapest, {}, takes {} and has a mean of {:.1f}.").format(
-                        duration(top["cost"]), _strong(least["method"]), duration(least["cost"]), least["score"]
-                    )
-                )  # fmt: skip
+                said = Markup(
+                    "It takes {} of processor time a policy; the cheapest, {}, takes {}, with a mean of {:.1f}."
+                )
+                spent = duration(top["cost"]), _strong(least["method"]), duration(least["cost"])
+                sentences.append(said.format(*spent, least["score"]))
     if partial:
         what = "One method was" if partial == 1 else f"{partial} methods were"
         sentences.append(Markup("{} made for some of the datasets alone and compare there only.").format(what))
@@ -197,7 +206,8 @@ def _picture(standings: pd.DataFrame, ranked: pd.DataFrame) -> tuple[list[dict[s
     costs = ranked["cost"].dropna()
     cheap, dear = (np.log(costs.min()), np.log(costs.max())) if len(costs) else (0.0, 0.0)
     rows = []
-    for row in ranked.to_dict("records"):
+    ranks: Any = ranked.to_dict("records")
+    for row in ranks:
         own: Any = standings[standings["method"] == row["method"]].to_dict("records")
         marks = [
             {

@@ -116,8 +116,8 @@ def _layers(rules: Iterable[str], edges: set[Edge]) -> dict[str, int]:
     for name in before:
         layer(name)
     # What nothing stands above moves down to what reads it.
-    for name in before:
-        if not before[name] and (readers := [found[b] for a, b in edges if a == name]):
+    for name, above in before.items():
+        if not above and (readers := [found[b] for a, b in edges if a == name]):
             found[name] = min(readers) - 1
     return found
 

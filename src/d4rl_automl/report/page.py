@@ -44,8 +44,8 @@ PACKAGES = (
 )
 
 _SCORE_COLUMNS = ("dataset", "provider", "method", "kind", "seed", "simulator", "target", "episodes", "normalised")
-_SUMMARY_COLUMNS = ("provider", "suite", "method", "simulator", "target", "datasets", "seeds", "mean", "iqm", "iqm_low")
-_SUMMARY_COLUMNS += ("iqm_high", "optimality_gap", "optimality_gap_low", "optimality_gap_high")
+_STATISTICS = ("mean", "iqm", "iqm_low", "iqm_high", "optimality_gap", "optimality_gap_low", "optimality_gap_high")
+_SUMMARY_COLUMNS = ("provider", "suite", "method", "simulator", "target", "datasets", "seeds", *_STATISTICS)
 _STUDENT_COLUMNS = ("method", "kind", "seed", "teacher", "l2_data", "l2_teacher", "bytes", "rows_per_second", "rows")
 
 
@@ -279,22 +279,28 @@ def _scores(stand: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame) -> T
     rows = rows.merge(targets.reset_index(), on=by_method, how="left")
     rows = rows.merge(costs.groupby(["dataset", "method"])[COST_COLUMNS[4:]].mean().reset_index(), how="left")
     rows["speed"] = 1e6 / rows["microseconds_per_action"]
-    found = Table("Scores and costs", len(rows))
+    found = Table("Every method of every dataset", len(rows))
     for name in ("dataset", "simulator"):
         if rows[name].nunique() > 1:
             found.add(name, rows[name], text)
     found.add("method", rows["method"], text)
     found.add("score", rows["score"], number(".1f"))
-    found.add("low", rows["low"], number(".1f"), "lower end of the 95 % interval")
-    found.add("high", rows["high"], number(".1f"), "upper end of the 95 % interval")
+    found.add("95 % interval", _intervals(rows, "low", "high"), str, "of the score")
     found.add("± seeds", rows["spread"], number(".1f"), "standard deviation over training seeds")
     found.add("behind", rows["behind"], number(".1f"), "points behind the best method of the dataset")
     found.add("target f", rows["fraction"], number("g"), "the selected target, in fractions of the expert's return")
     if "fixed" in rows and rows["fraction"].notna().any():
         found.add("at f = 1.0", rows["fixed"], number(".1f"), "score at the fixed target, the expert's return")
         found.add("all targets", rows["all"], number(".1f"), "mean score over all commanded targets")
-    found.add("processor time", rows["with_teacher_core_seconds"], answer.duration, "of making it, its teacher included")
-    found.add("wall time", rows["with_teacher_seconds"], answer.duration, "of its jobs one after the other, its teacher's included")
+    found.add(
+        "processor time", rows["with_teacher_core_seconds"], answer.duration, "of making it, its teacher included"
+    )
+    found.add(
+        "wall time",
+        rows["with_teacher_seconds"],
+        answer.duration,
+        "of its jobs one after the other, its teacher's included",
+    )
     found.add("peak memory", rows["peak_memory_mb"], number(",.0f", " MB"), "of its largest job")
     found.add("actions/s", rows["speed"], number(",.0f"), "of one thread, in batches of 2,000")
     found.add("size", rows["bytes"], size, "of the policy's files")
@@ -313,9 +319,14 @@ def _summary(summary: pd.DataFrame) -> Table:
     found.add("mean", summary["mean"], number(".1f"))
     for name, title in (("iqm", "IQM"), ("optimality_gap", "optimality gap")):
         found.add(title, summary[name], number(".1f"))
-        found.add(f"{title}, low", summary[f"{name}_low"], number(".1f"), "lower end of the 95 % interval")
-        found.add(f"{title}, high", summary[f"{name}_high"], number(".1f"), "upper end of the 95 % interval")
+        found.add(f"95 % interval, {title}", _intervals(summary, f"{name}_low", f"{name}_high"), str)
     return found
+
+
+def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str | None]:
+    """Intervals as text, which sorts by their lower ends."""
+    bounds = zip(table[low], table[high], strict=True)
+    return [None if pd.isna(one) else f"{one:.1f} to {other:.1f}" for one, other in bounds]
 
 
 def _students(path: str | Path) -> Table:

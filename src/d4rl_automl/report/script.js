@@ -3,10 +3,11 @@
 (() => {
   const said = document.getElementById("said");
 
+  // A number, an interval by its lower end, or a text.
   function order(a, b) {
     if (a === "" || b === "") return (a === "") - (b === "");
-    const numbers = [Number(a), Number(b)];
-    return numbers.some(Number.isNaN) ? a.localeCompare(b, "en") : numbers[0] - numbers[1];
+    const numbers = [parseFloat(a), parseFloat(b)];
+    return numbers.some(Number.isNaN) ? a.localeCompare(b, "en") : numbers[0] - numbers[1] || a.localeCompare(b, "en");
   }
 
   function sort(table, column, head) {
