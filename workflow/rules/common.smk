@@ -18,6 +18,7 @@ from d4rl_automl.core.errors import InputError, killed_process
 from d4rl_automl.core import doubts, paths
 from d4rl_automl.plan.config import Config, validated
 from d4rl_automl.plan.digests import digest
+from d4rl_automl.plan.figures import table_shown_as
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
 from d4rl_automl.plan.yaml_files import refuse_losses
 

@@ -104,8 +104,8 @@ rule score:
     input:
         expand(paths.DATASET_SCORES, dataset=PLAN.learned),
     output:
-        scores=paths.SCORES,
-        summary=paths.SUMMARY,
+        scores=report(paths.SCORES, **table_shown_as("scores", "Scores")),
+        summary=report(paths.SUMMARY, **table_shown_as("summary", "Statistics over datasets and training seeds")),
         comparisons=paths.COMPARISONS,
     log:
         paths.log("score"),

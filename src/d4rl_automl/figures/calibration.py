@@ -51,7 +51,7 @@ def plot(rollouts: Sequence[str | Path], methods: Sequence[str], prefix: str | P
         axes.set_ylabel("achieved return, mean and 95 % interval")
         style.score_axis(axes, task)
         handles = [*axes.get_legend_handles_labels()[0], style.reference_key()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        style.legend(figure, handles, [str(handle.get_label()) for handle in handles], most=3)
         style.save(figure, points, prefix, {"kind": "calibration", "dataset": dataset, "simulator": simulator})
 
 

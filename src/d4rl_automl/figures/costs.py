@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from d4rl_automl.core import tables
@@ -62,7 +63,9 @@ def plot(
         shown_in = [(axes, group, cost) for line, group in zip(panels, rows, strict=True)
                     for axes, cost in zip(line, PANELS, strict=True)]  # fmt: skip
         named = [_named(*each) for each in shown_in]
-        if not all(named):
+        if None in named:
+            for name in (name for names in named for name in names or ()):
+                name.remove()
             _legend(figure)
         facts = {"kind": "costs", "provider": provider, "suite": suite, "simulator": simulator}
         style.save(figure, drawn, prefix, facts)
@@ -124,9 +127,14 @@ def _panel(axes: Axes, group: pd.DataFrame, cost: str, looks: dict[str, style.Lo
         axes.set_ylim(low - lacking / 2, high + lacking / 2)
 
 
-def _named(axes: Axes, group: pd.DataFrame, cost: str) -> bool:
+def _named(axes: Axes, group: pd.DataFrame, cost: str) -> list[Annotation] | None:
     measured = group[np.isfinite(group[cost])]
-    return style.label_points(axes, list(zip(measured[cost], measured["iqm"], measured["method"], strict=True)))
+    bars = measured[np.isfinite(measured["iqm_low"])]
+    return style.label_points(
+        axes,
+        list(zip(measured[cost], measured["iqm"], measured["method"], strict=True)),
+        list(zip(bars[cost], bars["iqm_low"], bars["iqm_high"], strict=True)),
+    )
 
 
 def _legend(figure: Figure) -> None:
@@ -135,4 +143,4 @@ def _legend(figure: Figure) -> None:
     for axes in figure.axes:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)
-    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=4)
+    style.legend(figure, list(found.values()), list(found), most=4)

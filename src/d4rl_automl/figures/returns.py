@@ -42,10 +42,10 @@ def plot(
 ) -> None:
     """Draw one dataset in one simulator, a panel per method; files as `style.save`.
 
-    `rollouts`: report tables of every method and training seed; `episodes`: the dataset's
-    episodes; `targets`: the chosen targets, drawn darker; `methods`: all of the run, for their
-    looks. The CSV holds every return that is drawn, the demonstrator's as method "demonstrator".
-    Raises InputError for tables that cannot be read, that mix datasets or simulators, and where a method has no chosen target.
+    `rollouts`: report tables of every method and training seed; `episodes`: the dataset's episodes; `targets`: the
+    chosen targets, drawn darker; `methods`: all of the run, for their looks. The CSV holds every return that is drawn,
+    the demonstrator's as method "demonstrator". Raises InputError for tables that cannot be read, that mix datasets or
+    simulators, and where a method has no chosen target.
     """
     table = tables.read_rollouts(rollouts, "report")
     dataset, simulator, task = (tables.one_value(table, column) for column in ("dataset", "simulator", "task"))

@@ -113,6 +113,12 @@ _LETTERS_PER_INCH = 11.5
 """Of a figure's title."""
 
 
+def legend(figure: Figure, handles: Sequence[Any], names: Sequence[str], most: int) -> None:
+    """A legend below, in `most` columns, or in as many as the names leave room for."""
+    fit = int(figure.get_figwidth() / (0.6 + 0.078 * max(map(len, names))))
+    figure.legend(handles, names, loc="outside lower center", ncols=max(1, min(most, fit)))
+
+
 def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     """Names right of the axes for lines that end there: (height in data units, name, colour), moved apart.
 
@@ -149,20 +155,24 @@ _LABEL_POINTS = 12.5
 """From one label to the next, in points."""
 
 
-def label_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> bool:
-    """Names beside points: (x and y in data units, name). False, and none is written, where they would overlap.
+def label_points(
+    axes: Axes, points: Sequence[tuple[float, float, str]], lines: Sequence[tuple[float, float, float]] = ()
+) -> list[Annotation] | None:
+    """Names beside points: (x and y in data units, name). None, and none is written, where they would overlap.
 
-    To be called when all else is drawn, the limits of the axes included.
+    `lines`: upright ones that no name is to cross, (x, lower and upper end in data units). To be called when all else
+    is drawn, the limits of the axes included.
     """
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
     figure.draw_without_rendering()
     inside = axes.get_window_extent()
-    dots = [axes.transData.transform((x, y)) for x, y, _ in points]
     # With room around, so that no name stands nearer to the mark of another.
     radius = 10 * figure.dpi / 72
+    dots = [axes.transData.transform((x, y)) for x, y, _ in points]
     around = [Bbox.from_bounds(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in dots]
-    names: list[Bbox] = []
+    ends = [axes.transData.transform(((x, low), (x, high))) for x, low, high in lines]
+    names = [Bbox.from_extents(x - 2, low, x + 2, high) for (x, low), (_, high) in ends]
     written: list[Annotation] = []
     for index, (x, y, name) in enumerate(points):
         taken = [*around[:index], *around[index + 1 :], *names]
@@ -181,8 +191,8 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> bool
         else:
             for text in written:
                 text.remove()
-            return False
-    return True
+            return None
+    return written
 
 
 _SIDES: tuple[tuple[tuple[int, int], Any, Any], ...] = (

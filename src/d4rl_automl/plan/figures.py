@@ -41,6 +41,16 @@ def shown_as(figure: Figure) -> dict[str, Any]:
     }
 
 
+def table_shown_as(name: str, title: str, category: str = "All datasets") -> dict[str, Any]:
+    """The same of a table, whose caption has that name."""
+    return {
+        "caption": str(CAPTIONS / f"{name}.rst"),
+        "category": category,
+        "subcategory": "Tables",
+        "labels": {"table": title},
+    }
+
+
 def _combinations(plan: Plan, pattern: str) -> Iterator[Wildcards]:
     """Every combination of wildcards that a pattern can have in a run."""
     names = [name for _, name, _, _ in Formatter().parse(pattern) if name]

@@ -24,7 +24,7 @@ class _Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
-            if name in ("href", "src") and tag != "use" and value and not value.startswith(("#", "data:")):
+            if name in ("href", "src", "srcset") and tag != "use" and value and not value.startswith(("#", "data:")):
                 self.found.add(unquote(urlsplit(value).path))
 
 

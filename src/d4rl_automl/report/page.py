@@ -75,7 +75,8 @@ def write(
         teachers: the teachers' metrics; their doubts, if they have any, stand beside the dataset's.
         cards: JSON of `card.write`, one per dataset, with card.md beside it.
         figures: PNG files of `figures.style.save`, with the SVG and CSV beside them.
-        films: WebP files at results/{dataset}/films/.
+        films: WebP files at results/{dataset}/films/, each with its still (PNG) and its facts (JSON: alt, which tells
+            what it shows, width and height in pixels) beside it.
         config: the validated configuration.
         plan: `plan.graph.rules_before`.
         output: the page, results/report/index.html; results/benchmarks, if it is there, tells where time went.
@@ -121,6 +122,7 @@ def write(
         answers=answer.answers(stand, cost_table, {d["name"]: d["provider"] for d in config["datasets"]}, methods),
         intervals=bool(stand["low"].notna().any()),
         learned=list(dict.fromkeys(stand["dataset"])),
+        standings={Path(path).parent.name: os.path.relpath(path, folder) for path in standings},
         looks=looks,
         marks={marker: style.svg_path(marker) for marker in style.MARKERS},
         matrices=_matrices(stand, methods),
@@ -243,14 +245,15 @@ def _dataset_of(film: str | Path) -> str:
 
 
 def _film(path: str | Path, folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    """What the page shows of one film, by its name below films/."""
+    """What the page shows of one film, by the facts beside it."""
+    path = Path(path)
     _refuse_unknown(path, _dataset_of(path), names)
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: is no film ({error!r}); make it again") from None
-    return {"title": Path(path).stem, "source": os.path.relpath(path, folder), "width": width, "height": height}
+    facts = tables.read_json(path.with_suffix(".json"), ("alt", "width", "height"))
+    for file in (path, path.with_suffix(".png")):
+        if not file.is_file():
+            raise InputError(f"{file}: is missing; make the film again")
+    still = os.path.relpath(path.with_suffix(".png"), folder)
+    return {**facts, "source": os.path.relpath(path, folder), "still": still}
 
 
 # Tables ----------------------------------------------------------------------------------------
