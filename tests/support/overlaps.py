@@ -1,10 +1,11 @@
 """Text of a figure that cannot be read: over other text, or beyond the sheet."""
 
+from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis, Tick
+from matplotlib.axis import Tick
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
@@ -19,9 +20,8 @@ def overlaps(figure: Figure) -> list[str]:
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
     # Of ticks, those within the limits of their axes are drawn, which matplotlib alone knows.
     axes = [axis for axes in figure.findobj(Axes) for axis in (axes.xaxis, axes.yaxis)]
-    labels = [[label for tick in ticks for label in (tick.label1, tick.label2)] for ticks in map(_ticks, axes)]
-    shown = [[label for tick in axis._update_ticks() for label in (tick.label1, tick.label2)] for axis in axes]
-    hidden = {*map(id, sum(labels, []))} - {*map(id, sum(shown, []))}
+    made = {id(label) for axis in axes for label in _labels([*axis.majorTicks, *axis.minorTicks])}
+    hidden = made - {id(label) for axis in axes for label in _labels(axis._update_ticks())}
     drawn = [text for text in texts if id(text) not in hidden and text.get_window_extent().width > 0]
     corners = [(text.get_text(), _corners(text)) for text in drawn]
     found = [f"{one!r} on {other!r}" for (one, a), (other, b) in combinations(corners, 2) if _share(a, b)]
@@ -55,5 +55,5 @@ def _share(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
     return True
 
 
-def _ticks(axis: Axis) -> list[Tick]:
-    return [*axis.majorTicks, *axis.minorTicks]
+def _labels(ticks: Iterable[Tick]) -> list[Text]:
+    return [label for tick in ticks for label in (tick.label1, tick.label2)]

@@ -185,8 +185,9 @@ def _of_several(ranked: pd.DataFrame, datasets: int) -> list[Markup]:
                 spent = duration(top["cost"]), _strong(least["method"]), duration(least["cost"])
                 sentences.append(said.format(*spent, least["score"]))
     if partial:
-        what = "One method was" if partial == 1 else f"{partial} methods were"
-        sentences.append(Markup("{} made for some of the datasets alone and compare there only.").format(what))
+        what, compared = ("One method was", "is") if partial == 1 else (f"{partial} methods were", "are")
+        said = Markup("{} made for some of the datasets alone, and {} compared there only.")
+        sentences.append(said.format(what, compared))
     return sentences
 
 

@@ -39,7 +39,7 @@ def write(report: str | Path, output: str | Path) -> None:
     members = {f"{folder}/{page.name}": page}
     for link in sorted(_Links(page.read_text(encoding="utf-8")).found):
         # By its name alone: what is a symbolic link in results/ is packed as the file that it leads to.
-        place, path = posixpath.normpath(f"{folder}/{link}"), page.parent / link
+        place, path = posixpath.normpath(posixpath.join(folder, link)), page.parent / link
         if place.startswith(("../", "/")):
             raise InputError(f"{report}: links to {link}, which is outside {page.parents[1]}; write the report again")
         if not path.is_file():
