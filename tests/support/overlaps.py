@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,13 +20,13 @@ def overlaps(figure: Figure) -> list[str]:
     figure.draw_without_rendering()
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
     # Of ticks, those within the limits of their axes are drawn, which matplotlib alone knows.
-    axes = [axis for axes in figure.findobj(Axes) for axis in (axes.xaxis, axes.yaxis)]
+    axes: list[Any] = [axis for axes in figure.findobj(Axes) for axis in (axes.xaxis, axes.yaxis)]
     made = {id(label) for axis in axes for label in _labels([*axis.majorTicks, *axis.minorTicks])}
     hidden = made - {id(label) for axis in axes for label in _labels(axis._update_ticks())}
     drawn = [text for text in texts if id(text) not in hidden and text.get_window_extent().width > 0]
     corners = [(text.get_text(), _corners(text)) for text in drawn]
     found = [f"{one!r} on {other!r}" for (one, a), (other, b) in combinations(corners, 2) if _share(a, b)]
-    end = figure.bbox.size
+    end = np.array(figure.bbox.size)
     beyond = [f"{said!r} beyond" for said, a in corners if (a < -SLACK).any() or (a > end + SLACK).any()]
     return found + beyond
 

@@ -281,10 +281,11 @@ def test_what_is_refused(single: dict[str, Any], tmp_path: Path) -> None:
 
 def stand(scores: dict[str, dict[str, tuple[float, float, bool]]]) -> pd.DataFrame:
     """Standings by dataset and method: (score, behind, level)."""
+    facts = {"suite": "gym", "simulator": "d4rl", "fraction": 1.0, "training_seeds": 1, "episodes": 20}
     rows = [
-        {"dataset": dataset, "suite": "gym", "simulator": "d4rl", "method": method, "fraction": 1.0, "training_seeds": 1}
-        | {"episodes": 20, "score": score, "low": score - 1, "high": score + 1, "behind": behind}
-        | {"behind_low": behind - 1, "behind_high": behind + 1, "level": level}
+        {"dataset": dataset, **facts, "method": method}
+        | {"score": score, "low": score - 1, "high": score + 1}
+        | {"behind": behind, "behind_low": behind - 1, "behind_high": behind + 1, "level": level}
         for dataset, methods in scores.items()
         for method, (score, behind, level) in methods.items()
     ]  # fmt: skip
@@ -336,7 +337,7 @@ def test_providers_and_suites_have_answers_of_their_own() -> None:
     table["suite"] = ["gym", "antmaze"]
     empty = pd.DataFrame(columns=["dataset", "method", "with_teacher_core_seconds"])
     groups = answer.answers(table, empty, {"d": "d4rl", "e": "embedded"}, ["a"])
-    assert [group.title for group in groups] == ["d4rl · gym · d4rl", "embedded · antmaze · d4rl"]
+    assert [group.title for group in groups] == ["d4rl's data, gym datasets", "embedded's data, antmaze datasets"]
     assert not any(group.costly for group in groups)
 
 

@@ -46,6 +46,7 @@ def plot(
             axes.set_ylim(-0.02, 1.02)
             axes.set_xlabel("threshold (normalised score)")
         panels[0].set_ylabel("share of runs that score above")
-        style.legend(figure, *panels[0].get_legend_handles_labels(), most=5)
+        handles, names = panels[0].get_legend_handles_labels()
+        style.legend(figure, handles, names, most=5)
         facts = {"kind": "profiles", "provider": provider, "suite": suite, "simulator": simulator}
         style.save(figure, drawn, prefix, facts)

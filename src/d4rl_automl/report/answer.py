@@ -10,6 +10,8 @@ from markupsafe import Markup
 
 LEAST_SPAN = 20.0
 """Score points that the picture spans, at least."""
+_TITLE = ("{}'s data", "{} datasets", "simulator {}")
+"""What is said of the provider, suite and simulator of a group, where there are others."""
 NAMED = 3
 """Up to so many methods that stand alike are named."""
 EDGE = 2.0
@@ -44,10 +46,11 @@ def answers(
     spent = costs.groupby(["dataset", "method"])["with_teacher_core_seconds"].mean().rename("cost")
     table = table.merge(spent.reset_index(), on=["dataset", "method"], how="left")
     grouped = list(table.groupby(["provider", "suite", "simulator"], sort=False))
+    values = [set(column) for column in zip(*(key for key, _ in grouped), strict=True)]
     found = []
     for key, own in grouped:
         names = list(dict.fromkeys(own["dataset"]))
-        title = " · ".join(map(str, key)) if len(grouped) > 1 else ""
+        title = ", ".join(form.format(key[place]) for place, form in enumerate(_TITLE) if len(values[place]) > 1)
         ranked = ranking(own, order)
         rows, ticks = _picture(own, ranked)
         sentences = _of_one(own) if len(names) == 1 else _of_several(ranked, len(names))
