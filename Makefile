@@ -1,5 +1,6 @@
 # make demo   the main job on an embedded dataset      make test   the tests
 # make plan   what a run would make, by rule: of config/config.yaml, or of make plan CONFIG=mine.yaml
+# make report-zip   the report with all that it shows, to pass on: results/report.zip; with CONFIG as above
 # make lint   formatters, linters, types                make lock   the pins, from pyproject.toml
 # make schema the config's schema and reference page, from its models
 # make oracle the simulator against D4RL's original     make bench  the speed, against physics alone
@@ -8,6 +9,7 @@
 # make wheel  the package without the workflow around it, in dist/
 # And the tests that `make test` leaves out:
 # make test-slow      faults on real processes; the wheel in fresh environments, for which pip brings packages from PyPI
+# make test-browser   the report in Chromium; brings two packages from npm
 # make test-cluster   on a real Slurm of one node; needs root and Debian's packages
 # make test-all       all of them
 
@@ -26,6 +28,9 @@ plan: $(INSTALLED)
 	@said=$$($(BIN)/snakemake -n --quiet rules host reason $(if $(CONFIG),--configfile $(CONFIG)) 2>&1) \
 	  || { echo "$$said"; exit 1; }; echo "$$said" | sed '/^total/q'
 
+report-zip: $(INSTALLED)
+	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- results/report.zip
+
 test: $(INSTALLED)
 	$(BIN)/pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
 
@@ -33,8 +38,13 @@ test: $(INSTALLED)
 test-slow: $(INSTALLED)
 	$(BIN)/pytest tests/faults tests/wheel
 
-test-all: test test-slow
+test-all: test test-slow test-browser
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) test-cluster; else echo "make test-cluster is left out: it needs root"; fi
+
+# The tests are skipped, and say so, where there is no Chromium or Node.js.
+test-browser: $(INSTALLED)
+	@if command -v npm > /dev/null; then npm ci --prefix tests/browser --no-audit --no-fund --silent; fi
+	$(BIN)/pytest tests/browser -rs
 
 # Starts and stops a Slurm of its own on the loopback interface; its configuration is in /etc/slurm meanwhile.
 SLURM := /usr/sbin/slurmctld
@@ -123,4 +133,4 @@ LOCK := uv pip compile pyproject.toml --quiet --generate-hashes --no-annotate --
   --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
   --excludes envs/lock-excludes.txt --no-emit-package torch
 
-.PHONY: demo plan test test-slow test-all test-cluster lint install install-cluster docs wheel schema oracle behaviour bench bench-full lock
+.PHONY: demo plan report-zip test test-slow test-browser test-all test-cluster lint install install-cluster docs wheel schema oracle behaviour bench bench-full lock

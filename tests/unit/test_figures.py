@@ -8,12 +8,16 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from d4rl_automl.core import files
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.evaluation import score_tables, targets
+from d4rl_automl.core.spacing import apart
+from d4rl_automl.evaluation import budget, score_tables, targets
 from d4rl_automl.figures import actions, calibration, map, returns, reward_to_go, style, success
+from d4rl_automl.figures import budget as budget_figure
 from d4rl_automl.figures import curves as curve_figure
 from d4rl_automl.figures import importance as importance_figure
 from d4rl_automl.figures.table import FIGURES, OF_DATASET
@@ -22,6 +26,8 @@ from d4rl_automl.tasks import scores
 from tests.support import synthetic
 
 DATASET = "hopper-medium-expert-embedded-v1"
+NAMES = [f"method-{index}" for index in range(9)]
+"""The methods of the run."""
 
 
 def test_a_matplotlibrc_of_the_users_changes_no_figure(tmp_path: Path) -> None:
@@ -30,7 +36,7 @@ def test_a_matplotlibrc_of_the_users_changes_no_figure(tmp_path: Path) -> None:
     for index, own in enumerate(({}, {"font.size": 40, "lines.linewidth": 9, "axes.facecolor": "red"})):
         with matplotlib.rc_context(own):
             prefix = tmp_path / str(index)
-            calibration.plot(tables, prefix)
+            calibration.plot(tables, NAMES, prefix)
             files.append([Path(f"{prefix}.{ending}").read_bytes() for ending in ("png", "svg")])
             assert all(matplotlib.rcParams[name] == value for name, value in own.items())
     assert files[0] == files[1]
@@ -160,7 +166,7 @@ def test_actions_refuses(tmp_path: Path) -> None:
 def test_returns(tmp_path: Path, methods: int) -> None:
     tables, choices = played(tmp_path, methods)
     _, ends = synthetic.dataset_tables(tmp_path, 30)
-    returns.plot(tables, ends, choices, tmp_path / "figure")
+    returns.plot(tables, ends, choices, NAMES, tmp_path / "figure")
     names = [f"method-{index}" for index in range(methods)]
     data = drawn(tmp_path / "figure", f"{DATASET}, simulator d4rl", *names)
     expected = pd.concat([pd.read_parquet(path) for path in tables], ignore_index=True)
@@ -179,8 +185,8 @@ def test_returns(tmp_path: Path, methods: int) -> None:
 def test_one_episode_per_target_can_be_drawn(tmp_path: Path) -> None:
     tables, choices = played(tmp_path, 1, seeds=1, episodes=1)
     _, ends = synthetic.dataset_tables(tmp_path, 2)
-    returns.plot(tables, ends, choices, tmp_path / "violins")
-    calibration.plot(tables, tmp_path / "line")
+    returns.plot(tables, ends, choices, NAMES, tmp_path / "violins")
+    calibration.plot(tables, NAMES, tmp_path / "line")
     assert len(drawn(tmp_path / "violins")) == len(synthetic.FRACTIONS) + 1
     line = drawn(tmp_path / "line")
     np.testing.assert_allclose(line["low"], line["mean_return"])
@@ -191,20 +197,20 @@ def test_returns_refuses(tmp_path: Path) -> None:
     tables, choices = played(tmp_path, 2)
     _, ends = synthetic.dataset_tables(tmp_path, 5)
     with pytest.raises(InputError, match=r"none was chosen for .*method-1"):
-        returns.plot(tables, ends, choices[:1], tmp_path / "figure")
+        returns.plot(tables, ends, choices[:1], NAMES, tmp_path / "figure")
     other = synthetic.write_rollouts(tmp_path / "other.parquet", simulator="gymnasium")
     with pytest.raises(InputError, match="column simulator"):
-        returns.plot([*tables, other], ends, choices, tmp_path / "figure")
+        returns.plot([*tables, other], ends, choices, NAMES, tmp_path / "figure")
     choices[0].write_text(json.dumps(json.loads(choices[0].read_text()) | {"simulator": "gymnasium"}))
     with pytest.raises(InputError, match=r"method-0\.json: is of .*gymnasium"):
-        returns.plot(tables, ends, choices, tmp_path / "figure")
+        returns.plot(tables, ends, choices, NAMES, tmp_path / "figure")
     with pytest.raises(InputError, match="column purpose"):
-        returns.plot(sorted(tmp_path.glob("*.selection.parquet")), ends, choices, tmp_path / "figure")
+        returns.plot(sorted(tmp_path.glob("*.selection.parquet")), ends, choices, NAMES, tmp_path / "figure")
 
 
 def test_calibration(tmp_path: Path) -> None:
     tables, _ = played(tmp_path, 5)
-    calibration.plot(tables, tmp_path / "figure")
+    calibration.plot(tables, NAMES, tmp_path / "figure")
     data = drawn(tmp_path / "figure", f"{DATASET}, simulator d4rl", "method-4", "method-3 (no target)")
     # Methods in the order of the files, targets from small to large.
     assert list(data["method"].unique()) == [f"method-{index}" for index in range(5)]
@@ -227,17 +233,78 @@ def test_the_same_data_give_the_same_files(tmp_path: Path) -> None:
     transitions, ends = synthetic.dataset_tables(tmp_path, 10)
     for name in ("first", "second"):
         reward_to_go.plot(transitions, ends, [1.0], tmp_path / f"{name}.rtg")
-        returns.plot(tables, ends, choices, tmp_path / f"{name}.returns")
-        calibration.plot(tables, tmp_path / f"{name}.calibration")
+        returns.plot(tables, ends, choices, NAMES, tmp_path / f"{name}.returns")
+        calibration.plot(tables, NAMES, tmp_path / f"{name}.calibration")
     for file in tmp_path.glob("first.*"):
         other = file.with_name(file.name.replace("first", "second"))
         assert file.read_bytes() == other.read_bytes(), file.name
 
 
-def test_eight_methods_look_different() -> None:
-    looks = [style.look(index) for index in range(16)]
-    assert len(set(looks)) == 16
-    assert len({colour for colour, _ in looks[:8]}) == len({marker for _, marker in looks[:8]}) == 8
+def test_a_method_looks_the_same_whatever_stands_beside_it() -> None:
+    every = [f"method-{index}" for index in range(64)]
+    looks = style.looks(every, every)
+    assert len(set(looks.values())) == 64
+    assert len({colour for colour, _ in list(looks.values())[:8]}) == 8
+    for some in (every[3:4], every[::-5], every[40:50]):
+        assert style.looks(every, some) == {method: looks[method] for method in some}
+    # What is added at the end of a config changes none.
+    assert style.looks([*every, "another"], every) == looks
+    with pytest.raises(InputError, match="methods: 'another' is none of method-0, "):
+        style.looks(every, ["another"])
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=12).map(sorted))
+def test_labels_move_apart_and_no_further(places: list[float]) -> None:
+    moved = apart(places, [10.0] * (len(places) - 1))
+    assert all(after - before >= 10 - 1e-6 for before, after in itertools.pairwise(moved))
+    # In the middle where they were, and not moved where there was room.
+    assert np.mean(moved) == pytest.approx(np.mean(places), abs=1e-6)
+    if all(after - before >= 10 for before, after in itertools.pairwise(places)):
+        assert moved == pytest.approx(places)
+
+
+def test_budget(tmp_path: Path) -> None:
+    selection, report = [], []
+    for name, fractions in (("good", [0.5, 1.0, 1.2]), ("free", [None])):
+        for seed in (0, 1):
+            for purpose, kept, episodes in (("selection", selection, 12), ("report", report, 7)):
+                what: dict[str, Any] = {"training_seed": seed, "purpose": purpose, "episodes": episodes}
+                path = tmp_path / f"{name}-{seed}.{purpose}.parquet"
+                kept.append(synthetic.write_rollouts(path, method=name, fractions=fractions, **what))
+    budget_figure.plot(selection, report, ["good", "free"], tmp_path / "budget")
+    table = drawn(tmp_path / "budget", DATASET, "selection episodes per target", "good")
+    # A method without targets chooses nothing.
+    assert set(table["method"]) == {"good"} and list(table["selection_episodes"]) == [1, 2, 5, 10, 12]
+    played = pd.concat([pd.read_parquet(path) for path in report]).query("method == 'good'")
+    worth = played.groupby("fraction")["normalised_score"].mean()
+    targets.choose_file([path for path in selection if path.name.startswith("good")], tmp_path / "chosen.json")
+    chosen = json.loads((tmp_path / "chosen.json").read_text())["fraction"]
+    # All episodes make the choice that the run made.
+    assert table["score"].iloc[-1] == pytest.approx(worth[chosen])
+    assert table["hindsight"].to_numpy() == pytest.approx(worth.max())
+    assert table["fixed"].to_numpy() == pytest.approx(worth[1.0])
+    assert (table["low"] <= table["score"] + 1e-9).all() and (table["score"] <= table["high"] + 1e-9).all()
+    with pytest.raises(InputError, match="no method is commanded several targets"):
+        budget_figure.plot(selection[2:], report[2:], ["good", "free"], tmp_path / "none")
+    with pytest.raises(InputError, match="good has no report episode at the fraction"):
+        budget.by_budget(pd.concat([pd.read_parquet(path) for path in selection]), played[played["fraction"] != 1.2])
+
+
+def test_a_budget_is_worth_what_all_its_draws_are() -> None:
+    seen = np.random.default_rng(1).normal(0, 1, (3, 4)) + np.array([[0.0], [0.4], [0.3]])
+    worth = np.array([10.0, 50.0, 90.0])
+
+    def episodes(scores: np.ndarray, purpose: str) -> pd.DataFrame:
+        rows = [(f, e, score) for f, own in zip((0.5, 1.0, 1.2), scores, strict=True) for e, score in enumerate(own)]
+        table = pd.DataFrame(rows, columns=["fraction", "episode", "normalised_score"])
+        return table.assign(method="m", training_seed=0, purpose=purpose)
+
+    table = budget.by_budget(episodes(seen, "selection"), episodes(worth[:, None], "report"))
+    # Every way to draw two of four episodes of each of three targets, against a thousand of them.
+    pairs = [[np.mean(pair) for pair in itertools.combinations(own, 2)] for own in seen]
+    expected = np.mean([worth[int(np.argmax(means))] for means in itertools.product(*pairs)])
+    assert table.set_index("selection_episodes")["score"][2] == pytest.approx(expected, abs=4.0)
+    assert table.set_index("selection_episodes")["score"][4] == worth[seen.mean(axis=1).argmax()]
 
 
 LARGE = "antmaze-large-play-v2"
@@ -293,7 +360,7 @@ def test_success(walked: dict[str, Any], tmp_path: Path) -> None:
     returns = [0.0] * 30 + [1.0] * 5 + [87.0] * 5 + [3.0]
     recorded = pd.DataFrame({"return": returns, "split": ["train"] * 40 + ["unfinished"]})
     ends = synthetic.write_parquet(tmp_path / "episodes.parquet", recorded)
-    success.plot(scored, ends, "d4rl", tmp_path / "success")
+    success.plot(scored, ends, "d4rl", list(SKILLS), tmp_path / "success")
     data = drawn(tmp_path / "success", *SKILLS, "data: rewarded episodes", "25 %", dataset=LARGE)
     demonstrator, *rows = data.to_dict("records")
     assert (demonstrator["method"], demonstrator["success_rate"], demonstrator["episodes"]) == (
@@ -306,10 +373,10 @@ def test_success(walked: dict[str, Any], tmp_path: Path) -> None:
     for name in ("success_rate", "success_low", "success_high"):
         assert [row[name] for row in rows] == expected[name].tolist()
     with pytest.raises(InputError, match="no success rate of every method in the simulator 'mujoco-py'"):
-        success.plot(scored, ends, "mujoco-py", tmp_path / "none")
+        success.plot(scored, ends, "mujoco-py", list(SKILLS), tmp_path / "none")
     synthetic.write_parquet(ends, recorded[recorded["split"] == "unfinished"])
     with pytest.raises(InputError, match="no episode is finished"):
-        success.plot(scored, ends, "d4rl", tmp_path / "none")
+        success.plot(scored, ends, "d4rl", list(SKILLS), tmp_path / "none")
 
 
 def curve_of(path: Path, method: str, seed: int, loss: str, held_out: bool = True) -> Path:

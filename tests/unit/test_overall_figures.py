@@ -1,6 +1,8 @@
 """The figures over several datasets, and the table of squared errors."""
 
+import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,8 +14,9 @@ from PIL import Image
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation import score_tables, statistics
 from d4rl_automl.evaluation.costs import COLUMNS
-from d4rl_automl.figures import costs, heat_table, improvement, l2, profiles
+from d4rl_automl.figures import costs, heat_table, improvement, l2, profiles, style
 from d4rl_automl.figures.table import FIGURES, OF_ALL
+from tests.support.overlaps import overlaps
 
 METHODS = ["mlp", "student", "rwdtp"]
 
@@ -75,25 +78,25 @@ def test_another_simulator_has_no_published_scores(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_profiles_and_improvement(tmp_path: Path, seeds: int) -> None:
     scores = scored(tmp_path, ["a", "b"], "embedded", seeds, mazes=("c",))
+    where = {"provider": "embedded", "suite": "gym", "simulator": "d4rl"}
     titles = ["target: selected", "target: fixed", "target: all"] + ["no intervals"] * (seeds == 1)
-    profiles.plot(scores, "embedded", "gym", "d4rl", tmp_path / "profiles")
+    profiles.plot(scores, METHODS, **where, prefix=tmp_path / "profiles")
     lines = drawn(tmp_path / "profiles", *titles, *METHODS)
     assert lines["low"].isna().all() == (seeds == 1)
     # 0 is below every score and 100 above: all runs, then none.
     assert list(lines.loc[lines["threshold"] == 0, "share"]) == [1.0] * 9
     assert list(lines.loc[lines["threshold"] == 100, "share"]) == [0.0] * 9
     assert set(lines["datasets"]) == {2}
-    where = {"provider": "embedded", "suite": "gym", "simulator": "d4rl", "prefix": tmp_path / "improvement"}
-    improvement.plot(tmp_path / "comparisons.csv", "mlp", **where)
+    improvement.plot(tmp_path / "comparisons.csv", "mlp", METHODS, **where, prefix=tmp_path / "improvement")
     points = drawn(tmp_path / "improvement", *titles, "Probability of scoring above mlp")
     # The methods are further apart than their noise.
     assert list(points["probability"]) == [1.0] * 6
     assert list(points["method"]) == ["student", "rwdtp"] * 3
     assert set(points["datasets"]) == {2}
     with pytest.raises(InputError, match="no method is compared with 'teacher'"):
-        improvement.plot(tmp_path / "comparisons.csv", "teacher", **where)
+        improvement.plot(tmp_path / "comparisons.csv", "teacher", METHODS, **where, prefix=tmp_path / "none")
     with pytest.raises(InputError, match="no score of provider 'd4rl' and suite 'gym'"):
-        profiles.plot(scores, "d4rl", "gym", "d4rl", tmp_path / "none")
+        profiles.plot(scores, METHODS, **(where | {"provider": "d4rl"}), prefix=tmp_path / "none")
 
 
 def test_costs(tmp_path: Path) -> None:
@@ -101,17 +104,80 @@ def test_costs(tmp_path: Path) -> None:
     rows = [(d, m, "k", s, 1, 1, 100, 2, 10 * (s + 1), 5, 7) for d in "abc" for m in METHODS for s in (0, 1)]
     pd.DataFrame(rows, columns=COLUMNS).to_csv(tmp_path / "costs.csv", index=False)
     where = {"provider": "embedded", "suite": "gym", "simulator": "d4rl", "prefix": tmp_path / "figure"}
-    costs.plot(tmp_path / "costs.csv", scores, **where)
+    costs.plot(tmp_path / "costs.csv", scores, METHODS, **where)
     table = drawn(tmp_path / "figure", "Score against cost", *METHODS)
-    assert "of the datasets" not in (tmp_path / "figure.svg").read_text()
+    assert set(table["shared"]) == {"a b"}
     assert list(table["with_teacher_core_seconds"]) == [15.0] * 3
     selected = pd.read_csv(scores).query("target == 'selected' and suite == 'gym'")
     expected = statistics.summarise(selected)["iqm"]
     np.testing.assert_allclose(table["iqm"], expected)
+    # A method of some datasets alone is compared on these, with all others on the same ones.
     some = pd.read_csv(scores)
     some[(some["method"] != METHODS[0]) | (some["dataset"] == "a")].to_csv(scores, index=False)
-    costs.plot(tmp_path / "costs.csv", scores, **where)
-    drawn(tmp_path / "figure", f"{METHODS[0]} (1 of the datasets)", *METHODS[1:])
+    costs.plot(tmp_path / "costs.csv", scores, METHODS, **where)
+    table = drawn(tmp_path / "figure", "all 2 datasets", "1 of 2 datasets: a", *METHODS)
+    assert list(zip(table["shared"], table["method"], strict=True)) == [
+        *(("a b", method) for method in METHODS[1:]),
+        *(("a", method) for method in METHODS),
+    ]
+    on_a = selected[(selected["dataset"] == "a") & (selected["method"] == METHODS[1])]["normalised"]
+    assert table.set_index(["shared", "method"])["mean"]["a", METHODS[1]] == pytest.approx(on_a.mean())
+
+
+def test_methods_without_a_dataset_in_common_are_not_compared() -> None:
+    apart = pd.DataFrame({"dataset": ["a", "b", "b", "c"], "method": ["m", "m", "n", "o"]})
+    assert costs.shared(apart) == [(["b"], ["m", "n"])]
+    assert costs.shared(apart[apart["method"] == "o"]) == [(["c"], ["o"])]
+
+
+@pytest.mark.parametrize("count", [2, 6, 12, 18])
+def test_no_text_lies_on_another(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = [f"halfcheetah-medium-replay-{index}-v2" for index in range(count)]
+    methods = [*METHODS, *(f"medium-unchained-autogluon-student-{index}" for index in range(count))]
+    generator = np.random.default_rng(count)
+    rows = [
+        (dataset, "embedded", "gym", method, seed, "d4rl", rule, float(generator.normal(60, 15)))
+        for rule in score_tables.TARGET_RULES
+        for dataset in datasets
+        for method in methods
+        for seed in range(2)
+        if method != methods[-1] or dataset == datasets[0]
+    ]
+    scores = pd.DataFrame(rows, columns=score_tables.SCORE_COLUMNS)
+    scores.to_csv(tmp_path / "scores.csv", index=False)
+    pairs = [(one, other) for one in methods for other in methods[:1] if one != other]
+    facts = {"provider": "embedded", "suite": "gym", "simulator": "d4rl"}
+    where = {**facts, "prefix": tmp_path / "figure"}
+    pd.DataFrame(
+        [
+            facts | {"target": rule, "method": one, "against": other, "datasets": count, "seeds": 2}
+            | {"probability": 0.4, "low": 0.2, "high": 0.7, "no_interval": None}
+            for rule in score_tables.TARGET_RULES
+            for one, other in pairs
+        ]
+    ).to_csv(tmp_path / "comparisons.csv", index=False)  # fmt: skip
+    place = dict(zip(methods, itertools.count(), strict=False))
+    spent = [
+        (dataset, method, "k", 0, 1, 1, 100, 2, 10 * 1.5 ** (place[method] % 7), 5, 2 + place[method] % 3)
+        for dataset in datasets
+        for method in methods
+    ]
+    pd.DataFrame(spent, columns=COLUMNS).to_csv(tmp_path / "costs.csv", index=False)
+    shown = []
+    monkeypatch.setattr(style, "save", lambda figure, *_: shown.append(figure))
+
+    def wide(*draws: np.ndarray, statistic: Callable[..., np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Without a bootstrap, which takes long."""
+        return statistic(*draws) - 2, statistic(*draws) + 2
+
+    monkeypatch.setattr(statistics, "interval", wide)
+    heat_table.plot(tmp_path / "scores.csv", "embedded", "d4rl", tmp_path / "figure")
+    if count in (2, 18):
+        profiles.plot(tmp_path / "scores.csv", methods, **where)
+        improvement.plot(tmp_path / "comparisons.csv", methods[0], methods, **where)
+    costs.plot(tmp_path / "costs.csv", tmp_path / "scores.csv", methods, **where)
+    for figure in shown:
+        assert overlaps(figure) == [], figure.get_suptitle()
 
 
 def test_l2(tmp_path: Path) -> None:

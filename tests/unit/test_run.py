@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -283,7 +284,11 @@ def test_figures_of_a_run(plan: Plan) -> None:
             f"results/{dataset}/figures/{name}"
             for dataset in (HOPPER, CHEETAH)
             for name in (
-                *(f"{name}.{simulator}" for name in ("returns", "calibration") for simulator in ("d4rl", "gymnasium")),
+                *(
+                    f"{name}.{simulator}"
+                    for name in ("returns", "calibration", "budget")
+                    for simulator in ("d4rl", "gymnasium")
+                ),
                 *("l2", "curves", "importance"),
             )
         ),
@@ -291,10 +296,12 @@ def test_figures_of_a_run(plan: Plan) -> None:
         *(f"results/{CHEETAH}/figures/actions-all-rows-s{seed}" for seed in SEEDS),
         *(
             f"results/figures/{name.format(provider)}.{simulator}"
-            for name in ("heat_table.{}", "profiles.{}.gym", "improvement.{}.gym", "costs.{}.gym")
+            for name in ("improvement.{}.gym", "costs.{}.gym")
             for provider in ("d4rl", "embedded")
             for simulator in ("d4rl", "gymnasium")
         ),
+        # Of one dataset there is no profile, and its line of scores stands in a table beside published ones alone.
+        *(f"results/figures/heat_table.d4rl.{simulator}" for simulator in ("d4rl", "gymnasium")),
     ]
     found = planned(plan)
     assert sorted(found) == sorted(f"{path}.png" for path in expected)
@@ -317,14 +324,24 @@ def test_in_a_maze_goals_are_drawn_and_statistics_are_of_its_suite_alone(monkeyp
     assert of_the_maze == ["card", "success.d4rl", "map.d4rl", "l2", "curves"]
     assert not [path for path in found if path.startswith((HOPPER, CHEETAH)) and ("success" in path or "map" in path)]
     groups = ["d4rl.gym", "d4rl.antmaze", "embedded.gym"]
-    for name in ("profiles", "improvement", "costs"):
+    for name in ("improvement", "costs"):
         own = [path for path in found if path.startswith(f"figures/{name}.")]
         assert sorted(own) == sorted(f"figures/{name}.{group}.d4rl" for group in groups)
+    assert not [path for path in found if "profiles" in path]
+    assert _overall(seeds=[0]) == {"costs"}
+    assert _overall(datasets=[CHEETAH, "hopper-medium-embedded-v1"], seeds=[0]) == {"heat_table", "profiles", "costs"}
     assert mixed.summarised("d4rl", "gym") == [HOPPER] and mixed.summarised("d4rl", "antmaze") == [ANT]
     assert mixed.summarised("embedded", "antmaze") == []
     these = {"dataset": ANT, "simulator": "d4rl"}
     assert FIGURES["success"].inputs(mixed, these)["scores"] == f"results/{ANT}/scores.csv"
     assert FIGURES["map"].inputs(mixed, these)["rollouts"] == mixed.reported(ANT)
+
+
+def _overall(**changes: Any) -> set[str]:
+    """The kinds of figures over all datasets of a run of embedded data."""
+    run = {"datasets": [CHEETAH], "simulators": ["d4rl"], "teachers": [], **changes}
+    found = planned(plan_of(**run, methods=[{"name": name, "kind": "mlp"} for name in ("m", "n")]))
+    return {Path(path).name.split(".")[0] for path in found if path.startswith("results/figures/")}
 
 
 def test_figures_that_would_be_empty_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,6 +395,18 @@ def test_settings_of_figures_come_from_the_config(plan: Plan) -> None:
         "provider": "d4rl",
         "suite": "gym",
         "simulator": "gymnasium",
+        "methods": plan.in_order([HOPPER]),
     }
     assert FIGURES["heat_table"].settings(plan, these) == {"provider": "d4rl", "simulator": "gymnasium"}
-    assert FIGURES["returns"].settings(plan, these) == {}
+    assert FIGURES["returns"].settings(plan, these) == {"methods": plan.in_order([HOPPER])}
+    # Those of the config up to the last that the datasets have: what is added after it changes no figure.
+    mixed = plan_of(
+        datasets=[HOPPER, CHEETAH],
+        teachers=[],
+        methods=[
+            {"name": "a", "kind": "mlp", "datasets": [CHEETAH]},
+            {"name": "b", "kind": "mlp"},
+            {"name": "c", "kind": "mlp", "datasets": [CHEETAH]},
+        ],
+    )
+    assert mixed.in_order([HOPPER]) == ["a", "b"] and mixed.in_order([HOPPER, CHEETAH]) == ["a", "b", "c"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from d4rl_automl import tasks
 from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.evaluation import score_tables, statistics, targets
+from d4rl_automl.evaluation import intervals, score_tables, standings, statistics, targets
 from d4rl_automl.tasks import scores
 from tests.support import synthetic
 
@@ -287,11 +287,11 @@ def test_providers_and_suites_are_never_put_together_and_gaps_are_refused() -> N
 @given(st.lists(st.lists(FINITE, min_size=1, max_size=8), min_size=1, max_size=4))
 def test_the_interval_of_the_mean_lies_within_the_values(groups: list[list[float]]) -> None:
     arrays = [np.array(group) for group in groups]
-    mean, low, high = statistics.mean_interval(arrays)
+    mean, low, high = intervals.mean_interval(arrays)
     slack = 1e-6 * (1 + np.abs(np.concatenate(arrays)).max())
     assert mean == pytest.approx(np.mean([np.mean(a) for a in arrays]))
     assert min(map(min, groups)) - slack <= low <= high <= max(map(max, groups)) + slack
-    assert statistics.mean_interval(arrays) == (mean, low, high)
+    assert intervals.mean_interval(arrays) == (mean, low, high)
 
 
 def test_the_interval_of_the_mean_agrees_with_scipy() -> None:
@@ -302,11 +302,11 @@ def test_the_interval_of_the_mean_agrees_with_scipy() -> None:
         return found.confidence_interval.low, found.confidence_interval.high
 
     one = generator.normal(100, 30, 50)
-    _, low, high = statistics.mean_interval([one])
+    _, low, high = intervals.mean_interval([one])
     assert (low, high) == pytest.approx(peer(one), abs=1.0)
     # Seeds without spread inside: only the draw of seeds is left.
     levels = np.array([10.0, 20.0, 40.0, 45.0, 70.0, 90.0])
-    _, low, high = statistics.mean_interval([np.full(30, level) for level in levels])
+    _, low, high = intervals.mean_interval([np.full(30, level) for level in levels])
     assert (low, high) == pytest.approx(peer(levels), abs=3.0)
 
 
@@ -410,3 +410,55 @@ def test_read_csv_refuses(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(InputError, match=rf"a\.csv: .*{said}"):
             tables.read_csv(path, ("a", "b"))
+
+
+def _told(path: Path, dataset: str, scores: dict[str, tuple[float, float]], **changes: Any) -> pd.DataFrame:
+    """The standings of methods whose 40 episodes have these means and standard deviations."""
+    parts, choices = [], []
+    for method, (mean, spread) in scores.items():
+        table = synthetic.rollouts(method, dataset=dataset, fractions=[1.0], episodes=40)
+        drawn = np.random.default_rng(len(parts)).normal(0, 1, 40)
+        drawn = mean + spread * (drawn - drawn.mean()) / drawn.std()
+        parts.append(table.assign(normalised_score=drawn, **changes))
+        choices.append(path / f"{method}.json")
+        facts = {"dataset": dataset, "method": method, "simulator": "d4rl", "fraction": 1.0}
+        files.write_json(choices[-1], facts)
+    return standings.standings(pd.concat(parts, ignore_index=True), choices)
+
+
+def test_standings(tmp_path: Path) -> None:
+    table = _told(tmp_path, DATASET, {"near": (79.0, 12.0), "best": (80.0, 12.0), "far": (60.0, 12.0)})
+    assert list(table) == standings.COLUMNS and list(table["method"]) == ["near", "best", "far"]
+    assert list(table["behind"].round(6)) == [1.0, 0.0, 20.0]
+    # Of normal scores the interval of the difference is that of the t-test, nearly.
+    half = scipy.stats.t.ppf(0.975, 78) * 12 * (2 / 40) ** 0.5
+    far = table.iloc[2]
+    assert (far["behind_low"], far["behind_high"]) == pytest.approx((20 - half, 20 + half), abs=0.6)
+    assert list(table["level"]) == [True, True, False]
+    # A goal reached in all episodes, and in nearly all: the bootstrap alone would be sure of the first.
+    mazes = _told(tmp_path, DATASET, {"always": (100.0, 0.0)}, success=True)
+    assert mazes["low"].item() == pytest.approx(100 * intervals.success_interval(40, 40)[0])
+
+
+def test_a_single_episode_leaves_all_open(tmp_path: Path) -> None:
+    table = pd.concat([synthetic.rollouts(name, fractions=[None], episodes=1) for name in "ab"], ignore_index=True)
+    for name in "ab":
+        files.write_json(tmp_path / name, {"dataset": DATASET, "method": name, "simulator": "d4rl", "fraction": None})
+    found = standings.standings(table, [tmp_path / name for name in "ab"])
+    assert found["low"].isna().all() and found["level"].all()
+
+
+@given(*[st.tuples(FINITE, st.floats(0, 10), st.floats(0, 10))] * 2)
+def test_the_interval_of_a_difference(one: tuple[float, ...], other: tuple[float, ...]) -> None:
+    first, second = [(mean, mean - below, mean + above) for mean, below, above in (one, other)]
+    difference, low, high = intervals.difference_interval(first, second)
+    assert low <= difference <= high
+    back = intervals.difference_interval(second, first)
+    assert back == pytest.approx((-difference, -high, -low), abs=1e-9 * (1 + abs(difference)))
+
+
+def test_the_interval_of_a_difference_of_shares_is_newcombes() -> None:
+    # Newcombe (1998), table II, (a): 56/70 - 48/80, method 10.
+    shares = [(56 / 70, *intervals.success_interval(56, 70)), (48 / 80, *intervals.success_interval(48, 80))]
+    _, low, high = intervals.difference_interval(*shares)
+    assert (low, high) == pytest.approx((0.0524, 0.3339), abs=5e-5)

@@ -22,6 +22,7 @@ from d4rl_automl.core.gpus import visible as visible_gpus
 from d4rl_automl.films.table import EPISODES, FILMS, ROLES
 from d4rl_automl.plan.config import Config, validated
 from d4rl_automl.plan.digests import digest
+from d4rl_automl.plan.figures import table_shown_as
 from d4rl_automl.plan.run import Plan, autogluon_minutes, expand, options
 from d4rl_automl.plan.yaml_files import refuse_losses
 from d4rl_automl.terminal import end
@@ -88,7 +89,10 @@ class shell(shell):
 PYTHON = "python" if workflow.deployment_settings.deployment_method else quote(sys.executable)
 SCRIPTS = quote(str(ROOT / "scripts"))
 command = f"""exec {PYTHON} {SCRIPTS}/"$1".py "${{@:2}}" """
+# Of the command of this run the report tells.
+told = quote(" ".join(map(quote, ["snakemake", *sys.argv[1:]])))
 variables = f"PYTHONPATH={quote(SRC)} D4RL_AUTOML_PARENT={os.getpid()} {doubts.CONSOLE_VARIABLE}=9"
+variables += f" D4RL_AUTOML_COMMAND={told}"
 if CONFIG.tracker != NO_TRACKER:
     variables += f" {TRACKER_VARIABLE}={CONFIG.tracker}"
 # Its output goes to a log; by descriptor 9 it still reaches the console.

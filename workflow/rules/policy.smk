@@ -52,7 +52,7 @@ rule compare_students:
         unpack(lambda wildcards: PLAN.policies(wildcards.dataset)),
         transitions=paths.TRANSITIONS,
     output:
-        paths.COMPARISON,
+        report(paths.COMPARISON, **table_shown_as("students", "Teacher and students", "{dataset}")),
     log:
         paths.log("{dataset}/compare_students"),
     benchmark:

@@ -1,7 +1,7 @@
 # policy              -> rollouts/{method}-s{seed}.{simulator}.selection.parquet and .report.parquet
 # selection rollouts  -> targets/{method}.{simulator}.json
 # checkpoints         -> rollouts/{method}-s{seed}.{simulator}.checkpoints.parquet
-# report rollouts     -> results/{dataset}/scores.csv -> results/scores.csv, summary.csv, comparisons.csv
+# report rollouts     -> results/{dataset}/scores.csv, standings.csv -> results/scores.csv, summary.csv, comparisons.csv
 # logs, benchmarks    -> results/{dataset}/costs.csv  -> results/costs.csv
 #
 # `script name ...` is scripts/name.py (common.smk).
@@ -113,7 +113,8 @@ rule score_dataset:
         card=paths.CARD,
         teachers=lambda wildcards: PLAN.of_teachers(paths.TEACHER_METRICS, [wildcards.dataset]),
     output:
-        paths.DATASET_SCORES,
+        scores=paths.DATASET_SCORES,
+        standings=paths.STANDINGS,
     log:
         paths.log("{dataset}/score"),
     benchmark:
@@ -131,7 +132,7 @@ rule score_dataset:
     shell:
         "script score_dataset --rollouts {input.rollouts:q} --targets {input.targets:q}"
         " --card {input.card:q} --teachers {input.teachers:q} {params.taught}"
-        " --output {output:q} > {log:q} 2>&1"
+        " --output {output.scores:q} --standings {output.standings:q} > {log:q} 2>&1"
 
 
 rule score:
@@ -139,8 +140,8 @@ rule score:
     input:
         expand(paths.DATASET_SCORES, dataset=PLAN.learned),
     output:
-        scores=paths.SCORES,
-        summary=paths.SUMMARY,
+        scores=report(paths.SCORES, **table_shown_as("scores", "Scores")),
+        summary=report(paths.SUMMARY, **table_shown_as("summary", "Statistics over datasets and training seeds")),
         comparisons=paths.COMPARISONS,
     log:
         paths.log("score"),

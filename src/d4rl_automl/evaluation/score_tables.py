@@ -11,6 +11,7 @@ import pandas as pd
 from d4rl_automl import tasks
 from d4rl_automl.core import files, tables
 from d4rl_automl.core.errors import InputError
+from d4rl_automl.evaluation import intervals
 from d4rl_automl.evaluation.targets import commanded
 
 TARGET_RULES = {
@@ -43,7 +44,7 @@ def score_table(
     dataset, in the order of the table. Columns: mean_return and std_return (over episodes,
     divisor n), mean_length (steps), terminated (share of episodes, 0 to 1), normalised (mean
     normalised score), diverged (count). Where the task has a goal: success_rate (share of
-    episodes, 0 to 1) with success_low and success_high (`success_interval`), median_steps_to_goal
+    episodes, 0 to 1) with success_low and success_high (`intervals.success_interval`), median_steps_to_goal
     (of the successes, empty without any) and mean_distance_left (of all, in metres). Where fraction
     1.0 was not commanded, the rule "fixed" has no row, and the log says so. Raises InputError for
     other than report episodes, a target that is missing or was not commanded, and a dataset without
@@ -95,18 +96,10 @@ def _success(episodes: pd.DataFrame) -> dict[str, float]:
     if episodes["success"].isna().all():
         return dict.fromkeys(SUCCESS_COLUMNS, np.nan)
     reached = episodes["success"].to_numpy(bool)
-    low, high = success_interval(int(reached.sum()), len(reached))
+    low, high = intervals.success_interval(int(reached.sum()), len(reached))
     steps = episodes["length"].to_numpy(np.float64)[reached]
     values = (reached.mean(), low, high, np.median(steps) if len(steps) else np.nan, episodes["distance_left"].mean())
     return dict(zip(SUCCESS_COLUMNS, map(float, values), strict=True))
-
-
-def success_interval(successes: int, episodes: int) -> tuple[float, float]:
-    """Wilson's 95 % interval, (low, high), of the success rate behind so many successes, by SciPy."""
-    from scipy import stats  # noqa: PLC0415  It takes half a second to load, which robots do not need.
-
-    found = stats.binomtest(successes, episodes).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
 
 
 def in_order(table: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:

@@ -14,12 +14,11 @@ from rliable import library, metrics
 from d4rl_automl.core import doubts, files, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation import score_tables
+from d4rl_automl.evaluation.intervals import BOOTSTRAP_REPETITIONS, BOOTSTRAP_SEED
 
 DESIRED_SCORE = 100.0
 """The optimality gap counts what is missing to the expert's score; what lies above it earns nothing."""
 
-BOOTSTRAP_REPETITIONS = 2000
-BOOTSTRAP_SEED = 0
 ONE_SEED = "one training seed"
 """Why there is no interval; the column no_interval is empty where there is one."""
 
@@ -184,24 +183,6 @@ def _numpy_seed(seed: int) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(state)  # noqa: NPY002
-
-
-def mean_interval(groups: Sequence[NDArray[np.float64]]) -> tuple[float, float, float]:
-    """Mean over groups of their means, and its 95 % percentile interval: (mean, low, high).
-
-    `groups`: the returns of each training seed's episodes. The bootstrap draws training seeds,
-    and within each its episodes (Davison and Hinkley 1997, section 3.8), so that the interval
-    holds both kinds of chance; with one training seed it is the ordinary bootstrap over episodes.
-    """
-    generator = np.random.default_rng(BOOTSTRAP_SEED)
-    drawn = generator.integers(len(groups), size=(BOOTSTRAP_REPETITIONS, len(groups)))
-    means = np.empty(drawn.shape)
-    for index, group in enumerate(groups):
-        places = drawn == index
-        picks = generator.integers(len(group), size=(int(places.sum()), len(group)))
-        means[places] = group[picks].mean(axis=1)
-    low, high = np.quantile(means.mean(axis=1), [0.025, 0.975])
-    return float(np.mean([group.mean() for group in groups])), float(low), float(high)
 
 
 def aligned(table: pd.DataFrame) -> str:

@@ -9,21 +9,22 @@ from matplotlib.figure import Figure
 
 from d4rl_automl import tasks
 from d4rl_automl.core import tables
-from d4rl_automl.evaluation import statistics
+from d4rl_automl.evaluation import intervals
 from d4rl_automl.figures import style
 
 
-def plot(rollouts: Sequence[str | Path], prefix: str | Path) -> None:
+def plot(rollouts: Sequence[str | Path], methods: Sequence[str], prefix: str | Path) -> None:
     """Draw one dataset in one simulator, a line per method; files as `style.save`.
 
-    `rollouts`: report tables of every method and training seed. A point is the mean return at
-    a target with its 95 % interval (`statistics.mean_interval`); a method without a target is
-    a horizontal line. The CSV has one row per point. Raises InputError for tables that cannot
+    `rollouts`: report tables of every method and training seed; `methods`: all of the run, for their looks. A point is
+    the mean return at a target with its 95 % interval (`intervals.mean_interval`); a method without a target is a
+    horizontal line. The CSV has one row per point. Raises InputError for tables that cannot
     be read or that mix datasets or simulators.
     """
     table = tables.read_rollouts(rollouts, "report")
     dataset, simulator, task = (tables.one_value(table, column) for column in ("dataset", "simulator", "task"))
     points = calibration(table, task)
+    looks = style.looks(methods, points["method"])
 
     with style.settings():
         figure = Figure(figsize=(8.6, 6.0), layout="constrained")
@@ -33,8 +34,8 @@ def plot(rollouts: Sequence[str | Path], prefix: str | Path) -> None:
         if len(commanded):
             ends = [commanded.min(), commanded.max()]
             axes.plot(ends, ends, color=style.INK, linewidth=1.2, linestyle="--", label="achieved = commanded")
-        for index, (method, group) in enumerate(points.groupby("method", sort=False)):
-            colour, marker = style.look(index)
+        for method, group in points.groupby("method", sort=False):
+            colour, marker = looks[str(method)]
             if group["commanded_return"].isna().all():
                 row = group.iloc[0]
                 axes.axhline(
@@ -50,7 +51,7 @@ def plot(rollouts: Sequence[str | Path], prefix: str | Path) -> None:
         axes.set_ylabel("achieved return, mean and 95 % interval")
         style.score_axis(axes, task)
         handles = [*axes.get_legend_handles_labels()[0], style.reference_key()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        style.legend(figure, handles, [str(handle.get_label()) for handle in handles], most=3)
         style.save(figure, points, prefix, {"kind": "calibration", "dataset": dataset, "simulator": simulator})
 
 
@@ -67,7 +68,7 @@ def calibration(rollouts: pd.DataFrame, task: str) -> pd.DataFrame:
     for (method, _), group in rollouts.groupby(["method", "fraction"], dropna=False):
         fraction = group["fraction"].iloc[0]
         by_seed = [one["return"].to_numpy(np.float64) for _, one in group.groupby("training_seed", sort=True)]
-        mean, low, high = statistics.mean_interval(by_seed)
+        mean, low, high = intervals.mean_interval(by_seed)
         rows.append(
             {
                 "method": method,

@@ -15,7 +15,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from d4rl_automl import tasks
 from d4rl_automl.core import tables
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.evaluation.score_tables import success_interval
+from d4rl_automl.evaluation.intervals import success_interval
 from d4rl_automl.figures import style
 from d4rl_automl.figures.returns import DEMONSTRATOR, SHOWN_ONE_BY_ONE
 from d4rl_automl.learners import curves as training_curves

@@ -33,7 +33,8 @@ def plot(scores: str | Path, provider: str, simulator: str, prefix: str | Path) 
         figure = Figure(
             figsize=(max(6.5, 3.4 + across * sum(widths)), 2.0 + down * len(datasets)), layout="constrained"
         )
-        figure.suptitle(f"Normalised scores at the selected target, {provider} datasets, simulator {simulator}")
+        what = f"Normalised scores at the selected target, {provider} datasets, simulator {simulator}"
+        figure.suptitle(style.several_lines(what, figure.get_figwidth()))
         panels = figure.subplots(1, len(parts), squeeze=False, sharey=True, width_ratios=widths)[0]
         for axes, (name, methods) in zip(panels, parts.items(), strict=True):
             shown = own if name == "this run" else cells[cells["source"] != _OURS]

@@ -37,44 +37,46 @@ def plot(
     rollouts: Sequence[str | Path],
     episodes: str | Path,
     targets: Sequence[str | Path],
+    methods: Sequence[str],
     prefix: str | Path,
 ) -> None:
     """Draw one dataset in one simulator, a panel per method; files as `style.save`.
 
-    `rollouts`: report tables of every method and training seed; `episodes`: the dataset's
-    episodes; `targets`: the chosen targets, drawn darker. The CSV holds every return that
-    is drawn, the demonstrator's as method "demonstrator". Raises InputError for tables that
-    cannot be read, that mix datasets or simulators, and where a method has no chosen target.
+    `rollouts`: report tables of every method and training seed; `episodes`: the dataset's episodes; `targets`: the
+    chosen targets, drawn darker; `methods`: all of the run, for their looks. The CSV holds every return that is drawn,
+    the demonstrator's as method "demonstrator". Raises InputError for tables that cannot be read, that mix datasets or
+    simulators, and where a method has no chosen target.
     """
     table = tables.read_rollouts(rollouts, "report")
     dataset, simulator, task = (tables.one_value(table, column) for column in ("dataset", "simulator", "task"))
-    methods = list(dict.fromkeys(table["method"]))
-    chosen = chosen_fractions(targets, dataset, simulator, methods)
+    played = list(dict.fromkeys(table["method"]))
+    looks = style.looks(methods, played)
+    chosen = chosen_fractions(targets, dataset, simulator, played)
     shown = tables.read_parquet(episodes, ("episode", "return", "split", "normalised_score"))
     shown = shown[shown["split"] != "unfinished"]
     if shown.empty:
         raise InputError(f"{episodes}: no episode is finished; the demonstrator has no return to draw")
 
-    columns = 1 if len(methods) == 1 else 2
-    lines = -(-len(methods) // columns)
+    columns = 1 if len(played) == 1 else 2
+    lines = -(-len(played) // columns)
     # All panels have room for as many violins, so that a violin is as wide in each of them.
     width = 1 + max(3, int(table.groupby("method")["fraction"].nunique().max()))
     with style.settings():
         figure = Figure(figsize=(8.0 if columns == 1 else 13.0, 1.3 + 3.1 * lines), layout="constrained")
         figure.suptitle(f"{dataset}, simulator {simulator}")
         panels = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
-        for index, (axes, method) in enumerate(zip(panels, methods, strict=False)):
+        for index, (axes, method) in enumerate(zip(panels, played, strict=False)):
             own = table[table["method"] == method]
-            _panel(axes, own, shown["return"], chosen=chosen[method], colour=style.look(index)[0])
+            _panel(axes, own, shown["return"], chosen=chosen[method], colour=looks[method][0])
             axes.set_xlim(-0.6, width - 0.4)
             axes.set_title(method, loc="left", fontweight="bold")
             style.reference_lines(axes, task)
-            style.score_axis(axes, task, label=index % columns == columns - 1 or index == len(methods) - 1)
+            style.score_axis(axes, task, label=index % columns == columns - 1 or index == len(played) - 1)
             if index % columns == 0:
                 axes.set_ylabel("return")
-            if index >= len(methods) - columns:
+            if index >= len(played) - columns:
                 axes.set_xlabel("commanded target (fraction of the expert's return)")
-        for axes in panels[len(methods) :]:
+        for axes in panels[len(played) :]:
             axes.set_visible(False)
         figure.legend(handles=_legend(), loc="outside lower center", ncols=3 if columns == 1 else 6, columnspacing=1.4)
         demonstrated = shown.assign(dataset=dataset, simulator=simulator, method=DEMONSTRATOR)

@@ -1,8 +1,9 @@
 """What all figures share: size, fonts, colours, and how a figure is saved."""
 
 import json
+import textwrap
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +14,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path as Shape
+from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D, Bbox
 from numpy.typing import NDArray
 
 from d4rl_automl import tasks
 from d4rl_automl.core import files
+from d4rl_automl.core.errors import InputError
+from d4rl_automl.core.spacing import apart
 from d4rl_automl.tasks.scores import normalise
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A4EA3", "#8C6D31")
@@ -65,9 +72,140 @@ def settings() -> Iterator[None]:
             yield
 
 
-def look(index: int) -> tuple[str, str]:
-    """Colour and marker of the method at `index` of a figure; after the eighth, colours return with other markers."""
+Look = tuple[str, str]
+"""A colour and a marker."""
+
+
+def look(index: int) -> Look:
+    """The look of the thing at `index`; after the eighth, colours return with other markers."""
     return COLOURS[index % len(COLOURS)], MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
+
+
+def looks(methods: Sequence[str], drawn: Iterable[str]) -> dict[str, Look]:
+    """The look of the methods that are `drawn`, each by its place among all `methods` of the run.
+
+    So a method looks the same in every figure, whichever others it stands beside. Raises InputError for one that is
+    not of the run.
+    """
+    every = {method: look(index) for index, method in enumerate(methods)}
+    if unknown := [method for method in drawn if method not in every]:
+        raise InputError(f"methods: {unknown[0]!r} is none of {', '.join(methods)}; pass all methods of the config")
+    return {method: every[method] for method in drawn}
+
+
+def svg_path(marker: str, size: float = 10.0) -> str:
+    """A marker as the data of an SVG path around (0, 0), `size` pixels high and wide or a little less."""
+    shape = MarkerStyle(marker)
+    path = shape.get_path().transformed(shape.get_transform() + Affine2D().scale(size, -size))
+    letters = {Shape.MOVETO: "M", Shape.LINETO: "L", Shape.CURVE3: "Q", Shape.CURVE4: "C", Shape.CLOSEPOLY: "Z"}
+    parts = []
+    for points, code in path.iter_segments():
+        parts.append(letters[code] + ("" if code == Shape.CLOSEPOLY else " ".join(f"{value:.2f}" for value in points)))
+    return "".join(parts)
+
+
+def several_lines(title: str, inches: float) -> str:
+    """A title of a figure in as many lines as its width takes, broken between words."""
+    return "\n".join(textwrap.fill(line, int(inches * _LETTERS_PER_INCH)) for line in title.split("\n"))
+
+
+_LETTERS_PER_INCH = 11.5
+"""Of a figure's title."""
+
+
+def legend(figure: Figure, handles: Sequence[Any], names: Sequence[str], most: int) -> None:
+    """A legend below, in `most` columns, or in as many as the names leave room for."""
+    fit = int(figure.get_figwidth() / (0.6 + 0.078 * max(map(len, names))))
+    figure.legend(handles, names, loc="outside lower center", ncols=max(1, min(most, fit)))
+
+
+def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Names right of the axes for lines that end there: (height in data units, name, colour), moved apart.
+
+    To be called when all else is drawn, the limits of the axes included.
+    """
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    order = sorted(ends, key=lambda end: end[0])
+    points = [float(axes.transData.transform((0, height))[1]) * 72 / figure.dpi for height, *_ in order]
+    moved = apart(points, [_LABEL_POINTS] * (len(points) - 1))
+    for at, (height, name, colour), own in zip(moved, order, points, strict=True):
+        axes.annotate(
+            name,
+            (1, height),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(18, at - own),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=INK,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 1.4,
+                "shrinkA": 2,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+_LABEL_POINTS = 12.5
+"""From one label to the next, in points."""
+
+
+def label_points(
+    axes: Axes, points: Sequence[tuple[float, float, str]], lines: Sequence[tuple[float, float, float]] = ()
+) -> list[Annotation] | None:
+    """Names beside points: (x and y in data units, name). None, and none is written, where they would overlap.
+
+    `lines`: upright ones that no name is to cross, (x, lower and upper end in data units). To be called when all else
+    is drawn, the limits of the axes included.
+    """
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    inside = axes.get_window_extent()
+    # With room around, so that no name stands nearer to the mark of another.
+    radius = 10 * figure.dpi / 72
+    dots = [axes.transData.transform((x, y)) for x, y, _ in points]
+    around = [Bbox.from_bounds(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in dots]
+    ends = [axes.transData.transform(((x, low), (x, high))) for x, low, high in lines]
+    names = [Bbox.from_extents(x - 2, low, x + 2, high) for (x, low), (_, high) in ends]
+    written: list[Annotation] = []
+    for index, (x, y, name) in enumerate(points):
+        taken = [*around[:index], *around[index + 1 :], *names]
+        for offset, side, height in _SIDES:
+            text = axes.annotate(
+                name, (x, y), xytext=offset, textcoords="offset points", ha=side, va=height, fontsize=8.5
+            )
+            box = text.get_window_extent()
+            # Layout moves things a little once more.
+            room = box.expanded(1.06, 1.15)
+            if inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1) and not room.count_overlaps(taken):
+                written.append(text)
+                names.append(room)
+                break
+            text.remove()
+        else:
+            for text in written:
+                text.remove()
+            return None
+    return written
+
+
+_SIDES: tuple[tuple[tuple[int, int], Any, Any], ...] = (
+    ((8, 0), "left", "center"),
+    ((-8, 0), "right", "center"),
+    ((0, 8), "center", "bottom"),
+    ((0, -8), "center", "top"),
+    ((7, 7), "left", "bottom"),
+    ((7, -7), "left", "top"),
+    ((-7, 7), "right", "bottom"),
+    ((-7, -7), "right", "top"),
+)
+"""Where the name of a point may stand: its offset in points and how it is aligned."""
 
 
 def save(figure: Figure, data: pd.DataFrame, prefix: str | Path, facts: Mapping[str, Any]) -> None:

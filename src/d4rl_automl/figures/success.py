@@ -1,5 +1,6 @@
 """How often each method reaches its goal, beside the episodes of the data."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,13 @@ _BAR = 0.7
 """Its height, of the 1 from one method to the next."""
 
 
-def plot(scores: str | Path, episodes: str | Path, simulator: str, prefix: str | Path) -> None:
+def plot(scores: str | Path, episodes: str | Path, simulator: str, methods: Sequence[str], prefix: str | Path) -> None:
     """Draw one dataset in one simulator, a bar per method; files as `style.save`.
 
     `scores`: the dataset's (`score_tables.score_dataset`), of which the selected target is drawn; `episodes`: the
-    dataset's episodes. A bar is the mean over training seeds, a dot one of them with its interval
-    (`score_tables.success_interval`). The demonstrator's bar is the share of the finished episodes that have a
+    dataset's episodes; `methods`: all of the run, for their looks. A bar is the mean over training seeds, a dot one
+    of them with its interval
+    (`intervals.success_interval`). The demonstrator's bar is the share of the finished episodes that have a
     reward at all. The CSV has one row per dot, and one of the demonstrator. Raises InputError for tables that
     cannot be read, where a score is of no goal, and where no episode is finished.
     """
@@ -38,21 +40,21 @@ def plot(scores: str | Path, episodes: str | Path, simulator: str, prefix: str |
     if recorded.empty:
         raise InputError(f"{episodes}: no episode is finished; the demonstrator has no success to draw")
     rewarded = float((recorded["return"] > 0).mean())
-    methods = list(dict.fromkeys(shown["method"]))
+    played = list(dict.fromkeys(shown["method"]))
+    looks = style.looks(methods, played)
     with style.settings():
-        figure = Figure(figsize=(8.6, 1.4 + 0.42 * (len(methods) + 1)), layout="constrained")
+        figure = Figure(figsize=(8.6, 1.4 + 0.42 * (len(played) + 1)), layout="constrained")
         figure.suptitle(f"{dataset}, simulator {simulator}")
         axes = figure.subplots()
         _bar(axes, 0, rewarded, style.GREY)
-        for place, method in enumerate(methods, 1):
+        for place, method in enumerate(played, 1):
             own = shown[shown["method"] == method]
-            colour, _ = style.look(place - 1)
-            _bar(axes, place, float(own["success_rate"].mean()), colour)
+            _bar(axes, place, float(own["success_rate"].mean()), looks[method][0])
             heights = place + _BAR * ((np.arange(len(own)) + 0.5) / len(own) - 0.5)
             axes.hlines(heights, own["success_low"], own["success_high"], color=style.INK, linewidth=1.2, zorder=3)
             axes.plot(own["success_rate"], heights, "o", color=style.INK, markersize=4, zorder=4, clip_on=False)
-        axes.set_yticks(range(len(methods) + 1), ["data: rewarded episodes", *methods])
-        axes.set_ylim(len(methods) + 0.5, -0.5)
+        axes.set_yticks(range(len(played) + 1), ["data: rewarded episodes", *played])
+        axes.set_ylim(len(played) + 0.5, -0.5)
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
         axes.set_xlabel("episodes that reach the goal, with 95 % interval of each training seed")

@@ -6,6 +6,7 @@ but for `prefix`. Importable with the standard library alone.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d4rl_automl.core import paths
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
 
 Wildcards = Mapping[str, Any]
 Files = dict[str, str | list[str]]
+CAPTIONS = Path(__file__).parents[1] / "report/captions"
+"""What is said of every figure and table, by its name, in plain text."""
 OF_DATASET = "{dataset}/figures/"
 OF_ALL = "figures/"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A kind of figure. Its explanation in the report is report/captions/{name}.rst."""
+    """A kind of figure. Its explanation is {name}.rst of `CAPTIONS`."""
 
     name: str
     title: str
@@ -34,6 +37,8 @@ class Figure:
     """The other arguments: text, or a list of numbers."""
     drawn: Callable[["Plan", Wildcards], bool] = lambda plan, wildcards: True
     """Whether there is anything to draw."""
+    folded: bool = False
+    """Whether the report shows it only when asked."""
     resources: tuple[str, ...] = ()
     """Files of `resources/` that it reads."""
     memory: int = 1000
@@ -57,8 +62,31 @@ def _summarised(plan: "Plan", these: Wildcards) -> bool:
     return bool(plan.summarised(these["provider"], these["suite"]))
 
 
-def _group(plan: "Plan", these: Wildcards) -> dict[str, str]:
-    return {name: these[name] for name in ("provider", "suite", "simulator")}
+def _of_several(plan: "Plan", these: Wildcards) -> bool:
+    """Where a distribution over datasets has more than one point."""
+    return len(plan.summarised(these["provider"], these["suite"])) > 1
+
+
+def _tabled(plan: "Plan", these: Wildcards) -> bool:
+    """Where a table says more than a line of scores: of several datasets, or beside published ones."""
+    own = [name for name in plan.provided_by(these["provider"]) if name in plan.learned]
+    return len(own) > 1 or these["provider"] == "d4rl"
+
+
+def _chooses(plan: "Plan", these: Wildcards) -> bool:
+    """Where a target is chosen among several."""
+    methods = plan.config.methods_for(these["dataset"])
+    return _robot_learned(plan, these) and any(len(plan.commanded(these["dataset"], m.name)) > 1 for m in methods)
+
+
+def _group(plan: "Plan", these: Wildcards) -> dict[str, Any]:
+    names = ("provider", "suite", "simulator")
+    datasets = plan.summarised(these["provider"], these["suite"])
+    return {**{name: these[name] for name in names}, "methods": plan.in_order(datasets)}
+
+
+def _methods(plan: "Plan", these: Wildcards) -> dict[str, Any]:
+    return {"methods": plan.in_order([these["dataset"]])}
 
 
 FIGURES = {
@@ -71,18 +99,6 @@ FIGURES = {
             lambda plan, these: {"card": paths.CARD.format(**these), "episodes": paths.EPISODES.format(**these)},
         ),
         Figure(
-            "reward_to_go",
-            "The data",
-            OF_DATASET + "reward_to_go",
-            lambda plan, these: {
-                "transitions": paths.TRANSITIONS.format(**these),
-                "episodes": paths.EPISODES.format(**these),
-            },
-            settings=lambda plan, these: {"fractions": plan.config.rollout.fractions},
-            drawn=lambda plan, these: not plan.has_goal(these["dataset"]),
-            memory=2000,
-        ),
-        Figure(
             "returns",
             "Returns by commanded target",
             OF_DATASET + "returns.{simulator}",
@@ -91,6 +107,7 @@ FIGURES = {
                 "targets": plan.played(paths.TARGET, [these["dataset"]], [these["simulator"]]),
                 "episodes": paths.EPISODES.format(**these),
             },
+            settings=_methods,
             drawn=_robot_learned,
         ),
         Figure(
@@ -98,6 +115,7 @@ FIGURES = {
             "Commanded against achieved return",
             OF_DATASET + "calibration.{simulator}",
             lambda plan, these: {"rollouts": plan.reported(these["dataset"], [these["simulator"]])},
+            settings=_methods,
             drawn=_robot_learned,
         ),
         Figure(
@@ -112,6 +130,17 @@ FIGURES = {
             drawn=lambda plan, these: bool(plan.checkpointed(paths.HANDLE, these["dataset"])),
         ),
         Figure(
+            "budget",
+            "Score against evaluation budget",
+            OF_DATASET + "budget.{simulator}",
+            lambda plan, these: {
+                "selection": plan.rolled(these["dataset"], "selection", [these["simulator"]]),
+                "report": plan.reported(these["dataset"], [these["simulator"]]),
+            },
+            settings=_methods,
+            drawn=_chooses,
+        ),
+        Figure(
             "success",
             "Goals reached",
             OF_DATASET + "success.{simulator}",
@@ -119,7 +148,7 @@ FIGURES = {
                 "scores": paths.DATASET_SCORES.format(**these),
                 "episodes": paths.EPISODES.format(**these),
             },
-            settings=lambda plan, these: {"simulator": these["simulator"]},
+            settings=lambda plan, these: {"simulator": these["simulator"], **_methods(plan, these)},
             drawn=_maze_learned,
         ),
         Figure(
@@ -131,6 +160,28 @@ FIGURES = {
                 "targets": plan.played(paths.TARGET, [these["dataset"]], [these["simulator"]]),
             },
             drawn=_maze_learned,
+        ),
+        Figure(
+            "actions",
+            "Predicted against recorded actions",
+            OF_DATASET + "actions-{teacher}-s{seed}",
+            lambda plan, these: {
+                "predictions": paths.PREDICTIONS.format(**these),
+                "metrics": paths.TEACHER_METRICS.format(**these),
+            },
+        ),
+        Figure(
+            "reward_to_go",
+            "The data",
+            OF_DATASET + "reward_to_go",
+            lambda plan, these: {
+                "transitions": paths.TRANSITIONS.format(**these),
+                "episodes": paths.EPISODES.format(**these),
+            },
+            settings=lambda plan, these: {"fractions": plan.config.rollout.fractions},
+            drawn=lambda plan, these: not plan.has_goal(these["dataset"]),
+            folded=True,
+            memory=2000,
         ),
         Figure(
             "l2",
@@ -145,16 +196,8 @@ FIGURES = {
                 "provider": plan.datasets[these["dataset"]].provider,
             },
             drawn=_learned,
+            folded=True,
             resources=("autogluon_l2.csv",),
-        ),
-        Figure(
-            "actions",
-            "Predicted against recorded actions",
-            OF_DATASET + "actions-{teacher}-s{seed}",
-            lambda plan, these: {
-                "predictions": paths.PREDICTIONS.format(**these),
-                "metrics": paths.TEACHER_METRICS.format(**these),
-            },
         ),
         Figure(
             "curves",
@@ -162,6 +205,7 @@ FIGURES = {
             OF_DATASET + "curves",
             lambda plan, these: {"curves": plan.left("curve", these["dataset"])},
             drawn=lambda plan, these: bool(plan.left("curve", these["dataset"])),
+            folded=True,
         ),
         Figure(
             "importance",
@@ -169,6 +213,7 @@ FIGURES = {
             OF_DATASET + "importance",
             lambda plan, these: {"parts": plan.importance(these["dataset"])},
             drawn=lambda plan, these: bool(plan.importance(these["dataset"])),
+            folded=True,
         ),
         Figure(
             "heat_table",
@@ -176,6 +221,7 @@ FIGURES = {
             OF_ALL + "heat_table.{provider}.{simulator}",
             lambda plan, these: {"scores": paths.SCORES},
             settings=lambda plan, these: {name: these[name] for name in ("provider", "simulator")},
+            drawn=_tabled,
             resources=("published_scores.csv",),
         ),
         Figure(
@@ -184,7 +230,7 @@ FIGURES = {
             OF_ALL + "profiles.{provider}.{suite}.{simulator}",
             lambda plan, these: {"scores": paths.SCORES},
             settings=_group,
-            drawn=_summarised,
+            drawn=_of_several,
         ),
         Figure(
             "improvement",
@@ -195,7 +241,10 @@ FIGURES = {
                 "reference": plan.config.reference,
                 **_group(plan, these),
             },
-            drawn=lambda plan, these: plan.is_compared(these["provider"], these["suite"]),
+            # One training seed is above another or below it: of several, it is a probability.
+            drawn=lambda plan, these: (
+                len(plan.config.seeds) > 1 and plan.is_compared(these["provider"], these["suite"])
+            ),
         ),
         Figure(
             "costs",

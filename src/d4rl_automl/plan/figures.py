@@ -5,7 +5,7 @@ from itertools import product
 from string import Formatter
 from typing import Any
 
-from d4rl_automl.figures.table import FIGURES, Figure, Files, Wildcards
+from d4rl_automl.figures.table import CAPTIONS, FIGURES, Figure, Files, Wildcards
 from d4rl_automl.plan.run import Plan, options
 
 
@@ -27,6 +27,28 @@ def files_of(plan: Plan, figure: Figure) -> Callable[[Any], Files]:
 def settings_of(plan: Plan, figure: Figure) -> Callable[[Any], str]:
     """A function for params: the settings of a figure, as options of scripts/plot.py."""
     return lambda wildcards: options(figure.settings(plan, dict(wildcards.items())))
+
+
+def shown_as(figure: Figure) -> dict[str, Any]:
+    """Where Snakemake's own report shows a figure: the arguments of `report()`."""
+    names = [name for _, name, _, _ in Formatter().parse(figure.job) if name]
+    labels = {name: f"{{{name}}}" for name in names if name != "dataset"}
+    return {
+        "caption": str(CAPTIONS / f"{figure.name}.rst"),
+        "category": "{dataset}" if "dataset" in names else "All datasets",
+        "subcategory": figure.title,
+        "labels": {"figure": figure.title, **labels},
+    }
+
+
+def table_shown_as(name: str, title: str, category: str = "All datasets") -> dict[str, Any]:
+    """The same of a table, whose caption has that name."""
+    return {
+        "caption": str(CAPTIONS / f"{name}.rst"),
+        "category": category,
+        "subcategory": "Tables",
+        "labels": {"table": title},
+    }
 
 
 def _combinations(plan: Plan, pattern: str) -> Iterator[Wildcards]:

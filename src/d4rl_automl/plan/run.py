@@ -211,9 +211,13 @@ class Plan:
             for file in expand(pattern, dataset=dataset, method=method.name, simulator=simulators, **wildcards)
         ]
 
+    def rolled(self, dataset: str, purpose: str, simulators: Iterable[str] | None = None) -> list[str]:
+        """The rollouts of a dataset for one purpose."""
+        return self.played(paths.ROLLOUT, [dataset], simulators, purpose=purpose, seed=self.config.seeds)
+
     def reported(self, dataset: str, simulators: Iterable[str] | None = None) -> list[str]:
         """The rollouts of a dataset whose returns are reported."""
-        return self.played(paths.ROLLOUT, [dataset], simulators, purpose="report", seed=self.config.seeds)
+        return self.rolled(dataset, "report", simulators)
 
     def episodes(self, method: str, purpose: str) -> int:
         """Episodes per target of a rollout: the method's own number, or the config's."""
@@ -303,6 +307,17 @@ class Plan:
                 own, before = self.jobs(dataset, method.name, seed)
                 told.append(options({"policy": [method.name, seed, *own, "/", *before]}))
         return " ".join(told)
+
+    # Figures
+
+    def in_order(self, datasets: Iterable[str]) -> list[str]:
+        """The methods of the config up to the last that these datasets have: their places tell how each is drawn.
+
+        A method that is added after them changes none of their figures.
+        """
+        names = list(self.methods)
+        had = {method.name for dataset in datasets for method in self.config.methods_for(dataset)}
+        return names[: 1 + max((names.index(name) for name in had), default=-1)]
 
     # Resources
 
