@@ -562,7 +562,7 @@ FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
         f"{RESOURCES}/catalogue.csv", replaced("http://", "https://"), ("report",)),
     "the catalogue, another dataset": (f"{RESOURCES}/catalogue.csv", replaced("237338037", "237338038"), ()),
     "inertias": (f"{RESOURCES}/mujoco210_inertia.json", replaced("{", "{ "),
-                 ("collect", "identify_simulator", "rollout", "rollout_checkpoints", "train_behaviour",
+                 ("collect", "identify_simulator", "rollout", "rollout_checkpoints", "film", "train_behaviour",
                   "choose_behaviour")),
     "published scores": (f"{RESOURCES}/published_scores.csv", more_code, ("plot_heat_table",)),
     "published errors": (f"{RESOURCES}/autogluon_l2.csv", more_code, ("plot_l2",)),
