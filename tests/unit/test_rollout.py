@@ -336,7 +336,7 @@ def test_episode_seeds_are_what_they_say():
 @given(
     seed=st.integers(0, 10**6),
     dataset=st.text(max_size=20),
-    counts=st.lists(st.integers(0, 300), min_size=3, max_size=3),
+    counts=st.lists(st.integers(0, 300), min_size=len(PURPOSES), max_size=len(PURPOSES)),
 )
 def test_episode_seeds_never_meet(seed, dataset, counts):
     """Neither within a purpose nor across purposes nor with another dataset; more episodes begin with fewer."""

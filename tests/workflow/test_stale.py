@@ -189,8 +189,14 @@ OF_RETURN = tuple(f"rollout method={kind}" for kind in KINDS if kind not in ("bc
 CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
     ("d4rl_dir", "elsewhere", ()),
     ("mirrors", ["https://example.org"], ()),
+<<<<<<< HEAD
     ("reference", "rvs", ("plot_improvement",)),
     ("device", "cuda", ()),
+=======
+    # Of one training seed no improvement is drawn.
+    ("reference", "rvs", ()),
+    ("device", "auto", ("train_teacher", *FITTED_TO_DATA)),
+>>>>>>> report
     ("split.seed", 1, ("make_transitions",)),
     ("split.validation", 0.2, ("make_transitions",)),
     ("split.test", 0.2, ("make_transitions",)),
@@ -246,7 +252,7 @@ METHOD_CASES: list[tuple[str, Any, tuple[str, ...], str]] = [
 UNTAUGHT = ("rvs_r", "rvs", "bc", "rcdtp", "rwdtp")
 TAUGHT = ("teacher", "autogluon_student", "student", "catboost_student")
 NEW_JOBS: list[tuple[dict[str, Any], tuple[str, ...], set[str]]] = [
-    ({"seeds": [0, 1]}, ("train_teacher", *FITTED_TO_DATA), set()),
+    ({"seeds": [0, 1]}, ("train_teacher", *FITTED_TO_DATA), {"plot_improvement"}),
     ({"simulators": ["d4rl", "mujoco-py"]}, ("rollout",), {"make_card", "plot_card", "merge_cards"}),
     ({"datasets.embedded.name": "another-embedded"}, ("collect",), set()),
     ({"datasets.embedded.task": "walker2d"}, ("collect",), set()),
@@ -555,6 +561,7 @@ FILES: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
     "a caption": ("src/d4rl_automl/report/captions/returns.rst", more_code, ("report",)),
     "the report's template": ("src/d4rl_automl/report/template.html.j2", more_code, ("report",)),
     "the report's style": ("src/d4rl_automl/report/style.css", more_code, ("report",)),
+    "the report's script": ("src/d4rl_automl/report/script.js", more_code, ("report",)),
     "the catalogue, a dataset in use": (
         f"{RESOURCES}/catalogue.csv", replaced(hashlib.sha256(b"").hexdigest(), "0" * 64),
         ("download", "link", "report")),
@@ -663,10 +670,10 @@ RUN = f"results/{EMBEDDED}"
          ("rollout method=student", f"compare_students dataset={EMBEDDED}")),
         ("deleted", f"{RUN}/policies/student-s0.onnx", ()),
         ("a newer file in its place", f"{RUN}/rollouts/mlp-s0.d4rl.selection.parquet",
-         (f"choose_target dataset={EMBEDDED} method=mlp",)),
+         (f"choose_target dataset={EMBEDDED} method=mlp", f"plot_budget dataset={EMBEDDED}")),
         ("deleted", f"{RUN}/rollouts/mlp-s0.d4rl.selection.parquet", ()),
         ("deleted", f"{RUN}/figures/returns.d4rl.png", (f"plot_returns dataset={EMBEDDED}",)),
-        ("deleted", "results/figures/profiles.d4rl.gym.d4rl.png", ("plot_profiles provider=d4rl suite=gym",)),
+        ("deleted", "results/figures/costs.d4rl.gym.d4rl.png", ("plot_costs provider=d4rl suite=gym",)),
         ("deleted", "results/summary.csv", ("score",)),
         ("deleted", f"{RUN}/students.csv", (f"compare_students dataset={EMBEDDED}",)),
         ("deleted", f"{RUN}/card.md", (f"make_card dataset={EMBEDDED}",)),
