@@ -189,14 +189,9 @@ OF_RETURN = tuple(f"rollout method={kind}" for kind in KINDS if kind not in ("bc
 CONFIG_CASES: list[tuple[str, Any, tuple[str, ...]]] = [
     ("d4rl_dir", "elsewhere", ()),
     ("mirrors", ["https://example.org"], ()),
-<<<<<<< HEAD
-    ("reference", "rvs", ("plot_improvement",)),
-    ("device", "cuda", ()),
-=======
     # Of one training seed no improvement is drawn.
     ("reference", "rvs", ()),
-    ("device", "auto", ("train_teacher", *FITTED_TO_DATA)),
->>>>>>> report
+    ("device", "cuda", ()),
     ("split.seed", 1, ("make_transitions",)),
     ("split.validation", 0.2, ("make_transitions",)),
     ("split.test", 0.2, ("make_transitions",)),
