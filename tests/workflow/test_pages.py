@@ -24,7 +24,10 @@ def place(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(tiny_run, project, symlinks=True)
     for part in ("Makefile", "benchmarks", "tests", "pyproject.toml"):
         (project / part).symlink_to(ROOT / part)
-    (project / ".venv").symlink_to(Path(sys.executable).parents[1])
+    # Not the environment itself: `make` would make one anew in its place, if it were older than the pins.
+    (project / ".venv").mkdir()
+    (project / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    (project / ".venv/.installed").touch()
     # Of the same name as the demo's.
     (project / "results" / DEMO).symlink_to(project / "results" / tiny.EMBEDDED)
     (project / "my_hopper.hdf5").symlink_to("mine.hdf5")
