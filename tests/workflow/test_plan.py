@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,24 @@ def test_bare_dry_run_plans_all_eighteen_datasets(project: Path) -> None:
     assert {planned[f"fit_{kind}"] for kind in ("rvs_r", "mlp", "rcdtp", "rwdtp")} == {3 * 18}
     assert planned["fit_rvs_g"] == 3 * 6
     assert planned["rollout"] == (18 * 11 + 1 + 6) * 3
+
+
+def test_the_estimate_is_of_snakemakes_own_plan(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "d4rl_automl.plan.estimate", "--cores", "8", "--gpus", "1", "--card", "a5500"]
+    config = str(ROOT / "config/quickstart.yaml")
+    told = subprocess.run([*command, "--configfile", config], cwd=tmp_path, capture_output=True, text=True, check=True)
+    rows = {row.split()[0]: row.split()[1] for row in told.stdout.splitlines()}
+    assert (rows["train_teacher"], rows["rollout"], rows["all"]) == ("3", "4", "44")
+    # Its device is the processor, whatever cards there are.
+    line = r"About \S+ (s|min) on 8 cores and no GPU: \S+ min of processor time, \S+ MB of disk, \S+ GB of memory.*"
+    assert re.fullmatch(line, told.stdout.splitlines()[-1])
+    assert not told.stderr and list(tmp_path.iterdir()) == [tmp_path / ".snakemake"]
+    (tmp_path / "wrong.yaml").write_text("device: gpu")
+    refused = subprocess.run(
+        [*command, "--configfile", "wrong.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1 and 'device: found "gpu"; allowed: one of' in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_behaviour_policies_are_trained_when_asked_for(project: Path) -> None:
