@@ -25,6 +25,7 @@ from d4rl_automl.plan.run import Plan
 from d4rl_automl.plan.scheduling import Task, schedule
 from d4rl_automl.settings.kinds import MethodSettings, NetworkFit
 from tests.support.configs import SHIPPED
+from tests.support.pretend_gpus import pretend
 from tests.support.project import ROOT
 
 H100, A5500 = "NVIDIA H100 80GB HBM3", "NVIDIA RTX A5500"
@@ -287,10 +288,10 @@ def finish(name: str, core: float, wall: float) -> None:
 
 
 def job(
-    name: str, core: float, *, sort: str = "", rule: str = "rollout", gpu: int = 0, done: bool = False
+    name: str, core: float, *, sort: str = "", rule: str = "rollout", gains: bool = False, done: bool = False
 ) -> estimate.Job:
     cost = costs.Cost(core, 0.0, core, 1e9, 1e6, ((costs.MEASURED, core),))
-    return estimate.Job(name, rule, estimate.Key(rule, sort, "cpu"), 1, gpu, cost, (), done)
+    return estimate.Job(name, rule, estimate.Key(rule, sort, "cpu"), 1, 0, gains, cost, (), done)
 
 
 @pytest.fixture
@@ -365,7 +366,7 @@ def test_the_table_adds_up_and_gathers_what_costs_next_to_nothing() -> None:
 
 
 def test_trainings_of_days_without_a_gpu_are_said_loudly_with_the_config_that_fits() -> None:
-    trainings = [job(f"d/{number}", 50_000, rule="fit_rvs_r", gpu=1) for number in range(3)]
+    trainings = [job(f"d/{number}", 50_000, rule="fit_rvs_r", gains=True) for number in range(3)]
     said = estimate.Estimate(trainings, NO_GPU, estimate.Factors()).warning("the driver is missing")
     assert "NO GPU WAS FOUND (the driver is missing)" in said and "3 trainings" in said and "42 h" in said
     assert (ROOT / re.search(r"--configfile (\S+),", said)[1]).is_file()
@@ -404,12 +405,14 @@ def test_the_config_for_a_processor_is_the_benchmark_with_other_networks_and_no_
 # Which GPUs there are --------------------------------------------------------------------------
 
 
-def test_cards_are_those_of_the_driver_that_are_not_hidden(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cards_are_those_that_jobs_find_by_the_names_of_the_driver(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gpus, "DRIVER", folder / "gpus")
     monkeypatch.setattr(gpus, "_built_without_cuda", lambda: False)
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert gpus.found() == ([], "NVIDIA's driver names no card")
+    pretend(folder / "none", monkeypatch, [])
+    assert gpus.found() == ([], "nvidia-smi finds none")
+    pretend(folder / "two", monkeypatch, ["GPU-1", "GPU-2"])
     for bus in ("0000:01:00.0", "0000:02:00.0"):
         (folder / "gpus" / bus).mkdir(parents=True)
         (folder / "gpus" / bus / "information").write_text("Model: \t\t NVIDIA RTX A5500\nIRQ: 5\n")
@@ -417,10 +420,10 @@ def test_cards_are_those_of_the_driver_that_are_not_hidden(folder: Path, monkeyp
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert gpus.found() == ([A5500], "")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpus.found()[0] == [] and "hides every card" in gpus.found()[1]
+    assert gpus.found() == ([], "CUDA_VISIBLE_DEVICES is ''")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     monkeypatch.setattr(gpus, "_built_without_cuda", lambda: True)
-    assert gpus.found() == ([], "torch is built without CUDA, though there is NVIDIA RTX A5500")
+    assert gpus.found() == ([], "torch is built without CUDA, though there is a card")
 
 
 @pytest.mark.parametrize(("line", "without"), [("cuda: Optional[str] = None", True), ("cuda = '13.0'", False)])

@@ -61,6 +61,8 @@ class Job:
     threads: int
     gpu: int
     """Slots of a GPU that it asks for."""
+    gains: bool
+    """Whether it would ask for one where there is one."""
     cost: Cost
     needs: tuple[int, ...]
     """The jobs before it, as indices."""
@@ -155,7 +157,7 @@ class Estimate:
         """What is said loudly where trainings of days would go to a processor; empty where none do."""
         if self.machine.cards:
             return ""
-        trainings = [cost.core for job, cost in zip(self.jobs, self.costs, strict=True) if job.gpu]
+        trainings = [cost.core for job, cost in zip(self.jobs, self.costs, strict=True) if job.gains]
         if sum(trainings) < LONG:
             return ""
         return (
@@ -283,7 +285,16 @@ def _tables() -> str:
 
 def jobs_of(dag: Any, plan: Plan, machine: Machine) -> list[Job]:
     """Every job of Snakemake's `dag`, with its cost by the tables; the targets alone (`rule all`) are none."""
-    works = Works(plan)
+    works, with_gpu = Works(plan), Plan(plan.config)
+    kinds = {making.rule: kind for kind, making, _ in plan.makings()}
+
+    def device_of(rule: str, wildcards: Mapping[str, str]) -> str:
+        """Where a job would train if there were a GPU."""
+        if rule in kinds:
+            return with_gpu.device(kinds[rule])
+        name = {"train_teacher": "teacher", "distill_teacher": "method"}.get(rule)
+        return with_gpu.autogluon_device(wildcards[name]) if name else "cpu"
+
     waiting = set(dag.needrun_jobs(exclude_finished=False))
     chosen = [job for job in dag.jobs if job.benchmark]
     index = {job: place for place, job in enumerate(chosen)}
@@ -293,7 +304,8 @@ def jobs_of(dag: Any, plan: Plan, machine: Machine) -> list[Job]:
         work = works.of(job.rule.name, job.wildcards_dict)
         gpu = int(job.resources.get("gpu", 0) or 0)
         device = card if gpu and card else None
-        cost = costs.cost(work, job.threads, device)
+        threads = min(job.threads, machine.cores)
+        cost = costs.cost(work, threads, device)
         limited = any(where == costs.LIMIT for where, _ in cost.basis)
         sort = costs.LIMIT if limited else (work.sort if work else "")
         found.append(
@@ -301,8 +313,9 @@ def jobs_of(dag: Any, plan: Plan, machine: Machine) -> list[Job]:
                 paths.job_of(str(job.benchmark)),
                 job.rule.name,
                 Key(job.rule.name, sort, device or "cpu"),
-                job.threads,
+                threads,
                 gpu,
+                device_of(job.rule.name, job.wildcards_dict) != "cpu",
                 cost,
                 tuple(index[other] for other in dag.dependencies[job] if other in index),
                 job not in waiting,
@@ -361,7 +374,7 @@ def main() -> None:
         names, why = gpus.found()
         chosen = _card(arguments.card, names)
         count = len(names) if arguments.gpus is None else arguments.gpus
-        for dag, plan in _plans(arguments.configfile, arguments.cores):
+        for dag, plan in _plans(arguments.configfile, arguments.cores, count):
             cards = (chosen,) * count if plan.config.device != "cpu" else ()
             machine = Machine(arguments.cores, cards, count or None)
             jobs = jobs_of(dag, plan, machine)
@@ -388,7 +401,7 @@ def _card(asked: str | None, names: Sequence[str]) -> str:
     return known
 
 
-def _plans(configfiles: Sequence[Path], cores: int) -> Iterator[tuple[Any, Plan]]:
+def _plans(configfiles: Sequence[Path], cores: int, slots: int) -> Iterator[tuple[Any, Plan]]:
     """Snakemake's plan of a run in this folder and what the rules know of it, once; exits as Snakemake does."""
     try:
         from snakemake.api import SnakemakeApi  # noqa: PLC0415
@@ -401,7 +414,8 @@ def _plans(configfiles: Sequence[Path], cores: int) -> Iterator[tuple[Any, Plan]
     with SnakemakeApi(types.OutputSettings(quiet={types.Quietness.ALL})) as api:
         try:
             workflow = api.workflow(
-                resource_settings=types.ResourceSettings(cores=cores),
+                # With nodes, or the rules would see how many GPUs there are here.
+                resource_settings=types.ResourceSettings(cores=cores, nodes=1, resources={"gpu": slots}),
                 config_settings=types.ConfigSettings(configfiles=list(configfiles)),
                 storage_settings=types.StorageSettings(),
                 snakefile=SNAKEFILE,

@@ -6,23 +6,22 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+from d4rl_automl.core.gpus import visible
+
 DRIVER = Path("/proc/driver/nvidia/gpus")
 """Where NVIDIA's driver on Linux has a folder for each card."""
 
 
 def found() -> tuple[list[str], str]:
     """The names of the cards that jobs started here find, and, where there is none, why."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if hidden is not None and hidden.strip() in ("", "-1", "NoDevFiles"):
-        return [], f"CUDA_VISIBLE_DEVICES is {hidden!r}, which hides every card"
-    names = _names()
-    if not names:
-        return [], "NVIDIA's driver names no card"
+    count = len(visible())
+    if not count:
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return [], "nvidia-smi finds none" if hidden is None else f"CUDA_VISIBLE_DEVICES is {hidden!r}"
     if _built_without_cuda():
-        return [], f"torch is built without CUDA, though there is {names[0]}"
-    if hidden is not None:
-        names = names[: len(hidden.split(","))]
-    return names, ""
+        return [], "torch is built without CUDA, though there is a card"
+    # Of a machine with several sorts of cards the first is taken for all.
+    return [(_names() or ["of an unknown name"])[0]] * count, ""
 
 
 def _names() -> list[str]:
