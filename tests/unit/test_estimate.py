@@ -102,14 +102,17 @@ def rules() -> set[str]:
 
 def jobs(plan: Plan) -> Iterator[tuple[str, dict[str, str]]]:
     """Every rule, with the wildcards of its jobs of one seed and dimension."""
-    made = {making.rule: names for _, making, names in plan.makings()}
+    made = {making.rule: names for _, making, points, names in plan.makings() if not points}
     for rule, dataset in product(sorted(rules()), plan.learned):
         these = {"dataset": dataset, "seed": "0", "dimension": "1", "simulator": "d4rl"}
         methods = [method.name for method in plan.config.methods_for(dataset)]
         if rule in OF_TEACHERS:
             yield from ((rule, these | {"teacher": one.name}) for one in plan.config.teachers_for(dataset))
-        elif rule in made or rule in ("rollout", "distill_teacher"):
-            own = plan.distilled() if rule == "distill_teacher" else made.get(rule, methods)
+        elif rule in made or rule in ("rollout", "rollout_checkpoints", "distill_teacher"):
+            own = {
+                "distill_teacher": plan.distilled(),
+                "rollout_checkpoints": [name for name in methods if plan.methods[name].points],
+            }.get(rule, made.get(rule, methods))
             yield from ((rule, these | {"method": name}) for name in methods if name in own)
         else:
             yield rule, these
@@ -134,7 +137,7 @@ def test_every_rule_has_a_cost_and_every_cost_is_used() -> None:
             assert cost.core > 0 and cost.wall > 0 and cost.memory > 0
             assert sum(seconds for _, seconds in cost.basis) == pytest.approx(cost.core)
     # Of models and files that no shipped config has; figures have rules by their names.
-    assert used | {"figure", "fit GBM"} == set(costs.works())
+    assert used | {"figure", "fit GBM", "act other", "trained other"} == set(costs.works())
 
 
 def test_episodes_are_as_long_as_those_of_policies_of_such_data() -> None:
@@ -220,15 +223,22 @@ def test_the_work_of_rvs_is_that_of_its_paper() -> None:
     assert work.floating_point_operations(found.network, 0, 0) == pytest.approx(103.1e9, rel=0.001)
 
 
-def test_a_teacher_is_bounded_by_its_time_limit_and_one_that_is_capped_by_its_rounds() -> None:
-    these = {"dataset": "hopper-medium-v2", "teacher": "medium", "seed": "0", "dimension": "0"}
-    found = work.Works(PLANS["config"]).of("train_teacher", these)
-    limit = PLANS["config"].teachers["medium"].time_limit
+def test_a_teacher_takes_its_budget_where_it_bags_and_what_its_models_take_where_they_end_before() -> None:
+    works, teachers = work.Works(PLANS["config"]), PLANS["config"].teachers
+    these = {"dataset": "halfcheetah-medium-expert-v2", "seed": "0", "dimension": "0"}
+    bagged = works.of("train_teacher", these | {"teacher": "best-2h"})
+    budget = teachers["best-2h"].budget
     for threads in (1, 8):
-        cost = costs.cost(found, threads, None)
-        assert dict(cost.basis)[costs.LIMIT] == limit * threads
-        assert limit < cost.wall < 1.5 * limit and cost.gpu == 0
-    assert costs.cost(found, 1, H100).gpu == limit
+        cost = costs.cost(bagged, threads, None)
+        assert dict(cost.basis)[costs.LIMIT] == budget
+        assert budget / threads < cost.wall < 1.5 * budget / threads and cost.gpu == 0
+    assert costs.cost(bagged, 2, H100).gpu == budget / 2
+    medium = costs.cost(works.of("train_teacher", these | {"teacher": "medium"}), 4, None)
+    assert costs.LIMIT not in dict(medium.basis) and medium.core < teachers["medium"].budget
+    plan = Plan(PLANS["config"].config)
+    plan.teachers["medium"] = plan.teachers["medium"].model_copy(update={"time_limit": 30})
+    short = costs.cost(work.Works(plan).of("train_teacher", these | {"teacher": "medium"}), 4, None)
+    assert dict(short.basis)[costs.LIMIT] == 4 * 30
     dataset = next(iter(PLANS["quickstart"].datasets))
     these = {"dataset": dataset, "teacher": "medium-capped", "seed": "0", "dimension": "0"}
     capped = costs.cost(work.Works(PLANS["quickstart"]).of("train_teacher", these), 1, None)

@@ -86,11 +86,10 @@ def cost(work: Work | None, threads: int, card: str | None) -> Cost:
             basis[part.basis if is_known else UNKNOWN] += part.seconds * amount / part.per
     if work is None:
         return Cost(core, 0.0, core, memory, disk, tuple(basis.items()))
-    if work.time_limit is not None:
-        most = work.time_limit * threads
+    if work.budget is not None:
         rounds = sum(_parts()[name].seconds * amount / _parts()[name].per for name, amount in work.fit)
-        is_limited = not work.fit or rounds >= most
-        fit = most if is_limited else rounds
+        is_limited = not work.fit or rounds >= work.budget
+        fit = work.budget if is_limited else rounds
         basis[LIMIT if is_limited else MEASURED] += fit
         core += fit
         gpu = fit / threads if card else 0.0

@@ -286,12 +286,12 @@ def _tables() -> str:
 def jobs_of(dag: Any, plan: Plan, machine: Machine) -> list[Job]:
     """Every job of Snakemake's `dag`, with its cost by the tables; the targets alone (`rule all`) are none."""
     works, with_gpu = Works(plan), Plan(plan.config)
-    kinds = {making.rule: kind for kind, making, _ in plan.makings()}
+    kinds = {making.rule: kind for kind, making, _, _ in plan.makings()}
 
     def device_of(rule: str, wildcards: Mapping[str, str]) -> str:
         """Where a job would train if there were a GPU."""
-        if rule in kinds:
-            return with_gpu.device(kinds[rule])
+        if kind := kinds.get(rule.partition("_with_")[0]):
+            return with_gpu.device(kind)
         name = {"train_teacher": "teacher", "distill_teacher": "method"}.get(rule)
         return with_gpu.autogluon_device(wildcards[name]) if name else "cpu"
 

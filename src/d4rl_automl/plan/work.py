@@ -50,8 +50,9 @@ class Work:
     outputs: int = 0
     fit: Parts = ()
     """The part of it that a time limit ends."""
-    time_limit: float | None = None
-    """Seconds after which AutoGluon ends `fit`, which takes all of them where it is empty; None without a limit."""
+    budget: float | None = None
+    """Seconds of processor time after which AutoGluon ends `fit`, which takes all of them where it is empty; None
+    without a limit."""
     download: float = 0
     """Bytes from the network."""
     disk: float = 0
@@ -76,7 +77,7 @@ class Works:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._rules: dict[str, Callable[[Mapping[str, str]], Work | None]] = {
-            **{making.rule: self._fit for _, making, _ in plan.makings()},
+            **{making.rule: self._fit for _, making, _, _ in plan.makings()},
             "collect": self._collect,
             "download": self._download,
             "link": lambda these: _plain(),
@@ -92,16 +93,18 @@ class Works:
             "distill_teacher": self._distill_teacher,
             "compare_students": self._compare_students,
             "rollout": self._rollout,
+            "rollout_checkpoints": self._rollout_checkpoints,
+            "film": lambda these: Work((("start AutoGluon", 1), ("film", 1))),
             "score": lambda these: _plain(("score", len(plan.learned))),
             **dict.fromkeys(("choose_target", "score_dataset", "measure_costs", "merge_costs", "merge_cards"), _tables),
-            "report": _tables,
+            **dict.fromkeys(("report", "pack_report", "track"), _tables),
         }
 
     def of(self, rule: str, wildcards: Mapping[str, str]) -> Work | None:
         """The work of a job by its rule and wildcards; None where it is not known."""
         if rule.startswith("plot_"):
             return Work((("figure", 1),))
-        known = self._rules.get(rule)
+        known = self._rules.get(rule.partition("_with_")[0])
         return known(wildcards) if known else None
 
     # Datasets
@@ -167,6 +170,11 @@ class Works:
         inputs, rows = self._inputs(dataset, teacher, int(these["dimension"])), self._rows_of(dataset, teacher)
         test = min(TEST_ROWS, round(self._rows(dataset) * self._plan.config.split.test))
         sort = _ensemble(teacher)
+        fit: Parts = ()
+        if sort == "capped":
+            fit = _families(teacher.hyperparameters or {}, rows, inputs)
+        elif sort == "medium":
+            fit = (("fit medium", rows),)
         return Work(
             # The leaderboard lets every model predict the test rows.
             (
@@ -174,8 +182,8 @@ class Works:
                 *_predicting(teacher, test, 2),
                 (f"trained {sort}", 1),
             ),
-            fit=_families(teacher.hyperparameters or {}, rows, inputs) if sort == "capped" else (),
-            time_limit=teacher.time_limit,
+            fit=fit,
+            budget=teacher.budget,
             sort=sort,
         )
 
@@ -199,7 +207,7 @@ class Works:
                 ("distilled", 1),
             ),
             fit=_families(hyperparameters, rows, inputs) if _is_capped(hyperparameters) else (),
-            time_limit=getattr(method, "time_limit", None),
+            budget=teacher.threads * getattr(method, "time_limit", 0.0),
         )
 
     def _every_dimension(self, dataset: str, teacher: TeacherSettings, rows: float) -> Parts:
@@ -277,22 +285,24 @@ class Works:
         fitted = method.fitted(1)
         return "start AutoGluon" if fitted is None and method.taught_by and not method.exported else "start"
 
+    def _playing(self, dataset: str, method: MethodSettings, episodes: int) -> Parts:
+        """Episodes in one batch."""
+        task = self._task(dataset)
+        length = task.episode_steps * _share_of_episodes(self._plan.datasets[dataset], task)
+        steps = episodes * length
+        acting = self._acting(dataset, method, steps, task.episode_steps)
+        return (_physics(task), steps), *acting, ("played", episodes)
+
     def _rollout(self, these: Mapping[str, str]) -> Work:
-        dataset, method = these["dataset"], self._plan.methods[these["method"]]
-        task, plan = self._task(dataset), self._plan
+        dataset, method, plan = these["dataset"], self._plan.methods[these["method"]], self._plan
         targets = len(plan.commanded(dataset, method.name)) or 1
         episodes = targets * sum(plan.episodes(method.name, purpose) for purpose in ("selection", "report"))
-        length = task.episode_steps * _share_of_episodes(plan.datasets[dataset], task)
-        steps = episodes * length
-        return Work(
-            (
-                (self._start(method), 1),
-                (_physics(task), steps),
-                *self._acting(dataset, method, steps, task.episode_steps),
-                ("played", episodes),
-            ),
-            sort=method.kind,
-        )
+        return Work(((self._start(method), 1), *self._playing(dataset, method, episodes)), sort=method.kind)
+
+    def _rollout_checkpoints(self, these: Mapping[str, str]) -> Work:
+        dataset, method = these["dataset"], self._plan.methods[these["method"]]
+        episodes = method.points * self._plan.config.rollout.checkpoint_episodes
+        return _plain(*self._playing(dataset, method, episodes))
 
     def _compare_students(self, these: Mapping[str, str]) -> Work:
         dataset = these["dataset"]
@@ -352,10 +362,10 @@ def _is_capped(hyperparameters: Mapping[str, Any] | None) -> bool:
 
 
 def _ensemble(teacher: TeacherSettings) -> str:
-    """Of which sort its ensemble is: capped, medium or bagged."""
+    """Of which sort its ensemble is: capped, medium as that preset comes, bagged, or other."""
     if _is_capped(teacher.hyperparameters):
         return "capped"
-    return "bagged" if teacher.preset in BAGGED else "medium"
+    return "bagged" if teacher.preset in BAGGED else "medium" if teacher.hyperparameters is None else "other"
 
 
 def _predicting(teacher: TeacherSettings, rows: float, times: float = 1, *, calls: float | None = None) -> Parts:
