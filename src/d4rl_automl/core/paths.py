@@ -66,6 +66,11 @@ def checkpoints(number: int) -> list[str]:
     return [f"{POLICY}.checkpoints/{point}-of-{number}.onnx" for point in range(1, number + 1)]
 
 
+def job_of_log(log: str) -> str:
+    """The name of the job that a log is of."""
+    return log.removeprefix("logs/").removesuffix(".log")
+
+
 def job_of(benchmark: str) -> str:
     """The name of the job that a benchmark file is of."""
     return benchmark.removeprefix("results/benchmarks/").removesuffix(".tsv")

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from d4rl_automl.core import files, paths
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.script import PROCESSOR_TIME
-from d4rl_automl.plan import costs, gpus
+from d4rl_automl.plan import costs, gpus, remaining
 from d4rl_automl.plan.costs import Cost
 from d4rl_automl.plan.run import Plan
 from d4rl_automl.plan.scheduling import Schedule, Task, schedule
@@ -95,11 +95,11 @@ class Estimate:
         self.factors = factors
         self.jobs = jobs
         self.costs = [job.cost.times(*factors.of(job.key)) for job in jobs]
-        tasks = [
+        self.tasks = [
             Task(cost.wall, job.threads, job.gpu, cost.memory, job.needs)
             for job, cost in zip(jobs, self.costs, strict=True)
         ]
-        self.schedule: Schedule = schedule(tasks, machine.cores, machine.slots)
+        self.schedule: Schedule = schedule(self.tasks, machine.cores, machine.slots)
 
     def line(self, *, queued: bool = False) -> str:
         """What a run takes, in a sentence; not how long it takes where jobs are `queued` beside those of others."""
@@ -345,6 +345,9 @@ def at_start(workflow: Any, plan: Plan) -> None:
     jobs = jobs_of(workflow.dag, plan, machine)
     estimate = Estimate(to_run(jobs), machine, factors(jobs))
     remember(estimate.jobs)
+    if workflow.local_exec:
+        names = [job.name for job in estimate.jobs]
+        remaining.begins(remaining.Expected(names, estimate.tasks, machine.cores, machine.slots))
     print(estimate.line(queued=not workflow.local_exec), file=sys.stderr)
     if workflow.local_exec and plan.config.device == "auto" and (said := estimate.warning(why)):
         print(f"\n{'!' * 80}\n{said}\n{'!' * 80}\n", file=sys.stderr)
