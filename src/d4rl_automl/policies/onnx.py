@@ -13,7 +13,6 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.handle import check_metadata, read_bytes, read_file
 
-
 BLOCK = 16
 """Rows come in multiples of so many, the float32 lanes of AVX-512: ONNX Runtime rounds what is left over otherwise."""
 
