@@ -1,5 +1,6 @@
 # make demo   the main job on an embedded dataset      make test   the tests
 # make plan   what a run would make, by rule: of config/config.yaml, or of make plan CONFIG=mine.yaml
+# make estimate   what that takes: hours by rule, disk, memory; on this machine, or CORES=8 GPUS=1 CARD=a5500; all, WHOLE=1
 # make report-zip   the report with all that it shows, to pass on: results/report.zip; with CONFIG as above
 # make lint   formatters, linters, types                make lock   the pins, from pyproject.toml
 # make schema the config's schema and reference page, from its models
@@ -24,9 +25,13 @@ SITE := .venv/.installed-docs
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/quickstart.yaml --logger d4rl-automl
 
+ESTIMATE = $(BIN)/python -m d4rl_automl.plan.estimate --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) \
+  $(if $(GPUS),--gpus $(GPUS)) $(if $(CARD),--card $(CARD)) $(if $(WHOLE),--whole)
 plan: $(INSTALLED)
-	@said=$$($(BIN)/snakemake -n --quiet rules host reason $(if $(CONFIG),--configfile $(CONFIG)) 2>&1) \
-	  || { echo "$$said"; exit 1; }; echo "$$said" | sed '/^total/q'
+	@$(ESTIMATE) --plan
+
+estimate: $(INSTALLED)
+	@$(ESTIMATE)
 
 report-zip: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- results/report.zip
@@ -133,4 +138,4 @@ LOCK := uv pip compile pyproject.toml --quiet --generate-hashes --no-annotate --
   --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
   --excludes envs/lock-excludes.txt --no-emit-package torch
 
-.PHONY: demo plan report-zip test test-slow test-browser test-all test-cluster lint install install-cluster docs wheel schema oracle behaviour bench bench-full lock
+.PHONY: demo plan estimate report-zip test test-slow test-browser test-all test-cluster lint install install-cluster docs wheel schema oracle behaviour bench bench-full lock

@@ -16,6 +16,7 @@ from d4rl_automl.policies import formats
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.handle import write_handle
 from d4rl_automl.policies.loading import load_policy
+from d4rl_automl.policies.onnx_graph import Graph
 from tests.support.policies import metadata_of, weights_of, write_graph, write_policy
 
 
@@ -43,6 +44,20 @@ def test_unconditional(tmp_path):
     assert policy.act(observations).shape == (50, 6)
     with pytest.raises(InputError, match="takes no outcome"):
         policy.act(observations, outcome)
+
+
+def test_a_row_does_not_depend_on_the_others_where_the_rest_of_a_batch_is_rounded_otherwise(tmp_path):
+    """As with logarithms, which AutoGluon's own networks take of their inputs."""
+    metadata, (weight, bias), graph = metadata_of(), *weights_of(metadata_of(), 3)[:1], Graph()
+    x = graph.node("Gemm", graph.node("Concat", "observation", "outcome", axis=1), weight, bias)
+    graph.node("Tanh", graph.node("Log", graph.node("Abs", x)), output="action")
+    file = tmp_path / "tiny-s3.onnx"
+    graph.save(file, {"observation": metadata["observation_size"], "outcome": 1}, {"action": 3}, metadata)
+    write_handle(tmp_path / "tiny-s3.json", metadata | {"format": "onnx", "file": file.name, "sha256": sha256(file)})
+    policy = load_policy(tmp_path / "tiny-s3.json")
+    observations, outcome = inputs_of(policy, 2000)
+    alone = [policy.act(observations[row : row + 1], outcome[row : row + 1]) for row in range(2000)]
+    np.testing.assert_array_equal(np.concatenate(alone), policy.act(observations, outcome))
 
 
 @pytest.mark.parametrize("width", [16, 256])

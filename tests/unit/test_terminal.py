@@ -10,8 +10,11 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
 from d4rl_automl.core import paths
+from d4rl_automl.plan import remaining
+from d4rl_automl.plan.scheduling import Task
 from d4rl_automl.terminal import end, words
 from d4rl_automl.terminal.events import Job, Run
+from d4rl_automl.terminal.lines import Lines
 
 DATASET = "hopper-medium-v2"
 
@@ -174,3 +177,43 @@ def test_a_run_that_makes_no_report_says_nothing(tmp_path: Path) -> None:
 )
 def test_durations_are_written_for_people(seconds: float, exact: str, rough: str) -> None:
     assert (words.duration(seconds), words.about(seconds)) == (exact, rough)
+
+
+EXPECTED = remaining.Expected(
+    ["data", "fit-a", "fit-b", "report"],
+    [Task(10, 1, 0, 0, ()), Task(60, 1, 0, 0, (0,)), Task(100, 1, 0, 0, (0,)), Task(5, 1, 0, 0, (1, 2))],
+    cores=2,
+    slots=1,
+)
+
+
+@pytest.mark.parametrize(
+    ("ended", "running", "left"),
+    [
+        ({}, {}, 115),
+        # Too little has been seen to tell the machine's speed.
+        ({"data": 20}, {"fit-a": 0, "fit-b": 0}, 105),
+        # Twice as slow as reckoned: 200 - 120 of one fit, and 10 of the report.
+        ({"data": 20, "fit-a": 120}, {"fit-b": 120}, 90),
+        # What takes longer than it should ends any time.
+        ({"data": 10, "fit-a": 60}, {"fit-b": 300}, 5),
+        ({"data": 10, "fit-a": 60, "fit-b": 100, "report": 5}, {}, 0),
+        # Of another run.
+        ({"other": 10}, {}, None),
+    ],
+)
+def test_the_rest_is_reckoned_at_the_speed_that_was_seen(
+    ended: dict[str, float], running: dict[str, float], left: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remaining, "_expected", None)
+    assert remaining.left(ended, running) is None
+    remaining.begins(EXPECTED)
+    assert remaining.left(ended, running) == left
+
+
+def test_a_line_says_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remaining, "_expected", EXPECTED)
+    told = Lines()
+    told.line(record(LogEvent.RUN_INFO, stats={"data": 1, "fit": 2, "report": 1, "all": 1, "total": 5}))
+    told.line(begins(1, "data"))
+    assert told.line(record(LogEvent.JOB_FINISHED, job_id=1)) == "[1/4] data: 0 s, about 2 min left"

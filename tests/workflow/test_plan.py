@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,30 @@ def test_bare_dry_run_plans_all_eighteen_datasets(project: Path) -> None:
     assert {planned[f"fit_{kind}"] for kind in ("rvs_r", "mlp", "rcdtp", "rwdtp")} == {3 * 18}
     assert planned["fit_rvs_g"] == 3 * 6
     assert planned["rollout"] == (18 * 11 + 1 + 6) * 3
+
+
+def test_the_estimate_is_of_snakemakes_own_plan(tmp_path: Path) -> None:
+    """With GPUs that are not here, for the jobs that would ask for one."""
+    command = [sys.executable, "-m", "d4rl_automl.plan.estimate", "--cores", "8", "--gpus", "1", "--card", "a5500"]
+    (tmp_path / "auto.yaml").write_text("device: auto")
+    configs = ["--configfile", str(ROOT / "config/quickstart.yaml"), "auto.yaml"]
+    told = subprocess.run([*command, *configs], cwd=tmp_path, capture_output=True, text=True, check=True)
+    rows = {row.split()[0]: re.split(r"  +", row) for row in told.stdout.splitlines()}
+    assert [rows[rule][1] for rule in ("train_teacher", "rollout", "fit_mlp", "all")] == ["3", "4", "1", "44"]
+    assert [rule for rule in ("train_teacher", "fit_student", "fit_mlp") if "data sheets" in rows[rule][-1]] == [
+        "fit_student",
+        "fit_mlp",
+    ]
+    needs = r"\S+ (s|min) of processor time, \S+ (s|min) of a GPU, \S+ MB of disk, \S+ GB of memory at most\."
+    line = rf"About \S+ (s|min) on 8 cores and 1 GPU \(NVIDIA RTX A5500, by its data sheet\): {needs}"
+    assert re.fullmatch(line, told.stdout.splitlines()[-1])
+    assert not told.stderr and not (tmp_path / "results").exists()
+    (tmp_path / "wrong.yaml").write_text("device: gpu")
+    refused = subprocess.run(
+        [*command, "--configfile", "wrong.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1 and 'device: found "gpu"; allowed: one of' in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_behaviour_policies_are_trained_when_asked_for(project: Path) -> None:

@@ -36,6 +36,14 @@ def test_second_run_has_nothing_to_do(finished: Path) -> None:
     assert "Nothing to be done" in snakemake(*ARGUMENTS, directory=finished).stdout
 
 
+def test_what_the_run_would_take_was_reckoned_as_it_started(finished: Path) -> None:
+    """Of every job that has run since."""
+    told = pd.read_csv(finished / "results/benchmarks/estimate.csv")
+    made = {str(p.relative_to(finished / "results/benchmarks")) for p in finished.glob("results/benchmarks/**/*.tsv")}
+    assert {f"{job}.tsv" for job in told["job"]} == made
+    assert (told["core"] > 0).all()
+
+
 def test_every_method_is_played_and_scored(finished: Path) -> None:
     scores = pd.read_csv(finished / "results/scores.csv")
     assert set(scores["dataset"]) == {EMBEDDED, MINE, D4RL, MAZE}

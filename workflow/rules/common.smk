@@ -152,3 +152,14 @@ def tell_at_the_end(lines):
         for path in PLAN.of_teachers(paths.TEACHER_METRICS, [name]):
             doubtful += doubts.on_teacher(path)
     atexit.register(print, "\n".join(["", *doubtful, *lines]), file=sys.stderr)
+
+
+def tell_estimate():
+    """What the run that starts will take, and a warning where trainings of days would go without a GPU."""
+    # Here, so that no other start of Snakemake waits for it.
+    from d4rl_automl.plan.estimate import at_start
+
+    try:
+        at_start(workflow, PLAN)
+    except Exception as error:  # A run is not to end for that.
+        print(f"How long this takes is not told: {type(error).__name__}: {error}", file=sys.stderr)

@@ -47,6 +47,9 @@ REPORT_ZIP = "results/report.zip"
 CHECKPOINTS = "results/behaviour/{task}"
 CHOSEN = "results/behaviour/chosen"
 
+ESTIMATE = "results/benchmarks/estimate.csv"
+"""What the jobs of runs were expected to cost when the runs started."""
+
 
 def log(job: str) -> str:
     """The log of a job, whose name is the path of what it makes below results/, without the ending."""
@@ -61,6 +64,16 @@ def benchmark(job: str) -> str:
 def checkpoints(number: int) -> list[str]:
     """A policy at so many points of its fit, in order; the last is the end."""
     return [f"{POLICY}.checkpoints/{point}-of-{number}.onnx" for point in range(1, number + 1)]
+
+
+def job_of_log(log: str) -> str:
+    """The name of the job that a log is of."""
+    return log.removeprefix("logs/").removesuffix(".log")
+
+
+def job_of(benchmark: str) -> str:
+    """The name of the job that a benchmark file is of."""
+    return benchmark.removeprefix("results/benchmarks/").removesuffix(".tsv")
 
 
 def beside(table: str) -> str:

@@ -48,6 +48,12 @@ def names() -> list[str]:
     return list(_catalogue())
 
 
+def transitions(name: str) -> int | None:
+    """How many rows a dataset of the catalogue has, D4RL's as its paper's table says it; None of another dataset."""
+    row = _catalogue().get(name)
+    return int(row["transitions"]) if row else None
+
+
 def entry(dataset: str | Mapping[str, Any]) -> DatasetEntry:
     """The entry of a dataset that a config names, or defines by a mapping.
 

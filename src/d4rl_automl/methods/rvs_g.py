@@ -6,7 +6,7 @@ dataset.py, and none of them can be changed here but the precision: what has ano
 
 from typing import Literal
 
-from d4rl_automl.settings.kinds import Checkpoints, Making, Method, MethodSettings, Precision
+from d4rl_automl.settings.kinds import Checkpoints, Making, Method, MethodSettings, NetworkFit, Precision
 from d4rl_automl.tasks.outcomes import GOAL
 
 WIDTH, LAYERS = 1024, 2
@@ -25,6 +25,10 @@ class Settings(MethodSettings):
     kind: Literal["rvs_g"]
     precision: Precision = "float32"
     checkpoints: Checkpoints = 0
+
+    def fitted(self, rows: int) -> NetworkFit:
+        """As many updates, however many rows."""
+        return NetworkFit(WIDTH, LAYERS, BATCH_SIZE, UPDATES, self.precision)
 
 
 METHOD = Method(

@@ -6,7 +6,7 @@ of them can be changed here but the precision: what has another size is of kind 
 
 from typing import TYPE_CHECKING, Literal
 
-from d4rl_automl.settings.kinds import Checkpoints, Making, Method, MethodSettings, Precision
+from d4rl_automl.settings.kinds import Checkpoints, Making, Method, MethodSettings, NetworkFit, Precision
 from d4rl_automl.tasks.outcomes import AVERAGE
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ class Settings(MethodSettings):
     kind: Literal["rvs_r"]
     precision: Precision = "float32"
     checkpoints: Checkpoints = 0
+
+    def fitted(self, rows: int) -> NetworkFit:
+        """So many epochs of all rows."""
+        return NetworkFit(WIDTH, LAYERS, BATCH_SIZE, EPOCHS * -(-rows // BATCH_SIZE), self.precision)
 
 
 METHOD = Method(

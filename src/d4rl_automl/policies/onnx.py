@@ -13,6 +13,9 @@ from d4rl_automl.core.errors import InputError
 from d4rl_automl.policies.base import Policy
 from d4rl_automl.policies.handle import check_metadata, read_bytes, read_file
 
+BLOCK = 16
+"""Rows come in multiples of so many, the float32 lanes of AVX-512: ONNX Runtime rounds what is left over otherwise."""
+
 
 class OnnxPolicy(Policy):
     """A policy run by ONNX Runtime on the CPU; what it does for a row does not depend on the other rows.
@@ -44,16 +47,22 @@ class OnnxPolicy(Policy):
                 )
 
     def predict(self, observations: NDArray[np.float32], outcome: NDArray[np.float32] | None) -> NDArray[np.floating]:
-        inputs = {"observation": observations}
+        inputs = {"observation": _filled(observations)}
         if outcome is not None:
-            inputs["outcome"] = outcome
+            inputs["outcome"] = _filled(outcome)
         try:
-            return self._session.run(["action"], inputs)[0]
+            return self._session.run(["action"], inputs)[0][: len(observations)]
         except Exception as error:  # ONNX Runtime's exceptions have no common class of their own.
             raise InputError(
                 f"{self._source}: ONNX Runtime cannot play the graph ({error}); where that tells no other cure, export "
                 "it again"
             ) from None
+
+
+def _filled(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows, and the last of them again until there are whole blocks."""
+    missing = -len(rows) % BLOCK
+    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing else rows
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

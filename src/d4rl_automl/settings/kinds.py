@@ -103,6 +103,25 @@ Depth = Annotated[Integer, Field(ge=1, le=16, description="Depth of a tree at mo
 Shrinkage = Annotated[Number, Field(gt=0, le=1, description="Share of a tree's answer that is added.")]
 
 
+@dataclass(frozen=True)
+class NetworkFit:
+    """The fit of one network, by what its cost depends on."""
+
+    width: int
+    layers: int
+    batch_size: int
+    updates: int
+    precision: str
+
+
+@dataclass(frozen=True)
+class ForestFit:
+    """The fit of one forest, by what its cost depends on."""
+
+    trees: int
+    depth: int
+
+
 class MethodSettings(Model):
     """What every method has; each kind adds its own."""
 
@@ -133,6 +152,10 @@ class MethodSettings(Model):
         """At how many points of its fit the policy is kept besides."""
         return getattr(self, "checkpoints", 0)
 
+    def fitted(self, rows: int) -> NetworkFit | ForestFit | None:
+        """What is fitted to a dataset of so many rows; None where others fit it, or another library chooses."""
+        return None
+
 
 class NetworkSize(Model):
     """Hidden layers of one joint network for all action dimensions."""
@@ -154,6 +177,10 @@ class NetworkSettings(MethodSettings):
     precision: Precision = "float32"
     checkpoints: Checkpoints = 0
 
+    def fitted(self, rows: int) -> NetworkFit:
+        """As many updates, however many rows."""
+        return NetworkFit(self.network.width, self.network.layers, self.batch_size, self.updates, self.precision)
+
 
 class ForestSettings(MethodSettings):
     """What every method has that is a forest."""
@@ -161,6 +188,10 @@ class ForestSettings(MethodSettings):
     trees: Trees
     depth: Depth
     learning_rate: Shrinkage
+
+    def fitted(self, rows: int) -> ForestFit:
+        """As many trees, however many rows."""
+        return ForestFit(self.trees, self.depth)
 
 
 class Needs(Enum):

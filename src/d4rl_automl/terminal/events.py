@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from d4rl_automl.core import paths
+
 
 @dataclass
 class Job:
@@ -43,6 +45,13 @@ class Run:
     def planned(self) -> int:
         """The number of jobs, but for those that only name targets."""
         return sum(number for rule, number in self.counts.items() if rule != "all")
+
+    def progress(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Seconds of the jobs that have ended, and seconds since those that run began, by name (`core.paths.log`)."""
+        named = {paths.job_of_log(job.logs[0]): job for number, job in self.jobs.items() if job.logs}
+        now = time.monotonic()
+        ended = {name: job.seconds for name, job in named.items() if job.seconds is not None}
+        return ended, {name: now - job.started for name, job in named.items() if name not in ended}
 
     def take(self, record: logging.LogRecord) -> Job | None:
         """Learn from a record of Snakemake's; returns the job that it says has ended or failed, if it does."""

@@ -4,6 +4,7 @@ import logging
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from d4rl_automl.plan import remaining
 from d4rl_automl.terminal import words
 from d4rl_automl.terminal.events import Run
 
@@ -22,9 +23,11 @@ class Lines:
             done = len([one for one in self.run.finished if one.rule != "all"])
             place = f"[{done:{len(str(self.run.planned))}}/{self.run.planned}]"
             name = words.job(job.rule, job.about)
-            return (
-                f"{place} {name}: FAILED" if job.seconds is None else f"{place} {name}: {words.duration(job.seconds)}"
-            )
+            if job.seconds is None:
+                return f"{place} {name}: FAILED"
+            left = remaining.left(*self.run.progress())
+            rest = f", {words.about(left)} left" if left else ""
+            return f"{place} {name}: {words.duration(job.seconds)}{rest}"
         if len(self.run.counts) > before:
             return f"{self.run.planned} jobs"
         event = getattr(record, "event", None)
