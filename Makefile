@@ -10,6 +10,7 @@
 # make wheel  the package without the workflow around it, in dist/
 # And the tests that `make test` leaves out:
 # make test-slow      faults on real processes; the wheel in fresh environments, for which pip brings packages from PyPI
+# make test-commands  the commands of README and docs that take minutes, from `make demo` in a clean clone on
 # make test-browser   the report in Chromium; brings two packages from npm
 # make test-cluster   on a real Slurm of one node; needs root and Debian's packages
 # make test-all       all of them
@@ -43,8 +44,11 @@ test: $(INSTALLED)
 test-slow: $(INSTALLED)
 	$(BIN)/pytest tests/faults tests/wheel
 
-test-all: test test-slow test-browser
+test-all: test test-slow test-commands test-browser
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) test-cluster; else echo "make test-cluster is left out: it needs root"; fi
+
+test-commands: $(INSTALLED)
+	$(BIN)/pytest tests/commands
 
 # The tests are skipped, and say so, where there is no Chromium or Node.js.
 test-browser: $(INSTALLED)
@@ -138,4 +142,4 @@ LOCK := uv pip compile pyproject.toml --quiet --generate-hashes --no-annotate --
   --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
   --excludes envs/lock-excludes.txt --no-emit-package torch
 
-.PHONY: demo plan estimate report-zip test test-slow test-browser test-all test-cluster lint install install-cluster docs wheel schema oracle behaviour bench bench-full lock
+.PHONY: demo plan estimate report-zip test test-slow test-commands test-browser test-all test-cluster lint install install-cluster docs wheel schema oracle behaviour bench bench-full lock
