@@ -423,7 +423,8 @@ def _plans(configfiles: Sequence[Path], cores: int, slots: int) -> Iterator[tupl
                 storage_settings=types.StorageSettings(),
                 snakefile=SNAKEFILE,
             )
-            workflow.dag(types.DAGSettings()).execute_workflow(executor="dryrun")
+            # What a killed run left is made anew, as the workflow's profile says.
+            workflow.dag(types.DAGSettings(force_incomplete=True)).execute_workflow(executor="dryrun")
         except Exception as error:
             # Its own way to say it is quiet here, too.
             read = getattr(api._workflow_api, "_workflow_store", None)

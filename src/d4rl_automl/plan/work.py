@@ -307,8 +307,10 @@ class Works:
     def _compare_students(self, these: Mapping[str, str]) -> Work:
         dataset = these["dataset"]
         rows = min(COMPARED_ROWS, round(self._rows(dataset) * self._plan.config.split.test))
-        parts: list[tuple[str, float]] = [("start AutoGluon", 1)]
-        for method in self._plan.config.methods_for(dataset):
+        methods = self._plan.config.methods_for(dataset)
+        starts = {self._start(method) for method in methods}
+        parts: list[tuple[str, float]] = [("start AutoGluon" if "start AutoGluon" in starts else "start", 1)]
+        for method in methods:
             for _ in self._plan.config.seeds:
                 parts += [("compared", 1), *self._acting(dataset, method, 2 * rows, 0)]
         return Work(tuple(parts))
