@@ -26,7 +26,9 @@ def place(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (project / part).symlink_to(ROOT / part)
     # Not the environment itself: `make` would make one anew in its place, if it were older than the pins.
     (project / ".venv").mkdir()
-    (project / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    for part in Path(sys.executable).parents[1].iterdir():
+        if part.name != ".installed":
+            (project / ".venv" / part.name).symlink_to(part)
     (project / ".venv/.installed").touch()
     # Of the same name as the demo's.
     (project / "results" / DEMO).symlink_to(project / "results" / tiny.EMBEDDED)

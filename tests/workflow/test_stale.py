@@ -389,7 +389,8 @@ def test_another_provider_of_a_dataset_under_the_same_name(done: Project) -> Non
     entry = {"name": EMBEDDED, "provider": "file", "task": "hopper", "path": "mine.hdf5"}
     done.write_config({**CONFIG, "datasets": [entry, *CONFIG["datasets"][1:]]})
     rules = {done.jobs[id].rule for id in done.made_of("report", "collect")}
-    assert {job.rule for job in done.plan().values()} == rules - {"collect"} | {"link", "admit"}
+    # Profiles are of several datasets of a provider, which it has now.
+    assert {job.rule for job in done.plan().values()} == rules - {"collect"} | {"link", "admit", "plot_profiles"}
 
 
 def test_a_dataset_more_leaves_the_others_alone(done: Project) -> None:

@@ -66,8 +66,9 @@ if PLAN.teachers:
 LEARNING = f"../../envs/learning-{'cpu' if CONFIG.device == 'cpu' else 'cuda'}.yaml"
 
 try:
-    conda_file = Path(str(workflow.current_basedir), LEARNING).read_text(encoding="utf-8")
-    check_installed(CONFIG.tracker, conda_file if workflow.deployment_settings.deployment_method else None)
+    deployed = CONFIG.tracker != NO_TRACKER and workflow.deployment_settings.deployment_method
+    conda_file = (ROOT / "envs" / Path(LEARNING).name).read_text(encoding="utf-8") if deployed else None
+    check_installed(CONFIG.tracker, conda_file)
 except InputError as error:
     raise WorkflowError(str(error))
 
