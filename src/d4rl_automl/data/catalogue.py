@@ -28,8 +28,8 @@ MIRRORS = ("https://huggingface.co/datasets/imone/D4RL/resolve/main",)
 _OWN_DATA = "data of your own are given as a mapping: name, provider: file, task, path"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _RESERVED = (
-    *("behaviour", "benchmarks", "figures", "report"),
-    *("cards.csv", "comparisons.csv", "costs.csv", "scores.csv", "summary.csv"),
+    *("behaviour", "benchmarks", "figures", "report", "tracker"),
+    *("cards.csv", "comparisons.csv", "costs.csv", "report.zip", "scores.csv", "summary.csv"),
 )
 
 
