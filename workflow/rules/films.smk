@@ -9,7 +9,9 @@ rule film:
         unpack(lambda wildcards: PLAN.film_inputs(wildcards.dataset, wildcards.role, wildcards.simulator)),
         scores=paths.DATASET_SCORES,
     output:
-        multiext(paths.FILM, ".webp", ".png", ".json"),
+        film=f"{paths.FILM}.webp",
+        still=f"{paths.FILM}.png",
+        facts=f"{paths.FILM}.json",
     log:
         paths.log("{dataset}/films/{role}.{simulator}.{episode}"),
     benchmark:
@@ -32,4 +34,4 @@ rule film:
     shell:
         "script film --policies {input.policies:q} --rollouts {input.rollouts:q} --targets {input.targets:q}"
         " --scores {input.scores:q} --simulator {wildcards.simulator} --episode {wildcards.episode}"
-        " --output {output[0]:q} > {log:q} 2>&1"
+        " --output {output.film:q} > {log:q} 2>&1"

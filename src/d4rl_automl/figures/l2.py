@@ -52,7 +52,7 @@ def table(dataset: str, provider: str, metrics: Sequence[str | Path], students: 
 
     Of a teacher there are the errors with the true earlier actions as inputs, and, where it is a
     chain, those with its own earlier actions, as when it acts. Of a method there are those on
-    the sample of test rows that all methods are compared on. What the origin of this project measured stands beside
+    the sample of test rows that all methods are compared on. What was measured in December 2022 stands beside
     D4RL's own dataset of that name and no other. There is no row where no policy has held-out transitions.
     """
     parts = []

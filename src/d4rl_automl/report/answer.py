@@ -80,11 +80,16 @@ def ranking(standings: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
 
 def duration(seconds: float) -> str:
-    """A time for people, of two digits or three."""
+    """A time for people, of two digits or three; its unit stays on its line."""
     for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * unit:
-            return f"{seconds / unit:.0f} {name}" if seconds >= 10 * unit else f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+            return f"{seconds / unit:.{int(seconds < 10 * unit)}f}\u00a0{name}"
+    return f"{seconds:.{int(seconds < 10)}f}\u00a0s"
+
+
+def _above_zero(points: float) -> str:
+    """The lower end of an interval that does not hold zero, which is not to read as zero."""
+    return f"{points:.1f}" if round(points, 1) > 0 else f"{points:.2g}"
 
 
 def _strong(name: str) -> Markup:
@@ -116,9 +121,9 @@ def _of_one(standings: pd.DataFrame) -> list[Markup]:
     elif others:
         after = others[0]
         sentences = [
-            said + Markup(", above every other method."),
-            Markup("The next, {}, is {:.1f} points behind (95 % interval {:.1f} to {:.1f}).").format(
-                _strong(after["method"]), after["behind"], after["behind_low"], after["behind_high"]
+            said + Markup(", above every other method in these episodes."),
+            Markup("The next, {}, is {:.1f} points behind (95 % interval {} to {:.1f}).").format(
+                _strong(after["method"]), after["behind"], _above_zero(after["behind_low"]), after["behind_high"]
             ),
         ]
     else:
@@ -130,7 +135,7 @@ def _cost_of_one(best: dict[str, Any], level: list[dict[str, Any]], others: list
     if np.isnan(best["cost"]):
         return []
     cheapest = min((row for row in (best, *level) if not np.isnan(row["cost"])), key=lambda row: row["cost"])
-    took = Markup("{} took {} of processor time to make")
+    took = Markup("Making {} took {} of processor time")
     if cheapest is not best:
         of = " of these" if len(level) > 1 else ""
         return [
@@ -140,13 +145,13 @@ def _cost_of_one(best: dict[str, Any], level: list[dict[str, Any]], others: list
         ]
     priced = [row for row in others if not np.isnan(row["cost"])]
     if not priced:
-        return [took.format(best["method"], duration(best["cost"])) + Markup(".")]
+        return [took.format(_strong(best["method"]), duration(best["cost"])) + Markup(".")]
     least = min(priced, key=lambda row: row["cost"])
     if least["cost"] >= best["cost"]:
-        return [took.format(best["method"], duration(best["cost"])) + Markup(", less than any other.")]
-    said = Markup(", the cheapest method, {}, {}, and is {:.1f} points behind.")
-    spent = took.format(best["method"], duration(best["cost"]))
-    return [spent + said.format(least["method"], duration(least["cost"]), least["behind"])]
+        return [took.format(_strong(best["method"]), duration(best["cost"])) + Markup(", less than any other.")]
+    said = Markup("; {}, the cheapest, took {} and is {:.1f} points behind.")
+    spent = took.format(_strong(best["method"]), duration(best["cost"]))
+    return [spent + said.format(_strong(least["method"]), duration(least["cost"]), least["behind"])]
 
 
 def _of_several(ranked: pd.DataFrame, datasets: int) -> list[Markup]:

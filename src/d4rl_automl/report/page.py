@@ -291,7 +291,7 @@ def _scores(stand: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame) -> T
     found.add("95 % interval", _intervals(rows, "low", "high"), str, "of the score")
     found.add("± seeds", rows["spread"], number(".1f"), "standard deviation over training seeds")
     found.add("behind", rows["behind"], number(".1f"), "points behind the best method of the dataset")
-    found.add("target f", rows["fraction"], number("g"), "the selected target, in fractions of the expert's return")
+    found.add("target f", rows["fraction"], _fraction, "the selected target, in fractions of the expert's return")
     if "fixed" in rows and rows["fraction"].notna().any():
         found.add("at f = 1.0", rows["fixed"], number(".1f"), "score at the fixed target, the expert's return")
         found.add("all targets", rows["all"], number(".1f"), "mean score over all commanded targets")
@@ -308,6 +308,11 @@ def _scores(stand: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame) -> T
     found.add("actions/s", rows["speed"], number(",.0f"), "of one thread, in batches of 2,000")
     found.add("size", rows["bytes"], size, "of the policy's files")
     return found
+
+
+def _fraction(value: float) -> str:
+    """A commanded fraction, with one decimal at least."""
+    return f"{value:.1f}" if round(value, 1) == value else f"{value:g}"
 
 
 def _summary(summary: pd.DataFrame) -> Table:
