@@ -117,7 +117,7 @@ def _given_by_scheduler() -> bool:
 def _installed() -> list[Gpu]:
     """The cards as nvidia-smi numbers them."""
     cards: list[Gpu] = []
-    for line in _nvidia_smi("-L"):
+    for line in nvidia_smi("-L"):
         kind, uuid = matched.groups() if (matched := _LINE.match(line)) else ("", "")
         if kind == "GPU":
             cards.append(Gpu(uuid, [uuid]))
@@ -129,13 +129,13 @@ def _installed() -> list[Gpu]:
 
 def _memory() -> dict[str, int]:
     """MiB of each card, by its UUID; without those that do not tell."""
-    lines = _nvidia_smi("--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits")
+    lines = nvidia_smi("--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits")
     told = [[word.strip() for word in line.split(",")] for line in lines]
     return {words[0]: int(words[1]) for words in told if len(words) == 2 and words[1].isdecimal()}
 
 
-def _nvidia_smi(*arguments: str) -> list[str]:
-    """Its lines; none where there is no such program, or it finds no driver."""
+def nvidia_smi(*arguments: str) -> list[str]:
+    """The lines that nvidia-smi says; none where there is no such program, or it finds no driver."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return []

@@ -1,12 +1,10 @@
 """Which GPUs a run would find, told without torch: reading the workflow must not load it."""
 
 import os
-import shutil
-import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-from d4rl_automl.core.gpus import visible
+from d4rl_automl.core.gpus import nvidia_smi, visible
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
 """Where NVIDIA's driver on Linux has a folder for each card."""
@@ -30,14 +28,7 @@ def _names() -> list[str]:
         lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
         models += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
     # Elsewhere than on plain Linux, such as in WSL, the driver has no such folder.
-    if models or not (command := shutil.which("nvidia-smi")):
-        return models
-    try:
-        asked = [command, "--query-gpu=name", "--format=csv,noheader"]
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line.strip() for line in told.splitlines() if line.strip()]
+    return models or [line.strip() for line in nvidia_smi("--query-gpu=name", "--format=csv,noheader") if line.strip()]
 
 
 def _built_without_cuda() -> bool:
