@@ -7,19 +7,22 @@ takes is reckoned from them, and said so. "rvs's loop" has the network, the like
 loader of RvS (scottemmons/rvs@90c0ffb: rows are put together one by one, by up to 16 processes), without Lightning and
 without the histograms of every weight that it sends to Weights & Biases: its own is slower.
 
-All parts need a GPU, except `devices` and `autogluon`, which leave it out where there is none.
+All parts need a GPU, except `devices`, `autogluon` and `boosted`, which leave it out where there is none. Forests are
+fitted on a card here alone: the lock's XGBoost is built without CUDA, so bring `xgboost` in its place.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -60,15 +63,17 @@ MILLION = rvs_r.EPOCHS * 1_000_000 / rvs_r.BATCH_SIZE
 def main() -> None:
     parser = reporting.parser(__doc__)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--models", nargs="+", choices=ROUNDS, default=list(ROUNDS), help="of the part autogluon")
     parser.add_argument("--transitions", type=Path, help="a transitions table; default: embedded halfcheetah's")
     arguments = parser.parse_args()
     transitions = arguments.transitions or collected()
     rows, held_out = read(transitions), read(transitions, splits=("validation",))
     found: dict[str, Any] = {"card": torch.cuda.get_device_name() if torch.cuda.is_available() else None}
     found |= {"torch": torch.__version__, "rows": len(rows.actions), "dataset": rows.metadata["dataset"]}
+    parts = PARTS | {"autogluon": functools.partial(autogluon, models=arguments.models)}
     for part in arguments.parts:
         print(f"\n{part}, {found['card']}", flush=True)
-        found[part] = PARTS[part](rows, held_out, arguments.quick)
+        found[part] = parts[part](rows, held_out, arguments.quick)
         reporting.show(found[part])
         # Part by part, so that a run that is cut short leaves something.
         reporting.write(
@@ -191,22 +196,29 @@ def devices(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[
     return result
 
 
-def autogluon(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[str, Any]]:
+ROUNDS: dict[str, tuple[str, int, int]] = {
+    "NN_TORCH": ("num_epochs", 2, 10),
+    "TABM": ("n_epochs", 1, 2),
+    "REALMLP": ("n_epochs", 1, 4),
+    "CAT": ("iterations", 50, 500),
+    "XGB": ("n_estimators", 50, 500),
+    "GBM": ("num_boost_round", 50, 500),
+}
+"""AutoGluon's models, and their rounds: the setting's name, how many with --quick, how many without."""
+
+
+def autogluon(
+    rows: Transitions, held_out: Transitions, quick: bool, models: Sequence[str] = tuple(ROUNDS)
+) -> list[dict[str, Any]]:
     """AutoGluon's models on the last action dimension: seconds for the same rounds, and the loss after them."""
     from autogluon.tabular import TabularPredictor  # noqa: PLC0415  Slow to load, and of no use to the other parts.
 
-    rounds: dict[str, dict[str, Any]] = {
-        "NN_TORCH": {"num_epochs": 2 if quick else 10},
-        "TABM": {"n_epochs": 1 if quick else 2},
-        "REALMLP": {"n_epochs": 1 if quick else 4},
-        "CAT": {"iterations": 50 if quick else 500},
-        "XGB": {"n_estimators": 50 if quick else 500},
-        "GBM": {"num_boost_round": 50 if quick else 500},
-    }
     count = 5_000 if quick else 20_000
     train, validation = (frame(part, limit) for part, limit in ((rows, count), (held_out, count // 10)))
     result = []
-    for name, settings in rounds.items():
+    for name in models:
+        setting, few, many = ROUNDS[name]
+        settings = {setting: few if quick else many}
         for device, threads in hardware(one_thread=False):
             row: dict[str, Any] = {"model": name, "device": device, "threads": threads, "rows": len(train), **settings}
             with tempfile.TemporaryDirectory() as folder:
@@ -234,8 +246,59 @@ def autogluon(rows: Transitions, held_out: Transitions, quick: bool) -> list[dic
     return result
 
 
+def boosted(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[str, Any]]:
+    """The forests of `rcdtp` and `catboost_student` on all rows and action dimensions, with their own settings."""
+    import catboost  # noqa: PLC0415  As in `autogluon`.
+    import xgboost  # noqa: PLC0415
+
+    from d4rl_automl.learners import forests  # noqa: PLC0415
+    from d4rl_automl.methods import catboost_student, rcdtp  # noqa: PLC0415
+
+    class CatBoostOnGpu(catboost.CatBoost):  # type: ignore[misc]  It has no types.
+        """Without callbacks, which CatBoost refuses on a GPU."""
+
+        def __init__(self, parameters: dict[str, Any]) -> None:
+            super().__init__(parameters | {"task_type": "GPU", "devices": "0"})
+
+        def fit(self, *of: Any, callbacks: Any, **how: Any) -> Any:
+            return super().fit(*of, **how)
+
+    train_xgboost = xgboost.train
+
+    def on_gpu(parameters: dict[str, Any], *of: Any, **how: Any) -> Any:
+        return train_xgboost(parameters | {"device": "cuda"}, *of, **how)
+
+    forest = {"trees": 20 if quick else 100}
+    kinds: list[tuple[str, Any, Any, Any]] = [
+        ("rcdtp", rcdtp.Settings(name="f", kind="rcdtp", **forest), forests.fit_xgboost, (xgboost, "train", on_gpu)),
+        (
+            "catboost_student",
+            catboost_student.Settings(name="f", kind="catboost_student", teacher="t", **forest),
+            forests.fit_catboost,
+            (catboost, "CatBoost", CatBoostOnGpu),
+        ),
+    ]
+    train, validation = (forests.Samples.of(p.observations, p.rtg[:, None], p.actions) for p in (rows, held_out))
+    result = []
+    for kind, settings, fit_forest, patched in kinds:
+        for device, threads in hardware():
+            row: dict[str, Any] = {"kind": kind, "device": device, "threads": threads, "rows": len(train.actions)}
+            row |= {"trees": settings.trees, "depth": settings.depth}
+            with mock.patch.object(*patched) if device == "cuda" else contextlib.nullcontext():
+                try:
+                    fitted = fit_forest(train, validation, settings, seed=0, threads=threads)
+                except Exception as error:  # What a library cannot do on a card is a row of the table.
+                    row["not measured"] = str(error).splitlines()[0][:200]
+                else:
+                    row |= {"fit, s": round(fitted.seconds, 2)}
+                    row |= {"squared error": round(float(fitted.curve.validation_loss.iloc[-1]), 5)}
+            result.append(row)
+            print(row, flush=True)
+    return result
+
+
 PARTS: dict[str, Callable[[Transitions, Transitions, bool], list[dict[str, Any]]]] = {
-    part.__name__: part for part in (networks, precision, repeatable, devices, autogluon)
+    part.__name__: part for part in (networks, precision, repeatable, devices, autogluon, boosted)
 }
 
 

@@ -77,7 +77,7 @@ def command(home: Path, seed: int, slots: int) -> list[str]:
         str(home),
     ]
     words += ["--configfile", str(home / "config.json"), "--cores", "all", "--resources", f"gpu={slots}"]
-    return [*words, "--quiet", "all", "--scheduler", "greedy", "policies"]
+    return [*words, "--quiet", "rules", "progress", "host", "--scheduler", "greedy", "policies"]
 
 
 def make_up(path: Path) -> None:

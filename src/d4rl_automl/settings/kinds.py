@@ -24,8 +24,8 @@ AUTOGLUON_MODELS = ("CAT", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF",
 
 FASTER_ON_GPU = frozenset({"TABM"})
 """Of these models, those that a GPU fits faster than eight threads do, as measured (docs/evidence/performance.md, "On a
-GPU"): TABM, 22 times. NN_TORCH and REALMLP take twice as long on it and GBM thirty times; what is not measured, CAT and
-XGB among it, is fitted by the processor.
+GPU"): TABM, 22 times. NN_TORCH and REALMLP take twice as long on it, CAT four times and GBM thirty. XGB takes a fifth
+less, which the lock's XGBoost, built without CUDA, cannot; what is not measured is fitted by the processor.
 """
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -246,7 +246,7 @@ class Method:
     """Whether a GPU makes its fit faster, which then asks for one; what `d4rl_automl.teachers` fits for it says so by
     `FASTER_ON_GPU`. Measured (docs/evidence/performance.md, "On a GPU"): 1,000 updates of the smallest network take
     0.16 s on a card and 2.2 s on a thread, those of the largest 2.65 s and 1,263 s. Forests are fitted by the
-    processor alone."""
+    processor alone; why, although a card is faster, is said there."""
     control: bool = False
     """Whether it is what the others are compared with where the config names no reference."""
     reserved: str | None = None
