@@ -9,10 +9,10 @@ import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
-from d4rl_automl.core import paths
+from d4rl_automl.core import paths, words
 from d4rl_automl.plan import remaining
 from d4rl_automl.plan.scheduling import Task
-from d4rl_automl.terminal import end, words
+from d4rl_automl.terminal import end
 from d4rl_automl.terminal.events import Job, Run
 from d4rl_automl.terminal.lines import Lines
 
@@ -165,18 +165,20 @@ def test_a_run_that_makes_no_report_says_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "exact", "rough"),
+    ("seconds", "exact", "rounded", "rough"),
     [
-        (0.2, "0 s", "about 10 s"),
-        (59.6, "1 min", "about 60 s"),
-        (125, "2 min 5 s", "about 2 min"),
-        (3600, "1 h", "about 60 min"),
-        (11_400, "3 h 10 min", "about 3 h"),
-        (187_200, "2 days 4 h", "about 2 days"),
+        (0.24, "0 s", "0.2 s", "about 10 s"),
+        (59.6, "1 min", "60 s", "about 60 s"),
+        (125, "2 min 5 s", "2.1 min", "about 2 min"),
+        (599, "9 min 59 s", "10 min", "about 10 min"),
+        (3600, "1 h", "1 h", "about 60 min"),
+        (11_400, "3 h 10 min", "3.2 h", "about 3 h"),
+        (187_200, "2 days 4 h", "52 h", "about 2 days"),
+        (1e7, "115 days 17 h", "116 days", "about 116 days"),
     ],
 )
-def test_durations_are_written_for_people(seconds: float, exact: str, rough: str) -> None:
-    assert (words.duration(seconds), words.about(seconds)) == (exact, rough)
+def test_durations_are_written_for_people(seconds: float, exact: str, rounded: str, rough: str) -> None:
+    assert (words.duration(seconds), words.rounded(seconds), words.about(seconds)) == (exact, rounded, rough)
 
 
 EXPECTED = remaining.Expected(

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from d4rl_automl.core import files, paths
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.script import PROCESSOR_TIME
+from d4rl_automl.core.words import rounded
 from d4rl_automl.plan import costs, gpus, remaining
 from d4rl_automl.plan.costs import Cost
 from d4rl_automl.plan.run import Plan
@@ -106,11 +107,11 @@ class Estimate:
         if not self.jobs:
             return "Nothing to be done."
         core, gpu, disk = (sum(getattr(cost, name) for cost in self.costs) for name in ("core", "gpu", "disk"))
-        needs = f"{_hours(core)} of processor time{f', {_hours(gpu)} of a GPU' * bool(gpu)}, {_size(disk)} of disk"
+        needs = f"{rounded(core)} of processor time{f', {rounded(gpu)} of a GPU' * bool(gpu)}, {_size(disk)} of disk"
         if queued:
             return f"About {needs}; when it ends is up to the queue."
         return (
-            f"About {_hours(self.schedule.seconds)} on {self.machine}: {needs}, "
+            f"About {rounded(self.schedule.seconds)} on {self.machine}: {needs}, "
             f"{_size(self.schedule.memory)} of memory at most."
         )
 
@@ -142,9 +143,9 @@ class Estimate:
         return {
             "rule": name,
             "jobs": str(len(chosen)),
-            "processor time": _hours(sum(cost.core for cost in chosen)),
-            "GPU": _hours(gpu) if gpu else "",
-            "longest job": _hours(max((cost.wall for cost in chosen), default=0.0)),
+            "processor time": rounded(sum(cost.core for cost in chosen)),
+            "GPU": rounded(gpu) if gpu else "",
+            "longest job": rounded(max((cost.wall for cost in chosen), default=0.0)),
             "disk": _size(sum(cost.disk for cost in chosen)),
             "a job's memory": _size(max((cost.memory for cost in chosen), default=0.0)),
             "from": ", ".join(
@@ -162,7 +163,7 @@ class Estimate:
             return ""
         return (
             f"NO GPU WAS FOUND ({why}), and device is auto: {len(trainings)} trainings that ask for one go to the "
-            f"processor, where they take {_hours(sum(trainings))} of a core, the longest {_hours(max(trainings))}.\n"
+            f"processor, where they take {rounded(sum(trainings))} of a core, the longest {rounded(max(trainings))}.\n"
             f"Stop this with Ctrl-C and take --configfile {FITTING}, the same benchmark with networks of a "
             "processor's size; or mend what hides the GPU."
         )
@@ -448,14 +449,6 @@ def _text(rows: Sequence[Mapping[str, str]]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.2g}" if value >= 0.005 else "0"
-
-
-def _hours(seconds: float) -> str:
-    """A length of time, as it is said."""
-    for unit, length, least in (("days", DAY, 3), ("h", 3600, 1), ("min", 60, 1.5)):
-        if seconds >= least * length:
-            return f"{_number(seconds / length)} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _size(size: float) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from d4rl_automl.core import words
+
 LEAST_SPAN = 20.0
 """Score points that the picture spans, at least."""
 _TITLE = ("{}'s data", "{} datasets", "simulator {}")
@@ -80,11 +82,8 @@ def ranking(standings: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
 
 def duration(seconds: float) -> str:
-    """A time for people, of two digits or three; its unit stays on its line."""
-    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.{int(seconds < 10 * unit)}f}\u00a0{name}"
-    return f"{seconds:.{int(seconds < 10)}f}\u00a0s"
+    """A time for people; its unit stays on its line."""
+    return words.rounded(seconds).replace(" ", "\u00a0")
 
 
 def _above_zero(points: float) -> str:

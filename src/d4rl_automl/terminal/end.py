@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
-from d4rl_automl.core import paths
+from d4rl_automl.core import paths, words
 from d4rl_automl.core.errors import killed_process
 from d4rl_automl.core.script import PROCESSOR_TIME
-from d4rl_automl.terminal import words
 from d4rl_automl.terminal.events import Job, Run
 
 MOST_ROWS = 20

@@ -4,8 +4,8 @@ import logging
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from d4rl_automl.core import words
 from d4rl_automl.plan import remaining
-from d4rl_automl.terminal import words
 from d4rl_automl.terminal.events import Run
 
 

@@ -18,6 +18,18 @@ def duration(seconds: float) -> str:
     return f"{days} days {hours} h" if hours else f"{days} days"
 
 
+def rounded(seconds: float) -> str:
+    """Seconds in one unit, to a tenth below ten of it: 0.2 s, 2.1 min, 17 h, 4.3 days."""
+    for unit, length, least in (("days", 86_400, 3), ("h", 3_600, 1), ("min", 60, 1.5)):
+        if seconds >= least * length:
+            return f"{_to_a_tenth(seconds / length)} {unit}"
+    return f"{_to_a_tenth(seconds)} s"
+
+
+def _to_a_tenth(value: float) -> str:
+    return f"{round(value, 1):.2g}" if value < 9.95 else f"{value:.0f}"
+
+
 def about(seconds: float) -> str:
     """Seconds of which no more is known than the first digit or two: about 40 s, about 3 min, about 5 h."""
     if seconds < 60:
