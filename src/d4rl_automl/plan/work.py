@@ -330,9 +330,9 @@ def _physics(task: Task) -> str:
 
 LENGTHS = {"random": 0.09, "medium": 0.63, "medium-replay": 0.43, "medium-expert": 0.85}
 """How long the episodes of a robot that can fall are, as shares of the time limit, by the data that its policies were
-made of: means over all methods and targets in docs/results."""
+made of: means over all methods and targets in docs/evidence/results."""
 LENGTH_IN_MAZES = 0.75
-"""Likewise of an ant, which is done when it has reached its goal: docs/results/antmaze-h200."""
+"""Likewise of an ant, which is done when it has reached its goal: docs/evidence/results/antmaze."""
 
 
 def _share_of_episodes(entry: DatasetEntry, task: Task) -> float:
