@@ -293,7 +293,9 @@ def _scores(stand: pd.DataFrame, scores: pd.DataFrame, costs: pd.DataFrame) -> T
     found.add("behind", rows["behind"], number(".1f"), "points behind the best method of the dataset")
     found.add("target f", rows["fraction"], _fraction, "the selected target, in fractions of the expert's return")
     if "fixed" in rows and rows["fraction"].notna().any():
-        found.add("at f\u00a0=\u00a01.0", rows["fixed"], number(".1f"), "score at the fixed target, the expert's return")
+        found.add(
+            "at f\u00a0=\u00a01.0", rows["fixed"], number(".1f"), "score at the fixed target, the expert's return"
+        )
         found.add("all targets", rows["all"], number(".1f"), "mean score over all commanded targets")
     found.add(
         "processor time", rows["with_teacher_core_seconds"], answer.duration, "of making it, its teacher included"
