@@ -254,7 +254,7 @@ def boosted(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[
     from d4rl_automl.learners import forests  # noqa: PLC0415
     from d4rl_automl.methods import catboost_student, rcdtp  # noqa: PLC0415
 
-    class CatBoostOnGpu(catboost.CatBoost):  # type: ignore[misc]  It has no types.
+    class CatBoostOnGpu(catboost.CatBoost):
         """Without callbacks, which CatBoost refuses on a GPU."""
 
         def __init__(self, parameters: dict[str, Any]) -> None:
@@ -268,12 +268,12 @@ def boosted(rows: Transitions, held_out: Transitions, quick: bool) -> list[dict[
     def on_gpu(parameters: dict[str, Any], *of: Any, **how: Any) -> Any:
         return train_xgboost(parameters | {"device": "cuda"}, *of, **how)
 
-    forest = {"trees": 20 if quick else 100}
+    trees = 20 if quick else 100
     kinds: list[tuple[str, Any, Any, Any]] = [
-        ("rcdtp", rcdtp.Settings(name="f", kind="rcdtp", **forest), forests.fit_xgboost, (xgboost, "train", on_gpu)),
+        ("rcdtp", rcdtp.Settings(name="f", kind="rcdtp", trees=trees), forests.fit_xgboost, (xgboost, "train", on_gpu)),
         (
             "catboost_student",
-            catboost_student.Settings(name="f", kind="catboost_student", teacher="t", **forest),
+            catboost_student.Settings(name="f", kind="catboost_student", teacher="t", trees=trees),
             forests.fit_catboost,
             (catboost, "CatBoost", CatBoostOnGpu),
         ),
