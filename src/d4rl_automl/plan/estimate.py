@@ -31,8 +31,7 @@ from d4rl_automl.plan.work import Works
 SNAKEFILE = Path(__file__).parents[3] / "workflow/Snakefile"
 CARD = "NVIDIA RTX A5500"
 """The card that is reckoned with where none is found or named."""
-DAY = 86_400
-LONG = DAY
+LONG = 86_400
 """Seconds of processor time of trainings that ask for a GPU, from which on it is said loudly that there is none."""
 LEAST = 60
 """Seconds of processor time that finished jobs took at least, before they say something of those of other rules."""

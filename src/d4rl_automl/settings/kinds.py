@@ -24,7 +24,7 @@ AUTOGLUON_MODELS = ("CAT", "GBM", "GBM_PREP", "LR", "NN_TORCH", "REALMLP", "RF",
 
 FASTER_ON_GPU = frozenset({"TABM"})
 """Of these models, those that a GPU fits faster than eight threads do, as measured (docs/evidence/performance.md, "On a
-GPU"): TABM, 22 times. NN_TORCH and REALMLP take twice as long on it, CAT four times and GBM thirty. XGB takes a fifth
+GPU"): TABM, 22 times. NN_TORCH and REALMLP take twice as long on it, CAT four times and GBM thirty. XGB takes 18 %
 less, which the lock's XGBoost, built without CUDA, cannot; what is not measured is fitted by the processor.
 """
 
