@@ -7,11 +7,11 @@ import h5py
 import numpy as np
 import pytest
 
+from d4rl_automl.core import environments
 from d4rl_automl.core.errors import InputError
-from d4rl_automl.simulators import original
 
 try:
-    PYTHON, MISSING = str(original.find_python()), ""
+    PYTHON, MISSING = str(environments.find_python("mujoco-py")), ""
 except InputError as error:
     PYTHON, MISSING = "", str(error)
 needs_original = pytest.mark.skipif(bool(MISSING), reason=MISSING)

@@ -5,12 +5,11 @@ import json
 import numpy as np
 import onnxruntime
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from autogluon.tabular import TabularPredictor
 from sklearn.preprocessing import QuantileTransformer
 
-from d4rl_automl.core import files
+from d4rl_automl.core import files, parquet
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import transitions as tables
 from d4rl_automl.methods import autogluon_student
@@ -78,7 +77,7 @@ def make_transitions(path, two_values=False):
     columns["truncated"] = np.zeros(rows, bool)
     table = pa.table(columns).append_column("split", pa.array(split).dictionary_encode())
     metadata = {"dataset": "hopper-tiny", "provider": "file", "task": "hopper", "sha256": "0" * 64}
-    pq.write_table(table.replace_schema_metadata({tables.METADATA_KEY: json.dumps(metadata)}), path)
+    parquet.write(table, path, metadata)
     return path
 
 

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as npst
 from d4rl_automl.behaviour import choosing, policies, training
 from d4rl_automl.behaviour.policies import TanhGaussian
 from d4rl_automl.behaviour.training import EndlessEpisodes
+from d4rl_automl.core import environments
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.files import sha256
 from d4rl_automl.data import recipes
@@ -213,7 +214,7 @@ def test_wrong_settings_are_refused(tmp_path, change, message):
 
 
 def test_a_missing_environment_is_named(tmp_path, monkeypatch):
-    monkeypatch.setenv(training.PYTHON_VARIABLE, str(tmp_path / "python"))
+    monkeypatch.setenv("D4RL_AUTOML_BEHAVIOUR", str(tmp_path / "python"))
     with pytest.raises(InputError, match=r"python does not exist; .* envs/behaviour/install.sh"):
         training.train("hopper", TRAINING["hopper"], tmp_path / "training")
 
@@ -221,7 +222,7 @@ def test_a_missing_environment_is_named(tmp_path, monkeypatch):
 def test_training_in_its_own_environment():
     """Runs test_behaviour_training.py with the python that can."""
     try:
-        python = training.find_python()
+        python = environments.find_python("behaviour")
     except InputError as error:
         pytest.skip(str(error))
     # Without tests/conftest.py, which takes what the tests of the workflow take.

@@ -10,7 +10,6 @@ import pytest
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.evaluation.rollout import Play, rollout, rollout_file
 from d4rl_automl.policies.loading import load_policy
-from d4rl_automl.simulators import original
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.original import OriginalSimulator
 from d4rl_automl.tasks import antmaze, gym
@@ -122,13 +121,13 @@ def test_the_process_ends_with_the_simulator():
 
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_missing_environment_says_how_to_make_it(task, tmp_path, monkeypatch):
-    monkeypatch.setenv(original.PYTHON_VARIABLE, str(tmp_path / "python"))
+    monkeypatch.setenv("D4RL_AUTOML_MUJOCO_PY", str(tmp_path / "python"))
     with pytest.raises(InputError, match=rf"{tmp_path}/python does not exist.*envs/mujoco-py/install\.sh"):
         OriginalSimulator(task, 1)
 
 
 def test_an_environment_without_d4rl_says_so(monkeypatch):
-    monkeypatch.setenv(original.PYTHON_VARIABLE, "/bin/false")
+    monkeypatch.setenv("D4RL_AUTOML_MUJOCO_PY", "/bin/false")
     with pytest.raises(InputError, match="/bin/false cannot make D4RL's environment"):
         OriginalSimulator("hopper", 1)
 

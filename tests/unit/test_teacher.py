@@ -8,7 +8,6 @@ import shutil
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import threadpoolctl
 import torch
@@ -17,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_squared_error
 
-from d4rl_automl.core import directories, files
+from d4rl_automl.core import directories, files, parquet
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.core.tables import read_parquet
 from d4rl_automl.data import transitions as tables
@@ -78,7 +77,7 @@ def transitions(tmp_path_factory):
     table = pa.table(columns).append_column("split", pa.array(split).dictionary_encode())
     metadata = {"dataset": "hopper-tiny", "provider": "file", "task": "hopper", "sha256": "0" * 64}
     path = tmp_path_factory.mktemp("data") / "transitions.parquet"
-    pq.write_table(table.replace_schema_metadata({tables.METADATA_KEY: json.dumps(metadata)}), path)
+    parquet.write(table, path, metadata)
     return path
 
 

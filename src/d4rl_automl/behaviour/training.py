@@ -14,13 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl.behaviour.policies import VARIANT
-from d4rl_automl.core import files
+from d4rl_automl.core import environments, files
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.simulators.batch import BatchSimulator
 from d4rl_automl.simulators.robots import Actions
-
-PYTHON_VARIABLE = "D4RL_AUTOML_BEHAVIOUR"
-"""Environment variable that names the python of the training's environment, if it is not the project's own."""
 
 _SETTINGS: dict[str, tuple[type, ...]] = {
     "algorithm": (str,),
@@ -36,18 +33,6 @@ _SETTINGS: dict[str, tuple[type, ...]] = {
 }
 _ALGORITHMS = ("PPO", "SAC")
 _ROOT = Path(__file__).parents[3]
-_OWN = _ROOT / ".venv-behaviour" / "bin" / "python"
-
-
-def find_python() -> Path:
-    """The python that can train; raises InputError, saying how to install it, where there is none."""
-    path = Path(os.environ.get(PYTHON_VARIABLE, _OWN))
-    if not path.is_file():
-        raise InputError(
-            f"{path} does not exist; make the environment that trains behaviour policies with "
-            f"envs/behaviour/install.sh, or set {PYTHON_VARIABLE} to the python of one that is made"
-        )
-    return path
 
 
 def train(task: str, settings: Mapping[str, Any], output: str | Path) -> None:
@@ -57,7 +42,8 @@ def train(task: str, settings: Mapping[str, Any], output: str | Path) -> None:
     unknown or ill-typed one, and where the environment to train in is missing.
     """
     _check_settings(task, settings)
-    command = [str(find_python()), "-m", "d4rl_automl.behaviour.training_worker", task, json.dumps(settings)]
+    python = str(environments.find_python("behaviour"))
+    command = [python, "-m", "d4rl_automl.behaviour.training_worker", task, json.dumps(settings)]
     with files.whole(output) as part:
         subprocess.run([*command, str(part)], env={**os.environ, "PYTHONPATH": str(_ROOT / "src")}, check=True)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from d4rl_automl.core import files
+from d4rl_automl.core import files, parquet
 from d4rl_automl.core.errors import REMAKE, InputError, unreadable
 
 ROLLOUT_COLUMNS = (
@@ -77,8 +77,7 @@ def read_parquet_metadata(path: str | Path, keys: Sequence[str]) -> dict[str, An
     Raises InputError where the file, the metadata or one of `keys` is missing.
     """
     try:
-        found = (pq.read_schema(path).metadata or {}).get(b"d4rl_automl")
-        metadata = json.loads(found) if found is not None else {}
+        metadata = parquet.metadata_of(pq.read_schema(path))
     except (OSError, pa.ArrowException, ValueError) as error:
         raise unreadable(path, "Parquet with metadata", error) from None
     _refuse_missing(path, keys, metadata, "metadata key")

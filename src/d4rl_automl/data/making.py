@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from d4rl_automl import tasks
-from d4rl_automl.core import files, tables
+from d4rl_automl.core import files, parquet, tables
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.data import recordings, returns
-from d4rl_automl.data.transitions import METADATA_KEY, SPLITS, schema
+from d4rl_automl.data.transitions import SPLITS, schema
 from d4rl_automl.tasks import scores
 
 log = logging.getLogger(__name__)
@@ -198,6 +198,6 @@ def _add_metadata(writer: pq.ParquetWriter, metadata: Mapping[str, Any]) -> None
 
     Readers take the schema's metadata from the serialised Arrow schema, so it goes there too.
     """
-    ours = {METADATA_KEY: json.dumps(metadata).encode()}
+    ours = {parquet.METADATA_KEY: json.dumps(metadata).encode()}
     schema = writer.schema.with_metadata(ours).serialize()
     writer.add_key_value_metadata({**ours, b"ARROW:schema": base64.b64encode(schema)})

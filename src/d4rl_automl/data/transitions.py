@@ -19,7 +19,6 @@ episode, as it ends one that is played: so a return is 0 or 1, and H and t are t
 
 import contextlib
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +31,10 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import tasks
-from d4rl_automl.core import files
+from d4rl_automl.core import files, parquet
 from d4rl_automl.core.errors import REMAKE, InputError, unreadable
 
 SPLITS = ("train", "validation", "test", "unfinished")
-METADATA_KEY = b"d4rl_automl"
 
 
 class Visited(NamedTuple):
@@ -218,7 +216,7 @@ def _open(path: str | Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
     """A transitions table and its metadata; InputError for any other file."""
     with _parquet_errors(path):
         file = pq.ParquetFile(path, page_checksum_verification=True)
-        metadata = json.loads((file.schema_arrow.metadata or {}).get(METADATA_KEY, "{}"))
+        metadata = parquet.metadata_of(file.schema_arrow)
     if "task" not in metadata:
         raise InputError(f"{path}: its schema has no metadata under `d4rl_automl`; {REMAKE}")
     expected = schema(metadata["task"])

@@ -1,15 +1,13 @@
 """A policy at points of its fit, played with few episodes: is its end the best of it?"""
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from d4rl_automl.core import files, tables
+from d4rl_automl.core import parquet, tables
 from d4rl_automl.evaluation.rollout import rollout
 from d4rl_automl.evaluation.targets import chosen_fractions
 from d4rl_automl.policies.loading import read_metadata
@@ -53,6 +51,4 @@ def play(
         played = played.append_column("update", pa.array([update] * played.num_rows, pa.int64()))
         parts.append(played.select(tables.CHECKPOINT_COLUMNS))
     facts = {"task": policy["task"], "keeps": policy["training"]["keeps"], "rollout_seed": seed}
-    table = pa.concat_tables(parts).replace_schema_metadata({"d4rl_automl": json.dumps(facts)})
-    with files.whole(output) as part:
-        pq.write_table(table, part, compression="zstd", write_page_checksum=True)
+    parquet.write(pa.concat_tables(parts), output, facts)

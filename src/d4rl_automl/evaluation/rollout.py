@@ -1,6 +1,5 @@
 """Policies played in the simulator: every commanded target and episode side by side, one row per episode."""
 
-import json
 import multiprocessing
 import os
 import sys
@@ -15,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from d4rl_automl import simulators, tasks
-from d4rl_automl.core import files
+from d4rl_automl.core import files, parquet
 from d4rl_automl.core.errors import InputError, ended_process
 from d4rl_automl.core.processes import end_with_job, hide_gpus
 from d4rl_automl.policies.base import Policy
@@ -213,13 +211,7 @@ def rollout_file(
         first += play.episodes
         table = _table(metadata, simulator, play.purpose, fractions=fractions, seeds=own_seeds, played=own)
         own_facts = {**facts, "purpose": play.purpose, "env_steps": int(own.lengths.sum())}
-        with files.whole(play.output) as part:
-            pq.write_table(
-                table.replace_schema_metadata({"d4rl_automl": json.dumps(own_facts)}),
-                part,
-                compression="zstd",
-                write_page_checksum=True,
-            )
+        parquet.write(table, play.output, own_facts)
 
 
 def _check_request(metadata: Mapping[str, Any], fractions: Sequence[float], episodes: int, processes: int) -> None:

@@ -5,35 +5,18 @@ in a process that this one talks to (`original_worker`). Slow, one episode after
 needed for nothing but to check the variant `d4rl` against.
 """
 
-import os
 import subprocess
 import weakref
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from d4rl_automl import tasks
+from d4rl_automl.core import environments
 from d4rl_automl.core.errors import InputError
 from d4rl_automl.simulators import original_worker, robots
 from d4rl_automl.simulators.models import make_model
 from d4rl_automl.simulators.robots import Actions
-
-PYTHON_VARIABLE = "D4RL_AUTOML_MUJOCO_PY"
-"""Environment variable that names the python of D4RL's environment, if it is not the project's own."""
-
-_OWN = Path(__file__).parents[3] / ".venv-mujoco-py" / "bin" / "python"
-
-
-def find_python() -> Path:
-    """The python of D4RL's environment; raises InputError, saying how to install it, where there is none."""
-    path = Path(os.environ.get(PYTHON_VARIABLE, _OWN))
-    if not path.is_file():
-        raise InputError(
-            f"simulator mujoco-py: {path} does not exist; make D4RL's environment with envs/mujoco-py/install.sh, "
-            f"or set {PYTHON_VARIABLE} to the python of one that is made"
-        )
-    return path
 
 
 class OriginalSimulator:
@@ -58,7 +41,7 @@ class OriginalSimulator:
         self.goals: NDArray[np.float64] = np.full((size, goal_size), np.nan)
         """As `Simulator.goals`."""
         self._model = make_model(task)
-        python = find_python()
+        python = environments.find_python("mujoco-py")
         # Isolated: the folder of the worker, this package, would hide the standard library's modules.
         self.process = subprocess.Popen(
             [python, "-I", "-W", "ignore", original_worker.__file__, task, str(size)],

@@ -8,7 +8,6 @@ Every state is a recorded one or lies beside one: a student that saw a simulator
 longer be learned from offline data alone.
 """
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -17,13 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from d4rl_automl import tasks
-from d4rl_automl.core import files, tables
-from d4rl_automl.data.transitions import METADATA_KEY, Transitions
+from d4rl_automl.core import parquet, tables
+from d4rl_automl.data.transitions import Transitions
 from d4rl_automl.data.transitions import read as read_transitions
 from d4rl_automl.policies import autogluon, handle
 from d4rl_automl.tasks.outcomes import OutcomeRule
@@ -158,9 +156,7 @@ def write(
         "label_seconds": round(seconds, 3),
         "teacher_seconds": round(sum(training_of(directory)["fit_seconds"] for directory in deployed), 3),
     }
-    table = pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(metadata).encode()})
-    with files.whole(output) as part:
-        pq.write_table(table, part, compression="zstd", write_page_checksum=True)
+    parquet.write(pa.table(columns), output, metadata)
 
 
 class Labels(NamedTuple):
