@@ -133,6 +133,7 @@ def played(preset: str, transitions: Path, folder: Path, episodes: int) -> dict[
         "episodes": len(rollouts),
         "mean_return": rollouts["return"].mean(),
         "normalised": rollouts["normalised_score"].mean(),
+        "standard_error": rollouts["normalised_score"].sem(),
     }
 
 
